@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make          build/nidus, a static arm64 program
+# make setup    install what building, running and testing need (as root, or with sudo)
+# make demo     boot a stock Debian kernel under nidus, on an emulated Arm machine if need be
+# make check    everything that must hold before a commit; make check-long: what takes longer
+# make lint     formatting, headers and the walls between directories
+# make fuzz     fuzz for FUZZ_SECONDS (600) per target
+# make install  to $(DESTDIR)$(PREFIX)
+
+HOST_ARCH     := $(shell uname -m)
+PREFIX        ?= /usr/local
+FUZZ_SECONDS  ?= 600
+BUILD         ?= build
+
+# gcc, or `make CC=clang`; cross or native.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+TARGET := aarch64-linux-gnu
+ifneq ($(findstring clang,$(CC)),)
+COMPILE := $(CC) --target=$(TARGET)
+else ifeq ($(HOST_ARCH),aarch64)
+COMPILE := $(CC)
+else
+COMPILE := $(TARGET)-$(CC)
+endif
+OBJCOPY := $(if $(filter aarch64,$(HOST_ARCH)),,$(TARGET)-)objcopy
+
+SYSROOT  = $(BUILD)/sysroot
+WARNINGS = -Wall -Wextra -Werror
+CPPFLAGS = -D_GNU_SOURCE -Iinclude -isystem $(SYSROOT)/uapi -isystem $(SYSROOT)/include
+CFLAGS   = -std=gnu11 -O2 -g $(WARNINGS) -pthread -ffunction-sections -fdata-sections
+LDFLAGS  = -static -Wl,--gc-sections -L$(SYSROOT)/lib
+LDLIBS   = -lfdt -ljansson
+
+SOURCES := main.c $(wildcard vmm/*.c mm/*.c arm/*.c devices/*.c)
+OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
+
+all: $(BUILD)/nidus
+
+$(BUILD)/nidus: $(OBJECTS)
+	$(COMPILE) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/%.o: %.c Makefile | $(SYSROOT)
+	@mkdir -p $(@D)
+	$(COMPILE) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(OBJECTS:.o=.d)
+
+# Headers and static libraries for arm64, in the cache outside the tree.
+$(SYSROOT): guest-images/sysroot guest-images/lib.sh
+	@mkdir -p $(BUILD)
+	@path=$$(guest-images/sysroot) && ln -sfn "$$path" $@
+
+# Instruments that run on the board.
+BOARD_TOOLS := $(BUILD)/board/icnt $(BUILD)/board/prof
+
+$(BUILD)/board/%: tests/board/%.c Makefile | $(SYSROOT)
+	@mkdir -p $(@D)
+	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+# Bare-metal guests, a page each.
+GUESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%.bin,$(wildcard tests/guest/*.c))
+GUEST_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -ffreestanding -nostdlib -static -fno-pic \
+	-fno-stack-protector -mgeneral-regs-only -mstrict-align -Itests/guest
+
+$(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S $(wildcard tests/guest/*.h) \
+		tests/guest/guest.ld Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(GUEST_CFLAGS) -Wl,-T,tests/guest/guest.ld -Wl,--build-id=none -o $@ \
+		tests/guest/start.S $<
+
+$(BUILD)/guest/%.bin: $(BUILD)/guest/%.elf
+	$(OBJCOPY) -O binary $< $@
+
+include tests/unit.mk
+
+demo: setup-demo
+	@$(MAKE) --no-print-directory all
+	@tests/demo
+
+lint:
+	@tests/lint
+
+tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUESTS) unit fuzzers
+
+check: setup
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory tests
+	@tests/run
+
+check-long: setup
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory tests
+	@tests/run --long
+
+fuzz: setup
+	@$(MAKE) --no-print-directory fuzzers
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(notdir $(wildcard $(BUILD)/fuzz/fuzz_*))
+
+setup:
+	@guest-images/setup
+
+setup-demo:
+	@guest-images/setup demo
+
+install: all
+	install -D -m 755 $(BUILD)/nidus $(DESTDIR)$(PREFIX)/bin/nidus
+	ln -sf nidus $(DESTDIR)$(PREFIX)/bin/lkvm
+	install -D -m 644 docs/nidus.1 $(DESTDIR)$(PREFIX)/share/man/man1/nidus.1
+
+clean:
+	rm -rf $(BUILD)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all tests demo lint check check-long fuzz setup setup-demo install clean

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. Output collects in a ring; the first byte in an empty ring starts a timer of
+ * FLUSH_NS, and when that expires the event loop's thread writes all there is by one write(2). So a
+ * vCPU never waits for the host, unless the ring is full, and a line of text costs one system call
+ * and not one a byte. Input is read when it comes, as far as there is room, and the descriptor left
+ * alone while there is none.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "terminal.h"
+#include "util.h"
+
+/* Long enough to collect a line, too short to be noticed by who types. */
+#define FLUSH_NS   UINT64_C(2000000)
+#define ESCAPE_KEY 0x01 /* Ctrl-A, as in lkvm */
+
+/*
+ * A pipe or terminal that is ready takes this much without waiting, also where we could not have it
+ * to ourselves in non-blocking mode.
+ */
+#define WRITE_MAX 4096
+
+/*
+ * The one state that belongs to the process and not to a struct: what a fatal signal's handler,
+ * which is passed nothing, has to restore.
+ */
+static struct termios crash_termios;
+static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+
+static void terminal_crash(int signal)
+{
+	tcsetattr(STDIN_FILENO, TCSANOW, &crash_termios);
+	/* SA_RESETHAND has put the default action back. */
+	raise(signal);
+}
+
+static void terminal_watch_crashes(const struct termios *restore)
+{
+	const struct sigaction action = {
+		.sa_handler = restore ? terminal_crash : SIG_DFL,
+		.sa_flags = SA_RESETHAND | SA_NODEFER,
+	};
+
+	if (restore)
+		crash_termios = *restore;
+	for (size_t i = 0; i < ARRAY_SIZE(crash_signals); i++)
+		sigaction(crash_signals[i], &action, NULL);
+}
+
+/* Input. */
+
+static bool input_full(const struct terminal *terminal)
+{
+	return terminal->input_count == TERMINAL_INPUT_SIZE;
+}
+
+static void input_push(struct terminal *terminal, uint8_t byte)
+{
+	size_t end = (terminal->input_start + terminal->input_count) % TERMINAL_INPUT_SIZE;
+
+	terminal->input[end] = byte;
+	terminal->input_count++;
+}
+
+static void input_byte(struct terminal *terminal, uint8_t byte)
+{
+	if (terminal->escape_seen) {
+		terminal->escape_seen = false;
+		if (byte == 'x') {
+			verdict_reach(terminal->verdict, OUTCOME_QUIT);
+			return;
+		}
+	} else if (byte == ESCAPE_KEY) {
+		terminal->escape_seen = true;
+		return;
+	}
+	input_push(terminal, byte);
+}
+
+/* Reads once, as much as there is room for. */
+static void input_fill(struct terminal *terminal)
+{
+	uint8_t bytes[TERMINAL_INPUT_SIZE];
+	ssize_t got = read(STDIN_FILENO, bytes, TERMINAL_INPUT_SIZE - terminal->input_count);
+
+	if (got < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (got <= 0)
+		terminal->input_ended = true;
+	for (ssize_t i = 0; i < got; i++)
+		input_byte(terminal, bytes[i]);
+}
+
+/* Listens while there is room and something may come. */
+static void input_arm(struct terminal *terminal)
+{
+	bool want = !input_full(terminal) && !terminal->input_ended;
+
+	if (!terminal->input_pollable || want == terminal->input_armed)
+		return;
+	event_modify(terminal->loop, &terminal->input_source, want ? EPOLLIN : 0);
+	terminal->input_armed = want;
+}
+
+static void input_ready(struct event_source *source, uint32_t events)
+{
+	struct terminal *terminal = container_of(source, struct terminal, input_source);
+	bool any;
+
+	(void)events;
+	pthread_mutex_lock(&terminal->lock);
+	if (!input_full(terminal))
+		input_fill(terminal);
+	/* A hang-up is reported whether it was asked for or not: only removal silences it. */
+	if (terminal->input_ended) {
+		event_remove(terminal->loop, source);
+		terminal->input_pollable = false;
+	}
+	input_arm(terminal);
+	any = terminal->input_count > 0;
+	pthread_mutex_unlock(&terminal->lock);
+
+	if (any && terminal->console.input)
+		terminal->console.input(terminal->console.device);
+}
+
+static size_t terminal_read(struct console *console, uint8_t *bytes, size_t count)
+{
+	struct terminal *terminal = container_of(console, struct terminal, console);
+	size_t done = 0;
+
+	pthread_mutex_lock(&terminal->lock);
+	if (terminal->input_count == 0 && !terminal->input_pollable && !terminal->input_ended)
+		input_fill(terminal);
+	for (; done < count && terminal->input_count > 0; done++) {
+		bytes[done] = terminal->input[terminal->input_start];
+		terminal->input_start = (terminal->input_start + 1) % TERMINAL_INPUT_SIZE;
+		terminal->input_count--;
+	}
+	input_arm(terminal);
+	pthread_mutex_unlock(&terminal->lock);
+	return done;
+}
+
+/* Output. */
+
+/* Nobody reads any more. What is left is dropped, and the run ends. */
+static void output_lose(struct terminal *terminal, int error)
+{
+	log_error("console output: %s", strerror(error));
+	terminal->output_lost = true;
+	terminal->output_count = 0;
+	pthread_cond_broadcast(&terminal->output_room);
+	verdict_reach(terminal->verdict, OUTCOME_HOST_ERROR);
+}
+
+/* Writes what there is, one contiguous piece at a time. The event loop's thread, lock held. */
+static void output_flush(struct terminal *terminal)
+{
+	while (terminal->output_count > 0) {
+		const uint8_t *piece = terminal->output + terminal->output_start;
+		size_t size = TERMINAL_OUTPUT_SIZE - terminal->output_start;
+		ssize_t done;
+
+		if (size > terminal->output_count)
+			size = terminal->output_count;
+		if (size > WRITE_MAX)
+			size = WRITE_MAX;
+		/* vCPUs add behind the piece meanwhile; they never touch it. */
+		pthread_mutex_unlock(&terminal->lock);
+		done = write(terminal->output_source.fd, piece, size);
+		pthread_mutex_lock(&terminal->lock);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0 && errno == EAGAIN && terminal->output_pollable) {
+			event_modify(terminal->loop, &terminal->output_source, EPOLLOUT);
+			return;
+		}
+		if (done < 0) {
+			output_lose(terminal, errno);
+			return;
+		}
+		terminal->output_start = (terminal->output_start + done) % TERMINAL_OUTPUT_SIZE;
+		terminal->output_count -= done;
+		pthread_cond_broadcast(&terminal->output_room);
+	}
+}
+
+static void output_ready(struct event_source *source, uint32_t events)
+{
+	struct terminal *terminal = container_of(source, struct terminal, output_source);
+
+	pthread_mutex_lock(&terminal->lock);
+	if (events & EPOLLERR) {
+		/* The reading end of a pipe was closed, and that is told without being asked. */
+		event_remove(terminal->loop, source);
+		terminal->output_pollable = false;
+		output_lose(terminal, EPIPE);
+	} else {
+		event_modify(terminal->loop, source, 0);
+		output_flush(terminal);
+	}
+	pthread_mutex_unlock(&terminal->lock);
+}
+
+static void flush_expired(struct event_timer *timer)
+{
+	struct terminal *terminal = container_of(timer, struct terminal, flush);
+
+	pthread_mutex_lock(&terminal->lock);
+	output_flush(terminal);
+	pthread_mutex_unlock(&terminal->lock);
+}
+
+static void terminal_write(struct console *console, const uint8_t *bytes, size_t count)
+{
+	struct terminal *terminal = container_of(console, struct terminal, console);
+
+	pthread_mutex_lock(&terminal->lock);
+	for (size_t i = 0; i < count; i++) {
+		size_t end;
+
+		while (terminal->output_count == TERMINAL_OUTPUT_SIZE && !terminal->released)
+			pthread_cond_wait(&terminal->output_room, &terminal->lock);
+		if (terminal->output_lost || terminal->output_count == TERMINAL_OUTPUT_SIZE)
+			break;
+		end = (terminal->output_start + terminal->output_count) % TERMINAL_OUTPUT_SIZE;
+		terminal->output[end] = bytes[i];
+		terminal->output_count++;
+		if (terminal->output_count == 1)
+			event_timer_in(&terminal->flush, FLUSH_NS);
+		else if (terminal->output_count == TERMINAL_OUTPUT_SIZE / 2)
+			event_timer_in(&terminal->flush, 1);
+	}
+	pthread_mutex_unlock(&terminal->lock);
+}
+
+void terminal_release(struct terminal *terminal, bool released)
+{
+	pthread_mutex_lock(&terminal->lock);
+	terminal->released = released;
+	pthread_cond_broadcast(&terminal->output_room);
+	pthread_mutex_unlock(&terminal->lock);
+}
+
+bool terminal_pending(struct terminal *terminal)
+{
+	bool pending;
+
+	pthread_mutex_lock(&terminal->lock);
+	pending = terminal->output_count > 0;
+	pthread_mutex_unlock(&terminal->lock);
+	return pending;
+}
+
+/* Set-up and the way back. */
+
+/*
+ * Standard output is shared with others, who would not thank us for O_NONBLOCK on it: a pipe or
+ * terminal is opened once more instead. Where that cannot be done, writes of WRITE_MAX after
+ * EPOLLOUT come close.
+ */
+static int output_open(void)
+{
+	struct stat st;
+	int fd = -1;
+
+	if (fstat(STDOUT_FILENO, &st) < 0)
+		return -errno;
+	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return fd < 0 ? -errno : fd;
+}
+
+static int output_start(struct terminal *terminal)
+{
+	int fd = output_open(), err;
+
+	if (fd < 0) {
+		log_error("standard output: %s", strerror(-fd));
+		return fd;
+	}
+	terminal->output_source = (struct event_source){ .fd = fd, .ready = output_ready };
+	err = event_add(terminal->loop, &terminal->output_source, 0);
+	terminal->output_pollable = err == 0;
+	if (err == 0 || err == -EPERM)
+		err = event_timer_create(&terminal->flush, terminal->loop, CLOCK_MONOTONIC,
+					 flush_expired);
+	else
+		log_error("standard output: %s", strerror(-err));
+	if (err < 0)
+		close(fd);
+	return err;
+}
+
+static void output_stop(struct terminal *terminal)
+{
+	event_timer_destroy(&terminal->flush);
+	if (terminal->output_pollable)
+		event_remove(terminal->loop, &terminal->output_source);
+	close(terminal->output_source.fd);
+}
+
+static void input_raw(struct terminal *terminal)
+{
+	struct termios raw;
+
+	if (tcgetattr(STDIN_FILENO, &terminal->saved) < 0)
+		return;
+	raw = terminal->saved;
+	raw.c_iflag &= ~(BRKINT | ICRNL | INLCR | IGNCR | INPCK | ISTRIP | IXON);
+	raw.c_lflag &= ~(ICANON | ECHO | ECHONL | ISIG | IEXTEN);
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
+		return;
+	terminal->raw = true;
+	terminal_watch_crashes(&terminal->saved);
+}
+
+static void input_start(struct terminal *terminal)
+{
+	int err;
+
+	/* In the background of a shell, reading or changing the terminal would stop us. */
+	if (isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) != getpgrp())
+		terminal->input_ended = true;
+	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
+		terminal->input_ended = true;
+	if (terminal->input_ended)
+		return;
+
+	terminal->input_source = (struct event_source){ STDIN_FILENO, input_ready };
+	err = event_add(terminal->loop, &terminal->input_source, EPOLLIN);
+	terminal->input_pollable = terminal->input_armed = err == 0;
+	input_raw(terminal);
+}
+
+int terminal_create(struct terminal *terminal, struct event_loop *loop, struct verdict *verdict)
+{
+	int err;
+
+	*terminal = (struct terminal){
+		.console = { .write = terminal_write, .read = terminal_read },
+		.loop = loop,
+		.verdict = verdict,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.output_room = PTHREAD_COND_INITIALIZER,
+	};
+	err = output_start(terminal);
+	if (err < 0)
+		return err;
+	input_start(terminal);
+	return 0;
+}
+
+void terminal_destroy(struct terminal *terminal)
+{
+	if (terminal->raw) {
+		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->saved);
+		terminal_watch_crashes(NULL);
+	}
+	if (terminal->input_pollable)
+		event_remove(terminal->loop, &terminal->input_source);
+	output_stop(terminal);
+}

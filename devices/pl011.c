@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. Transmission takes no time: the transmit FIFO is always empty, and a byte
+ * written raises the transmit interrupt at once. Received bytes are pulled from the console when
+ * the FIFO has room for them; that no more come for a while needs no waiting either, so the receive
+ * timeout is raised together with the first byte.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "devtree.h"
+#include "pl011.h"
+#include "primecell.h"
+#include "util.h"
+
+#define FIFO_SIZE 16
+
+enum pl011_register {
+	UARTDR = 0x000,
+	UARTRSR = 0x004, /* written: UARTECR */
+	UARTFR = 0x018,
+	UARTILPR = 0x020,
+	UARTIBRD = 0x024,
+	UARTFBRD = 0x028,
+	UARTLCR_H = 0x02c,
+	UARTCR = 0x030,
+	UARTIFLS = 0x034,
+	UARTIMSC = 0x038,
+	UARTRIS = 0x03c,
+	UARTMIS = 0x040,
+	UARTICR = 0x044,
+	UARTDMACR = 0x048,
+};
+
+#define FR_RXFE	 (1u << 4)
+#define FR_RXFF	 (1u << 6)
+#define FR_TXFE	 (1u << 7)
+#define FR_CTS	 (1u << 0)
+#define LCRH_FEN (1u << 4)
+#define CR_LBE	 (1u << 7)
+#define INT_RX	 (1u << 4)
+#define INT_TX	 (1u << 5)
+#define INT_RT	 (1u << 6)
+#define INT_OE	 (1u << 10)
+#define INT_ALL	 0x7ffu
+#define RSR_OE	 (1u << 3)
+#define DR_OE	 (1u << 11)
+
+/* UARTPeriphID0-3 as one word: part 0x011, designer 0x41 (Arm), revision 1. */
+#define PERIPHID 0x00141011u
+
+struct pl011 {
+	struct device device;
+	struct irq_line irq;
+	unsigned int spi;
+	struct console *console;
+
+	pthread_mutex_t lock; /* guards all below; never held while the console is written */
+	bool level; /* of the interrupt line, as last set */
+	uint8_t fifo[FIFO_SIZE];
+	unsigned int fifo_start, fifo_count;
+	bool overrun;
+	uint32_t ilpr, ibrd, fbrd, lcr_h, cr, ifls, imsc, ris, rsr, dmacr;
+};
+
+static unsigned int fifo_depth(const struct pl011 *uart)
+{
+	return uart->lcr_h & LCRH_FEN ? FIFO_SIZE : 1;
+}
+
+/* Bytes in the FIFO at which the receive interrupt is raised: UARTIFLS bits [5:3]. */
+static unsigned int fifo_trigger(const struct pl011 *uart)
+{
+	static const uint8_t trigger[] = { 2, 4, 8, 12, 14, 14, 14, 14 };
+
+	return uart->lcr_h & LCRH_FEN ? trigger[uart->ifls >> 3 & 7] : 1;
+}
+
+static void update_irq(struct pl011 *uart)
+{
+	bool level = uart->ris & uart->imsc;
+
+	if (level != uart->level) {
+		uart->level = level;
+		irq_line_set(&uart->irq, level);
+	}
+}
+
+static void receive(struct pl011 *uart, uint8_t byte)
+{
+	if (uart->fifo_count == fifo_depth(uart)) {
+		uart->overrun = true;
+		uart->rsr |= RSR_OE;
+		uart->ris |= INT_OE;
+		return;
+	}
+	uart->fifo[(uart->fifo_start + uart->fifo_count++) % FIFO_SIZE] = byte;
+	uart->ris |= INT_RT;
+	if (uart->fifo_count >= fifo_trigger(uart))
+		uart->ris |= INT_RX;
+}
+
+/* Takes what the console has and the FIFO holds. */
+static void pull(struct pl011 *uart)
+{
+	uint8_t bytes[FIFO_SIZE];
+	size_t got = 0;
+
+	if (uart->fifo_count < fifo_depth(uart))
+		got = uart->console->read(uart->console, bytes,
+					  fifo_depth(uart) - uart->fifo_count);
+	for (size_t i = 0; i < got; i++)
+		receive(uart, bytes[i]);
+}
+
+static void pl011_input(void *opaque)
+{
+	struct pl011 *uart = opaque;
+
+	pthread_mutex_lock(&uart->lock);
+	pull(uart);
+	update_irq(uart);
+	pthread_mutex_unlock(&uart->lock);
+}
+
+static uint32_t read_data(struct pl011 *uart)
+{
+	uint32_t value = 0;
+
+	if (uart->fifo_count > 0) {
+		value = uart->fifo[uart->fifo_start];
+		uart->fifo_start = (uart->fifo_start + 1) % FIFO_SIZE;
+		uart->fifo_count--;
+	}
+	if (uart->overrun) {
+		value |= DR_OE;
+		uart->overrun = false;
+	}
+	if (uart->fifo_count < fifo_trigger(uart))
+		uart->ris &= ~INT_RX;
+	if (uart->fifo_count == 0)
+		uart->ris &= ~INT_RT;
+	pull(uart);
+	return value;
+}
+
+static uint32_t read_flags(const struct pl011 *uart)
+{
+	uint32_t flags = FR_TXFE | FR_CTS;
+
+	if (uart->fifo_count == 0)
+		flags |= FR_RXFE;
+	if (uart->fifo_count == fifo_depth(uart))
+		flags |= FR_RXFF;
+	return flags;
+}
+
+static enum mmio_result pl011_read(struct pl011 *uart, uint64_t offset, uint64_t *value)
+{
+	switch (offset) {
+	case UARTDR:
+		*value = read_data(uart);
+		break;
+	case UARTRSR:
+		*value = uart->rsr;
+		break;
+	case UARTFR:
+		*value = read_flags(uart);
+		break;
+	case UARTILPR:
+		*value = uart->ilpr;
+		break;
+	case UARTIBRD:
+		*value = uart->ibrd;
+		break;
+	case UARTFBRD:
+		*value = uart->fbrd;
+		break;
+	case UARTLCR_H:
+		*value = uart->lcr_h;
+		break;
+	case UARTCR:
+		*value = uart->cr;
+		break;
+	case UARTIFLS:
+		*value = uart->ifls;
+		break;
+	case UARTIMSC:
+		*value = uart->imsc;
+		break;
+	case UARTRIS:
+		*value = uart->ris;
+		break;
+	case UARTMIS:
+		*value = uart->ris & uart->imsc;
+		break;
+	case UARTDMACR:
+		*value = uart->dmacr;
+		break;
+	case PRIMECELL_ID ... PRIMECELL_ID_LAST:
+		*value = primecell_id(PERIPHID, offset);
+		break;
+	default:
+		return MMIO_BAD;
+	}
+	return MMIO_DONE;
+}
+
+static void write_line_control(struct pl011 *uart, uint32_t value)
+{
+	/* Turning the FIFO on or off empties it. */
+	if ((uart->lcr_h ^ value) & LCRH_FEN) {
+		uart->fifo_start = uart->fifo_count = 0;
+		uart->ris &= ~(INT_RX | INT_RT);
+	}
+	uart->lcr_h = value & 0xff;
+	pull(uart);
+}
+
+static enum mmio_result pl011_write(struct pl011 *uart, uint64_t offset, uint32_t value)
+{
+	switch (offset) {
+	case UARTDR:
+		if (uart->cr & CR_LBE)
+			receive(uart, value);
+		uart->ris |= INT_TX;
+		break;
+	case UARTRSR:
+		uart->rsr = 0;
+		break;
+	case UARTFR: /* read-only */
+		break;
+	case UARTILPR:
+		uart->ilpr = value & 0xff;
+		break;
+	case UARTIBRD:
+		uart->ibrd = value & 0xffff;
+		break;
+	case UARTFBRD:
+		uart->fbrd = value & 0x3f;
+		break;
+	case UARTLCR_H:
+		write_line_control(uart, value);
+		break;
+	case UARTCR:
+		uart->cr = value & 0xff87;
+		break;
+	case UARTIFLS:
+		uart->ifls = value & 0x3f;
+		break;
+	case UARTIMSC:
+		uart->imsc = value & INT_ALL;
+		break;
+	case UARTICR:
+		uart->ris &= ~(value & INT_ALL);
+		break;
+	case UARTDMACR:
+		uart->dmacr = value & 7;
+		break;
+	default:
+		return MMIO_BAD;
+	}
+	return MMIO_DONE;
+}
+
+static enum mmio_result pl011_access(struct device *device, struct mmio *mmio)
+{
+	struct pl011 *uart = container_of(device, struct pl011, device);
+	enum mmio_result result;
+
+	if (mmio->size > 4 || mmio->offset % 4 != 0)
+		return MMIO_BAD;
+
+	pthread_mutex_lock(&uart->lock);
+	if (mmio->write && mmio->offset == UARTDR && !(uart->cr & CR_LBE)) {
+		const uint8_t byte = mmio->value;
+
+		pthread_mutex_unlock(&uart->lock);
+		uart->console->write(uart->console, &byte, 1);
+		pthread_mutex_lock(&uart->lock);
+	}
+	if (mmio->write)
+		result = pl011_write(uart, mmio->offset, mmio->value);
+	else
+		result = pl011_read(uart, mmio->offset, &mmio->value);
+	update_irq(uart);
+	pthread_mutex_unlock(&uart->lock);
+	return result;
+}
+
+static void pl011_describe(const struct device *device, struct devtree *tree)
+{
+	const struct pl011 *uart = container_of(device, struct pl011, device);
+	static const char compatible[] = "arm,pl011\0arm,primecell";
+	static const char clock_names[] = "uartclk\0apb_pclk";
+	const uint32_t clocks[] = { PHANDLE_CLOCK, PHANDLE_CLOCK };
+
+	devtree_begin_at(tree, "pl011", device->base);
+	devtree_strings(tree, "compatible", compatible, sizeof(compatible));
+	devtree_u32(tree, "arm,primecell-periphid", PERIPHID);
+	devtree_reg(tree, device->base, device->size);
+	devtree_spi(tree, uart->spi, IRQ_LEVEL_HIGH);
+	devtree_cells(tree, "clocks", clocks, ARRAY_SIZE(clocks));
+	devtree_strings(tree, "clock-names", clock_names, sizeof(clock_names));
+	devtree_end(tree);
+}
+
+static const char *pl011_register_name(uint64_t offset)
+{
+	static const char *const name[] = {
+		[UARTDR / 4] = "UARTDR",       [UARTRSR / 4] = "UARTRSR",
+		[UARTFR / 4] = "UARTFR",       [UARTILPR / 4] = "UARTILPR",
+		[UARTIBRD / 4] = "UARTIBRD",   [UARTFBRD / 4] = "UARTFBRD",
+		[UARTLCR_H / 4] = "UARTLCR_H", [UARTCR / 4] = "UARTCR",
+		[UARTIFLS / 4] = "UARTIFLS",   [UARTIMSC / 4] = "UARTIMSC",
+		[UARTRIS / 4] = "UARTRIS",     [UARTMIS / 4] = "UARTMIS",
+		[UARTICR / 4] = "UARTICR",     [UARTDMACR / 4] = "UARTDMACR",
+	};
+
+	if (offset >= PRIMECELL_ID)
+		return "identification";
+	return offset / 4 < ARRAY_SIZE(name) ? name[offset / 4] : NULL;
+}
+
+static void pl011_destroy(struct device *device)
+{
+	struct pl011 *uart = container_of(device, struct pl011, device);
+
+	uart->console->input = NULL;
+	pthread_mutex_destroy(&uart->lock);
+	free(uart);
+}
+
+static const struct device_ops pl011_ops = {
+	.name = "pl011",
+	.access = pl011_access,
+	.describe = pl011_describe,
+	.register_name = pl011_register_name,
+	.destroy = pl011_destroy,
+};
+
+struct device *pl011_create(uint64_t base, struct irq_line irq, unsigned int spi,
+			    struct console *console)
+{
+	struct pl011 *uart = calloc(1, sizeof(*uart));
+
+	if (!uart)
+		return NULL;
+	uart->device = (struct device){ .ops = &pl011_ops, .base = base, .size = PRIMECELL_SIZE };
+	uart->irq = irq;
+	uart->spi = spi;
+	uart->console = console;
+	uart->cr = 0x300;
+	uart->ifls = 0x12;
+	pthread_mutex_init(&uart->lock, NULL);
+	console->device = uart;
+	console->input = pl011_input;
+	return &uart->device;
+}

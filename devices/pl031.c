@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. The counter is the host's time of day plus an offset that a guest moves by
+ * writing RTCLR. The alarm is a host timer armed for the moment at which the counter will reach
+ * RTCMR; as on the real thing a match in the past never comes.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "devtree.h"
+#include "log.h"
+#include "pl031.h"
+#include "primecell.h"
+#include "util.h"
+
+enum pl031_register {
+	RTCDR = 0x000,
+	RTCMR = 0x004,
+	RTCLR = 0x008,
+	RTCCR = 0x00c,
+	RTCIMSC = 0x010,
+	RTCRIS = 0x014,
+	RTCMIS = 0x018,
+	RTCICR = 0x01c,
+};
+
+/* RTCPeriphID0-3 as one word: part 0x031, designer 0x41 (Arm), revision 1. */
+#define PERIPHID 0x00141031u
+
+struct pl031 {
+	struct device device;
+	struct irq_line irq;
+	unsigned int spi;
+	struct event_timer alarm;
+
+	pthread_mutex_t lock; /* guards all below */
+	bool level; /* of the interrupt line, as last set */
+	uint32_t offset; /* added to the host's seconds, modulo 2^32 */
+	uint32_t mr, lr, imsc, ris;
+};
+
+static uint64_t host_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec;
+}
+
+static uint32_t counter(const struct pl031 *rtc)
+{
+	return host_seconds() + rtc->offset;
+}
+
+static void update_irq(struct pl031 *rtc)
+{
+	bool level = rtc->ris & rtc->imsc;
+
+	if (level != rtc->level) {
+		rtc->level = level;
+		irq_line_set(&rtc->irq, level);
+	}
+}
+
+/* After RTCMR or the offset changed. */
+static void arm_alarm(struct pl031 *rtc)
+{
+	int32_t ahead = rtc->mr - counter(rtc);
+
+	if (ahead > 0) {
+		event_timer_at(&rtc->alarm, host_seconds() + ahead);
+		return;
+	}
+	event_timer_disarm(&rtc->alarm);
+	if (ahead == 0)
+		rtc->ris = 1;
+}
+
+static void pl031_alarm(struct event_timer *timer)
+{
+	struct pl031 *rtc = container_of(timer, struct pl031, alarm);
+
+	pthread_mutex_lock(&rtc->lock);
+	/* The guest may have moved the alarm while this one was on its way. */
+	if (rtc->mr == counter(rtc)) {
+		rtc->ris = 1;
+		update_irq(rtc);
+	}
+	pthread_mutex_unlock(&rtc->lock);
+}
+
+static enum mmio_result pl031_read(const struct pl031 *rtc, uint64_t offset, uint64_t *value)
+{
+	switch (offset) {
+	case RTCDR:
+		*value = counter(rtc);
+		break;
+	case RTCMR:
+		*value = rtc->mr;
+		break;
+	case RTCLR:
+		*value = rtc->lr;
+		break;
+	case RTCCR: /* always running */
+		*value = 1;
+		break;
+	case RTCIMSC:
+		*value = rtc->imsc;
+		break;
+	case RTCRIS:
+		*value = rtc->ris;
+		break;
+	case RTCMIS:
+		*value = rtc->ris & rtc->imsc;
+		break;
+	case PRIMECELL_ID ... PRIMECELL_ID_LAST:
+		*value = primecell_id(PERIPHID, offset);
+		break;
+	default:
+		return MMIO_BAD;
+	}
+	return MMIO_DONE;
+}
+
+static enum mmio_result pl031_write(struct pl031 *rtc, uint64_t offset, uint32_t value)
+{
+	switch (offset) {
+	case RTCMR:
+		rtc->mr = value;
+		arm_alarm(rtc);
+		break;
+	case RTCLR:
+		rtc->lr = value;
+		rtc->offset = value - (uint32_t)host_seconds();
+		arm_alarm(rtc);
+		break;
+	case RTCCR: /* cannot be stopped once it runs */
+		break;
+	case RTCIMSC:
+		rtc->imsc = value & 1;
+		break;
+	case RTCICR:
+		rtc->ris &= ~value;
+		break;
+	default:
+		return MMIO_BAD;
+	}
+	return MMIO_DONE;
+}
+
+static enum mmio_result pl031_access(struct device *device, struct mmio *mmio)
+{
+	struct pl031 *rtc = container_of(device, struct pl031, device);
+	enum mmio_result result;
+
+	if (mmio->size != 4 || mmio->offset % 4 != 0)
+		return MMIO_BAD;
+
+	pthread_mutex_lock(&rtc->lock);
+	if (mmio->write)
+		result = pl031_write(rtc, mmio->offset, mmio->value);
+	else
+		result = pl031_read(rtc, mmio->offset, &mmio->value);
+	update_irq(rtc);
+	pthread_mutex_unlock(&rtc->lock);
+	return result;
+}
+
+static void pl031_describe(const struct device *device, struct devtree *tree)
+{
+	const struct pl031 *rtc = container_of(device, struct pl031, device);
+	static const char compatible[] = "arm,pl031\0arm,primecell";
+
+	devtree_begin_at(tree, "pl031", device->base);
+	devtree_strings(tree, "compatible", compatible, sizeof(compatible));
+	devtree_u32(tree, "arm,primecell-periphid", PERIPHID);
+	devtree_reg(tree, device->base, device->size);
+	devtree_spi(tree, rtc->spi, IRQ_LEVEL_HIGH);
+	devtree_u32(tree, "clocks", PHANDLE_CLOCK);
+	devtree_string(tree, "clock-names", "apb_pclk");
+	devtree_end(tree);
+}
+
+static const char *pl031_register_name(uint64_t offset)
+{
+	static const char *const name[] = {
+		[RTCDR / 4] = "RTCDR",	 [RTCMR / 4] = "RTCMR",	    [RTCLR / 4] = "RTCLR",
+		[RTCCR / 4] = "RTCCR",	 [RTCIMSC / 4] = "RTCIMSC", [RTCRIS / 4] = "RTCRIS",
+		[RTCMIS / 4] = "RTCMIS", [RTCICR / 4] = "RTCICR",
+	};
+
+	if (offset >= PRIMECELL_ID)
+		return "identification";
+	return offset / 4 < ARRAY_SIZE(name) ? name[offset / 4] : NULL;
+}
+
+static void pl031_destroy(struct device *device)
+{
+	struct pl031 *rtc = container_of(device, struct pl031, device);
+
+	event_timer_destroy(&rtc->alarm);
+	pthread_mutex_destroy(&rtc->lock);
+	free(rtc);
+}
+
+static const struct device_ops pl031_ops = {
+	.name = "pl031",
+	.access = pl031_access,
+	.describe = pl031_describe,
+	.register_name = pl031_register_name,
+	.destroy = pl031_destroy,
+};
+
+struct device *pl031_create(uint64_t base, struct irq_line irq, unsigned int spi,
+			    struct event_loop *loop)
+{
+	struct pl031 *rtc = calloc(1, sizeof(*rtc));
+
+	if (!rtc)
+		return NULL;
+	rtc->device = (struct device){ .ops = &pl031_ops, .base = base, .size = PRIMECELL_SIZE };
+	rtc->irq = irq;
+	rtc->spi = spi;
+	pthread_mutex_init(&rtc->lock, NULL);
+	if (event_timer_create(&rtc->alarm, loop, CLOCK_REALTIME, pl031_alarm) < 0) {
+		pthread_mutex_destroy(&rtc->lock);
+		free(rtc);
+		return NULL;
+	}
+	return &rtc->device;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The parts of the device tree that are no device's own: chosen, memory, CPUs, PSCI, timer, PMU.
+ */
+#ifndef NIDUS_BOARD_H
+#define NIDUS_BOARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "devtree.h"
+#include "gic.h"
+#include "memory.h"
+
+struct board {
+	struct memory_range ram;
+	struct memory_range initrd; /* size 0: none */
+	const char *params; /* kernel command line, or NULL */
+	const char *stdout_path; /* node of the console, or NULL */
+	uint64_t kaslr_seed; /* 0: none, so no KASLR */
+	const uint64_t *mpidr; /* of each of gic->cpus vCPUs */
+	bool pmu;
+	const struct gic *gic;
+};
+
+/* Adds the nodes to the open root of tree. -errno, said, where the host gives no randomness. */
+int board_describe(const struct board *board, struct devtree *tree);
+
+#endif

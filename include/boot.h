@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The files a guest is started from, where they go in RAM, and how they get there.
+ */
+#ifndef NIDUS_BOOT_H
+#define NIDUS_BOOT_H
+
+#include <stdint.h>
+
+#include "image.h"
+#include "memory.h"
+
+/* The most that a device tree may take, and the alignment of its place (booting.rst). */
+#define BOOT_TREE_SIZE_MAX MIB(2)
+
+struct boot_file {
+	const char *path; /* NULL: none; the command line's */
+	int fd; /* -1 unless open */
+	uint64_t size; /* bytes */
+};
+
+struct boot {
+	struct boot_file kernel, initrd;
+	struct image image;
+	/* Guest physical addresses, from boot_place() on. */
+	uint64_t kernel_gpa, initrd_gpa, tree_gpa;
+};
+
+/* Opens both files (initrd may be NULL) and parses the kernel. Errors: -errno, said. */
+int boot_open(struct boot *boot, const char *kernel, const char *initrd);
+void boot_close(struct boot *boot);
+
+/*
+ * Finds places in RAM for kernel, initrd and device tree. Linux gets them packed from the base of
+ * RAM upwards: kernel with its BSS, tree, initrd. A flat binary, whose extent nobody knows, gets
+ * the tree and below it the initrd at the top of its first 256 MiB, where lkvm has them. -ENOSPC,
+ * said with both sizes, where they do not fit.
+ */
+int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size);
+
+/* Reads the files to their places. Errors: -errno, said. */
+int boot_load(const struct boot *boot, struct memory *memory);
+
+#endif

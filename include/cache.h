@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The CPU's data cache maintenance by address, as user space may do it (SCTLR_EL1.UCI, UCT).
+ */
+#ifndef NIDUS_CACHE_H
+#define NIDUS_CACHE_H
+
+#include <stdint.h>
+
+/* Bytes of the smallest data cache line of all CPUs: CTR_EL0.DminLine (Arm ARM, D24.2.36). */
+uint64_t cache_line_size(void);
+
+/*
+ * DC CVAC on every line from start up to end, both host addresses and multiples of line. Every
+ * line's page must be mapped. The caller orders it with cache_sync().
+ */
+void cache_clean(uintptr_t start, uintptr_t end, uint64_t line);
+
+/* DSB SY: waits until all that was cleaned has reached the Point of Coherency. */
+void cache_sync(void);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the command line of `nidus run` asks for. Parsing opens nothing and changes nothing.
+ */
+#ifndef NIDUS_CONFIG_H
+#define NIDUS_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "gic.h"
+#include "log.h"
+#include "memory.h"
+#include "poc.h"
+
+/* Whose defaults hold: those of the name that nidus was called by. */
+enum config_flavour { CONFIG_NIDUS, CONFIG_LKVM };
+
+struct config {
+	/* Strings are argv's. */
+	const char *name; /* NULL: none given */
+	const char *kernel; /* never NULL */
+	const char *initrd; /* NULL: none */
+	const char *params; /* NULL: none */
+	const char *hugetlbfs; /* mount point, or NULL */
+	const char *dump_dtb; /* file, or NULL */
+	const char *stats_file; /* or NULL */
+
+	uint64_t mem_size; /* bytes */
+	unsigned int cpus;
+	unsigned int sve_max_vl; /* bits, 0: the host's */
+	bool has_kaslr_seed;
+	uint64_t kaslr_seed;
+	enum gic_kind irqchip;
+	enum memory_backing mem_backing;
+	enum poc_policy cache_clean;
+	enum log_level log_level;
+	bool pmu;
+	bool pvtime;
+	bool reboot; /* a guest that resets starts again */
+	bool defaults; /* devices that nobody asked for */
+};
+
+enum config_result {
+	CONFIG_OK,
+	CONFIG_HELP, /* help was asked for */
+	CONFIG_ERROR, /* said */
+};
+
+/* argv[0] is the name of the subcommand. */
+enum config_result config_parse(struct config *config, enum config_flavour flavour, int argc,
+				char **argv);
+
+/* Prints the options of `run`, with their defaults. */
+void config_help(FILE *stream);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a kernel file is, told from its first bytes. Pure: no files, no guest memory.
+ */
+#ifndef NIDUS_IMAGE_H
+#define NIDUS_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* As much of a file as image_parse() wants to see. */
+#define IMAGE_HEAD_SIZE 4096
+
+enum image_kind {
+	IMAGE_LINUX, /* an arm64 Image (Linux, Documentation/arch/arm64/booting.rst) */
+	IMAGE_FLAT, /* no header: a bare-metal binary */
+};
+
+struct image {
+	enum image_kind kind;
+	uint64_t text_offset; /* from a 2 MiB boundary to the first byte, in bytes */
+	uint64_t extent; /* bytes from there that must be RAM: code, data and BSS */
+	bool extent_known; /* false: extent is the file's size, and BSS may follow */
+	bool big_endian;
+	uint32_t page_size; /* bytes of the kernel's granule, 0 where it does not say */
+};
+
+/*
+ * Parses the first head_size bytes of a file of file_size bytes (head_size is the smaller of
+ * file_size and IMAGE_HEAD_SIZE). NULL, or one clause that says what is wrong with the file.
+ */
+const char *image_parse(const uint8_t *head, size_t head_size, uint64_t file_size,
+			struct image *image);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Thin wrappers of the KVM API (Linux, Documentation/virt/kvm/api.rst), the lowest layer: they add
+ * argument structs and errno, no policy and no messages. Everything returns a value >= 0, or
+ * -errno. File descriptors are the caller's to close. Any thread may call them; vCPU ioctls wait
+ * while another thread is inside KVM_RUN of the same vCPU.
+ */
+#ifndef NIDUS_KVM_H
+#define NIDUS_KVM_H
+
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Opens /dev/kvm and checks the API version (-ENOTSUP when it is not the one that exists). */
+int kvm_open(void);
+
+/* The value of a capability on /dev/kvm or on a VM; what is unknown to the kernel is 0. */
+int kvm_check(int fd, unsigned int capability);
+int kvm_enable(int vm_fd, unsigned int capability);
+
+/* A VM whose guest physical addresses have ipa_bits bits. */
+int kvm_create_vm(int kvm_fd, unsigned int ipa_bits);
+int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *region);
+
+/* Level of an interrupt as KVM_IRQ_LINE encodes it: KVM_ARM_IRQ_TYPE_SPI, intid from 32 on. */
+int kvm_irq_line(int vm_fd, unsigned int intid, bool level);
+
+int kvm_create_device(int vm_fd, unsigned int type);
+bool kvm_has_attr(int fd, unsigned int group, uint64_t attr);
+int kvm_set_attr(int fd, unsigned int group, uint64_t attr, const void *value);
+
+int kvm_create_vcpu(int vm_fd, unsigned int id);
+int kvm_preferred_target(int vm_fd, struct kvm_vcpu_init *init);
+int kvm_vcpu_init(int vcpu_fd, const struct kvm_vcpu_init *init);
+int kvm_vcpu_finalize(int vcpu_fd, int feature);
+int kvm_run(int vcpu_fd);
+
+/* One register, as wide as its id says. */
+int kvm_get_reg(int vcpu_fd, uint64_t id, void *value);
+int kvm_set_reg(int vcpu_fd, uint64_t id, const void *value);
+
+int kvm_get_mp_state(int vcpu_fd);
+int kvm_set_mp_state(int vcpu_fd, unsigned int state);
+int kvm_set_vcpu_events(int vcpu_fd, const struct kvm_vcpu_events *events);
+
+/* Bytes of the struct kvm_run mapping of every vCPU. */
+int kvm_run_size(int kvm_fd);
+
+/* Binary statistics of a VM or a vCPU: a descriptor to read, the caller's to close. */
+int kvm_stats_fd(int fd);
+
+/* Core register, and system register by its encoding, in the form that kvm_get_reg() takes. */
+#define KVM_CORE_REG(member) \
+	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(member))
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Messages to the person who started nidus: one line each on standard error, written by one
+ * write(2), so that lines of several threads do not mix. Any thread may call these.
+ */
+#ifndef NIDUS_LOG_H
+#define NIDUS_LOG_H
+
+#include <stdatomic.h>
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+#define LOG_FORMAT(text, first) __attribute__((format(printf, text, first)))
+
+/* Messages above this level are dropped from now on. The level at start is LOG_WARNING. */
+void log_set_level(enum log_level level);
+
+void log_error(const char *format, ...) LOG_FORMAT(1, 2);
+void log_warning(const char *format, ...) LOG_FORMAT(1, 2);
+void log_info(const char *format, ...) LOG_FORMAT(1, 2);
+void log_debug(const char *format, ...) LOG_FORMAT(1, 2);
+
+/* What one place in the code has said so far about a guest's behaviour. */
+struct log_limit {
+	atomic_uint said;
+};
+
+#define LOG_LIMIT 8
+
+/*
+ * A warning that a guest can provoke at will: said LOG_LIMIT times for each struct log_limit, the
+ * last time with a remark that no more will follow.
+ */
+void log_guest(struct log_limit *limit, const char *format, ...) LOG_FORMAT(2, 3);
+
+#endif

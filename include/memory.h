@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest RAM: one range of guest physical addresses (GPA), one mapping of it in nidus (HVA).
+ *
+ * memory_at() is the only way from a guest address to a host one, and it always takes a length.
+ * What nidus writes before the first vCPU runs goes through the load calls: they remember the
+ * ranges, so that exactly those can be cleaned to the Point of Coherency (poc.h), and they end when
+ * memory_seal() is called.
+ */
+#ifndef NIDUS_MEMORY_H
+#define NIDUS_MEMORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum memory_backing { MEMORY_ANON, MEMORY_MEMFD, MEMORY_HUGETLBFS };
+
+struct memory_range {
+	uint64_t start; /* GPA */
+	uint64_t size; /* bytes */
+};
+
+#define MEMORY_TOUCHED_MAX 16
+
+struct memory {
+	uint64_t base; /* GPA, a multiple of 2 MiB */
+	uint64_t size; /* bytes */
+	uint8_t *host; /* HVA of base, congruent to it modulo 2 MiB */
+
+	void *reserved; /* the mapping that host lies in, with its alignment slack unmapped */
+	uint64_t reserved_size;
+
+	/* What the load calls have written, sorted and disjoint. */
+	struct memory_range touched[MEMORY_TOUCHED_MAX];
+	unsigned int touched_count;
+	bool sealed;
+};
+
+/*
+ * Maps RAM. hugetlbfs_path: with MEMORY_HUGETLBFS the mount to make a (nameless) file on, or NULL
+ * for the kernel's own 2 MiB pages. Errors: -errno, said; nothing is left mapped.
+ */
+int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memory_backing backing,
+		  const char *hugetlbfs_path);
+/* After every descriptor that holds the VM is closed. */
+void memory_destroy(struct memory *memory);
+
+/*
+ * The host address of [gpa, gpa + length), or NULL unless all of it is RAM. Valid until
+ * memory_destroy(). Any thread. Guests change what lies there at any moment.
+ */
+void *memory_at(const struct memory *memory, uint64_t gpa, uint64_t length);
+
+/*
+ * Load calls: write RAM and record it. Errors: -EFAULT outside RAM, -EBUSY once sealed, -ENOSPC
+ * with too many ranges; memory_load_file() also those of pread(2), and -ENODATA where the file
+ * ends early. Nothing is said.
+ */
+int memory_load(struct memory *memory, uint64_t gpa, const void *data, uint64_t length);
+int memory_load_file(struct memory *memory, uint64_t gpa, int fd, uint64_t length);
+
+/* No load call works after this: the first vCPU is about to run. */
+void memory_seal(struct memory *memory);
+
+#endif

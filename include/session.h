@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One `nidus run`: what lives as long as the process (event loop, signals, terminal, verdict), and
+ * the machine, or one machine after another while the guest resets.
+ */
+#ifndef NIDUS_SESSION_H
+#define NIDUS_SESSION_H
+
+#include "config.h"
+#include "event.h"
+#include "machine.h"
+#include "signals.h"
+#include "terminal.h"
+#include "verdict.h"
+
+/* The exit status of nidus, for test runners; 128 + N when signal N ended it. */
+enum status {
+	STATUS_OK = 0, /* the guest shut down, or the user ended it */
+	STATUS_CRASHED = 1, /* the guest crashed, or KVM gave up on it */
+	STATUS_USAGE = 2, /* the command line or a file that it names is wrong */
+	STATUS_HOST = 3, /* the host lacks or refuses something */
+	STATUS_SIGNAL = 128,
+};
+
+struct session {
+	const struct config *config;
+	struct event_loop loop;
+	struct verdict verdict;
+	struct signals signals;
+	struct terminal terminal;
+	struct machine machine;
+	bool machine_exists; /* for statistics on request */
+	unsigned int resets;
+};
+
+/* config outlives the session. STATUS_OK, or what to exit with; then nothing is to be destroyed. */
+enum status session_create(struct session *session, const struct config *config);
+/* Until the guest ends for good. What to exit with. */
+int session_run(struct session *session);
+void session_destroy(struct session *session);
+
+#endif

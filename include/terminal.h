@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The console on nidus's own standard input and output, be they a terminal, pipes or files.
+ *
+ * A terminal is put into raw mode: every key goes to the guest, but for Ctrl-A x, which ends the
+ * run, and Ctrl-A Ctrl-A, which sends one Ctrl-A. It is put back on every way out, a crash of
+ * nidus included.
+ */
+#ifndef NIDUS_TERMINAL_H
+#define NIDUS_TERMINAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <termios.h>
+
+#include "console.h"
+#include "event.h"
+#include "verdict.h"
+
+#define TERMINAL_OUTPUT_SIZE 16384
+#define TERMINAL_INPUT_SIZE  4096
+
+struct terminal {
+	struct console console;
+	struct event_loop *loop;
+	struct verdict *verdict;
+	pthread_mutex_t lock; /* guards both buffers and what is said of the sources */
+
+	/* A ring, filled by vCPU threads and emptied by the event loop's. */
+	uint8_t output[TERMINAL_OUTPUT_SIZE];
+	size_t output_start, output_count;
+	struct event_source output_source;
+	bool output_pollable, output_lost, released;
+	pthread_cond_t output_room;
+	struct event_timer flush;
+
+	/* A ring, filled by the event loop's thread, or by read() from what is always ready. */
+	uint8_t input[TERMINAL_INPUT_SIZE];
+	size_t input_start, input_count;
+	struct event_source input_source;
+	bool input_pollable, input_ended, input_armed, escape_seen;
+
+	struct termios saved;
+	bool raw;
+};
+
+/*
+ * Begins to listen on standard input. What is typed or lost decides on verdict. Errors: -errno,
+ * said; the terminal is as it was.
+ */
+int terminal_create(struct terminal *terminal, struct event_loop *loop, struct verdict *verdict);
+void terminal_destroy(struct terminal *terminal);
+
+/* Lets go of vCPU threads that wait in write(), so that they can be stopped. Any thread. */
+void terminal_release(struct terminal *terminal, bool released);
+
+/* Whether output still waits to be written. */
+bool terminal_pending(struct terminal *terminal);
+
+#endif

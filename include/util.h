@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The handful of definitions that every room uses.
+ */
+#ifndef NIDUS_UTIL_H
+#define NIDUS_UTIL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define KIB(n) ((uint64_t)(n) << 10)
+#define MIB(n) ((uint64_t)(n) << 20)
+#define GIB(n) ((uint64_t)(n) << 30)
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+#define container_of(pointer, type, member) \
+	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* For both, to is a power of two; align_up() may wrap, so its caller bounds the value first. */
+static inline uint64_t align_down(uint64_t value, uint64_t to)
+{
+	return value & ~(to - 1);
+}
+
+static inline uint64_t align_up(uint64_t value, uint64_t to)
+{
+	return align_down(value + to - 1, to);
+}
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A vCPU: its descriptors, its thread, and the ways to interrupt that thread.
+ */
+#ifndef NIDUS_VCPU_H
+#define NIDUS_VCPU_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "bus.h"
+#include "counters.h"
+#include "cpu.h"
+#include "kvm.h"
+#include "verdict.h"
+
+/* What all vCPUs of a machine share. Everything outlives them. */
+struct vcpu_env {
+	const struct bus *bus;
+	const struct cpu_model *model;
+	struct verdict *verdict;
+	const char *thread_name; /* prefix of the threads' names */
+	struct vcpu *vcpus;
+	unsigned int count;
+	pthread_mutex_t suspending; /* held by the vCPU that asked for PSCI SYSTEM_SUSPEND */
+};
+
+struct vcpu {
+	struct vcpu_env *env;
+	unsigned int index;
+	int fd;
+	struct kvm_run *run; /* shared with KVM */
+	size_t run_size;
+	struct counters counters;
+
+	pthread_t thread;
+	bool started;
+	atomic_bool stop;
+
+	/* A function for the vCPU's own thread to call between two runs. */
+	pthread_mutex_t job_lock;
+	pthread_cond_t job_done;
+	int (*job)(struct vcpu *vcpu);
+	int job_result;
+	bool ended; /* the thread takes no more jobs */
+};
+
+/* Prepares the process: the signal that takes a thread out of KVM_RUN. */
+void vcpu_prepare(void);
+
+/*
+ * A vCPU of vm_fd with the model's features; all but the first wait for PSCI CPU_ON. run_size is
+ * kvm_run_size(). Errors: -errno, said; nothing to destroy then.
+ */
+int vcpu_create(struct vcpu *vcpu, struct vcpu_env *env, int vm_fd, unsigned int index,
+		size_t run_size);
+/* Closes what holds the VM. Its thread has been stopped. */
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* Starts the thread. Errors: -errno, said. */
+int vcpu_start(struct vcpu *vcpu);
+
+/* Has the thread leave the guest and end; vcpu_join() waits for that. Not from a vCPU thread. */
+void vcpu_stop(struct vcpu *vcpu);
+void vcpu_join(struct vcpu *vcpu);
+
+/*
+ * Has the vCPU's own thread call job between two runs, and returns what job returns, or -ESRCH
+ * when the thread has ended. For ioctls that KVM lets wait while a vCPU runs. Not from the thread
+ * itself.
+ */
+int vcpu_call(struct vcpu *vcpu, int (*job)(struct vcpu *vcpu));
+
+#endif

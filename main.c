@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "log.h"
+#include "session.h"
+
+const struct command commands[] = {
+	{ "run", "[OPTIONS]", "start a virtual machine", cmd_run, cmd_run_help },
+	{ "help", "[COMMAND]", "say what there is, or explain one command", cmd_help, NULL },
+	{ "version", "", "print the version", cmd_version, NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *command = commands; command->name; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
+}
+
+/*
+ * Descriptors 0 to 2 must be taken, or else the first files that are opened would become standard
+ * input and output. A guest without input or messages is fine; one whose output goes nowhere is a
+ * mistake of the caller.
+ */
+static int check_descriptors(void)
+{
+	bool output = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	if (!output)
+		log_error("standard output is closed");
+	return output ? 0 : -EBADF;
+}
+
+/* Output may fail as late as now: a full disk, a closed pipe. */
+static int finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	log_error("standard output: %s", strerror(errno));
+	return status == STATUS_OK ? STATUS_HOST : status;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	enum config_flavour flavour = CONFIG_NIDUS;
+
+	if (check_descriptors() < 0)
+		return STATUS_HOST;
+	if (argc > 0 && strcmp(basename(argv[0]), "lkvm") == 0)
+		flavour = CONFIG_LKVM;
+	if (argc < 2) {
+		log_error("no command given (nidus help lists them)");
+		return STATUS_USAGE;
+	}
+	command = command_find(argv[1]);
+	if (!command) {
+		log_error("%s: not a command (nidus help lists them)", argv[1]);
+		return STATUS_USAGE;
+	}
+	return finish(command->run(flavour, argc - 1, argv + 1));
+}

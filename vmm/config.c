@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "memmap.h"
+#include "util.h"
+
+#define CPUS_MAX     4096 /* of the parser; KVM's own limit is lower and checked later */
+#define SVE_VL_STEP  128
+#define SVE_VL_MAX   2048
+#define HELP_INDENT  30
+#define HELP_WIDTH   80
+#define MEM_MULTIPLE KIB(64) /* the largest page that a host may have */
+
+/* Numbers. */
+
+static bool parse_number(const char *text, uint64_t max, uint64_t *value, char **rest)
+{
+	/* strtoull() takes a sign, and wraps what is negative. */
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*value = strtoull(text, rest, 0);
+	return errno == 0 && *value <= max;
+}
+
+static bool parse_whole_number(const char *text, uint64_t max, uint64_t *value)
+{
+	char *rest;
+
+	return parse_number(text, max, value, &rest) && *rest == '\0';
+}
+
+/* The position of text in names, a list that ends in NULL; -1, said, where it is not. */
+static int parse_choice(const char *option, const char *text, const char *const *names)
+{
+	char list[128] = "";
+
+	for (int i = 0; names[i]; i++) {
+		if (strcmp(text, names[i]) == 0)
+			return i;
+		if (i > 0)
+			strcat(list, names[i + 1] ? ", " : " or ");
+		strcat(list, names[i]);
+	}
+	log_error("--%s %s: must be %s", option, text, list);
+	return -1;
+}
+
+/* One function an option that takes more than a string or a flag. They say what is wrong. */
+
+static bool set_mem(struct config *config, const char *text)
+{
+	static const char suffixes[] = "BKMGT";
+	unsigned int shift = 20; /* a bare number counts MiB, as in lkvm */
+	uint64_t number;
+	char *rest;
+
+	if (!parse_number(text, UINT64_MAX, &number, &rest))
+		goto malformed;
+	if (*rest != '\0') {
+		const char *suffix = strchr(suffixes, toupper((unsigned char)*rest));
+
+		if (!suffix || rest[1] != '\0')
+			goto malformed;
+		shift = 10 * (suffix - suffixes);
+	}
+	if (number > RAM_SIZE_MAX >> shift) {
+		log_error("--mem %s: the memory map has room for %" PRIu64 "G at most", text,
+			  RAM_SIZE_MAX >> 30);
+		return false;
+	}
+	config->mem_size = number << shift;
+	if (config->mem_size == 0 || config->mem_size % MEM_MULTIPLE != 0) {
+		log_error("--mem %s: must be a multiple of 64K, and not nothing", text);
+		return false;
+	}
+	return true;
+
+malformed:
+	log_error("--mem %s: must be a number of MiB, or a number with K, M or G", text);
+	return false;
+}
+
+static bool set_cpus(struct config *config, const char *text)
+{
+	uint64_t number;
+
+	if (!parse_whole_number(text, CPUS_MAX, &number) || number == 0) {
+		log_error("--cpus %s: must be a number from 1 on, as far as KVM goes", text);
+		return false;
+	}
+	config->cpus = number;
+	return true;
+}
+
+static bool set_sve_max_vl(struct config *config, const char *text)
+{
+	uint64_t number;
+
+	if (!parse_whole_number(text, SVE_VL_MAX, &number) || number == 0 ||
+	    number % SVE_VL_STEP != 0) {
+		log_error("--sve-max-vl %s: must be a multiple of %d bits up to %d", text,
+			  SVE_VL_STEP, SVE_VL_MAX);
+		return false;
+	}
+	config->sve_max_vl = number;
+	return true;
+}
+
+static bool set_kaslr_seed(struct config *config, const char *text)
+{
+	config->has_kaslr_seed = true;
+	if (parse_whole_number(text, UINT64_MAX, &config->kaslr_seed))
+		return true;
+	log_error("--kaslr-seed %s: must be a number of up to 64 bits", text);
+	return false;
+}
+
+static bool set_console(struct config *config, const char *text)
+{
+	static const char *const names[] = { "serial", NULL };
+
+	(void)config;
+	return parse_choice("console", text, names) >= 0;
+}
+
+static bool set_irqchip(struct config *config, const char *text)
+{
+	static const char *const names[] = { "gicv3", "gicv2", NULL };
+	static const enum gic_kind kinds[] = { GIC_V3, GIC_V2 };
+	int choice = parse_choice("irqchip", text, names);
+
+	if (choice >= 0)
+		config->irqchip = kinds[choice];
+	return choice >= 0;
+}
+
+static bool set_network(struct config *config, const char *text)
+{
+	(void)config;
+	if (strcmp(text, "none") == 0 || strcmp(text, "mode=none") == 0)
+		return true;
+	log_error("--network %s: nidus has no network device, only mode=none", text);
+	return false;
+}
+
+static bool set_loglevel(struct config *config, const char *text)
+{
+	static const char *const names[] = { "error", "warning", "info", "debug", NULL };
+	int choice = parse_choice("loglevel", text, names);
+
+	if (choice >= 0)
+		config->log_level = choice;
+	return choice >= 0;
+}
+
+static bool set_hugetlbfs(struct config *config, const char *text)
+{
+	config->hugetlbfs = text;
+	config->mem_backing = MEMORY_HUGETLBFS;
+	return true;
+}
+
+static bool set_mem_backing(struct config *config, const char *text)
+{
+	static const char *const names[] = { "anon", "memfd", "hugetlbfs", NULL };
+	int choice = parse_choice("mem-backing", text, names);
+
+	if (choice >= 0)
+		config->mem_backing = choice;
+	return choice >= 0;
+}
+
+static bool set_cache_clean(struct config *config, const char *text)
+{
+	static const char *const names[] = { "touched", "all", "none", NULL };
+	int choice = parse_choice("cache-clean", text, names);
+
+	if (choice >= 0)
+		config->cache_clean = choice;
+	return choice >= 0;
+}
+
+/* The options. */
+
+/* One row an option; what is set is a string, a flag, or whatever a function makes of the text. */
+struct row {
+	const char *name;
+	char letter; /* 0: none */
+	const char *argument; /* how help calls it; NULL: takes none */
+	const char *help;
+	enum { TEXT, FLAG, CALL } action;
+	size_t member; /* offset in struct config of what TEXT and FLAG set */
+	bool value; /* of FLAG */
+	bool (*set)(struct config *config, const char *text);
+};
+
+#define ROW_TEXT(name, letter, argument, member, help)                                           \
+	{                                                                                        \
+		name, letter, argument, help, TEXT, offsetof(struct config, member), false, NULL \
+	}
+#define ROW_FLAG(name, member, value, help)                                             \
+	{                                                                               \
+		name, 0, NULL, help, FLAG, offsetof(struct config, member), value, NULL \
+	}
+#define ROW_CALL(name, letter, argument, set, help)               \
+	{                                                         \
+		name, letter, argument, help, CALL, 0, false, set \
+	}
+
+static const struct row rows[] = {
+	ROW_TEXT("kernel", 'k', "FILE", kernel,
+		 "kernel: an arm64 Image, or a flat binary (required)"),
+	ROW_TEXT("initrd", 'i', "FILE", initrd, "initial RAM disk"),
+	ROW_TEXT("params", 'p', "TEXT", params, "the kernel's command line"),
+	ROW_CALL("mem", 'm', "SIZE", set_mem,
+		 "guest RAM in MiB, or with K, M or G (512M; as lkvm: 256M for one vCPU, 64M more "
+		 "for each further one)"),
+	ROW_CALL("cpus", 'c', "N", set_cpus, "number of vCPUs (1)"),
+	ROW_CALL("console", 0, "KIND", set_console,
+		 "console of the guest: serial, a PL011 on nidus's own input and output (serial)"),
+	ROW_CALL("irqchip", 0, "KIND", set_irqchip,
+		 "interrupt controller: gicv3 or gicv2 (gicv3 where the host has it, else gicv2)"),
+	ROW_FLAG("pmu", pmu, true, "give the vCPUs a performance monitoring unit"),
+	ROW_FLAG("no-pvtime", pvtime, false, "do not tell the guest about stolen time"),
+	ROW_CALL("sve-max-vl", 0, "BITS", set_sve_max_vl,
+		 "longest SVE vector, a multiple of 128 (the host's)"),
+	ROW_CALL("kaslr-seed", 0, "N", set_kaslr_seed,
+		 "seed of the kernel's address space randomization, 0 for none (random)"),
+	ROW_CALL("network", 'n', "mode=none", set_network, "no network device, as without it"),
+	ROW_FLAG("nodefaults", defaults, false,
+		 "leave out what was not asked for: the PL031 clock"),
+	ROW_CALL("mem-backing", 0, "KIND", set_mem_backing,
+		 "what RAM is made of: anon, memfd or hugetlbfs (anon)"),
+	ROW_CALL("hugetlbfs", 0, "DIR", set_hugetlbfs,
+		 "make RAM of pages from this hugetlbfs mount"),
+	ROW_CALL("cache-clean", 0, "POLICY", set_cache_clean,
+		 "what is cleaned to the Point of Coherency before the first vCPU runs: touched, "
+		 "all or none (touched)"),
+	ROW_FLAG("no-reboot", reboot, false, "end when the guest resets (as lkvm: always)"),
+	ROW_TEXT("name", 0, "NAME", name,
+		 "a name for the guest, shown in statistics and of its threads"),
+	ROW_TEXT("dump-dtb", 0, "FILE", dump_dtb, "write the guest's device tree to a file"),
+	ROW_TEXT("stats", 0, "FILE", stats_file,
+		 "write statistics to a file at the end and on SIGUSR1"),
+	ROW_CALL("loglevel", 0, "LEVEL", set_loglevel,
+		 "error, warning, info or debug (warning; as lkvm: info)"),
+};
+
+/* Options that lkvm has and nidus has not. Scripts that use them are told which one it was. */
+static const struct {
+	const char *name;
+	char letter;
+	int has_arg;
+} refused[] = {
+	{ "9p", 0, required_argument },
+	{ "aarch32", 0, no_argument },
+	{ "balloon", 0, no_argument },
+	{ "counter-offset", 0, required_argument },
+	{ "debug", 0, no_argument },
+	{ "debug-iodelay", 0, required_argument },
+	{ "debug-ioport", 0, no_argument },
+	{ "debug-mmio", 0, no_argument },
+	{ "debug-nohostfs", 0, no_argument },
+	{ "debug-single-step", 0, no_argument },
+	{ "dev", 0, required_argument },
+	{ "disable-mte", 0, no_argument },
+	{ "disk", 'd', required_argument },
+	{ "e2h0", 0, no_argument },
+	{ "firmware", 'f', required_argument },
+	{ "firmware-address", 0, required_argument },
+	{ "flash", 'F', required_argument },
+	{ "force-pci", 0, no_argument },
+	{ "gtk", 0, no_argument },
+	{ "nested", 0, no_argument },
+	{ "no-dhcp", 0, no_argument },
+	{ "override-bad-firmware-cntfrq", 0, required_argument },
+	{ "pmu-counters", 0, required_argument },
+	{ "psci", 0, required_argument },
+	{ "rng", 0, no_argument },
+	{ "sandbox", 0, required_argument },
+	{ "sdl", 0, no_argument },
+	{ "shmem", 0, required_argument },
+	{ "tty", 0, required_argument },
+	{ "vcpu-affinity", 0, required_argument },
+	{ "vfio-pci", 0, required_argument },
+	{ "vidmode", 0, required_argument },
+	{ "virtio-transport", 0, required_argument },
+	{ "vnc", 0, no_argument },
+	{ "vsock", 0, required_argument },
+};
+
+#define HELP_VALUE    1
+#define ROW_VALUE     0x100
+#define REFUSED_VALUE 0x200
+
+/* What getopt_long() wants to know, made of the two tables. */
+struct grammar {
+	char letters[2 * (ARRAY_SIZE(rows) + ARRAY_SIZE(refused)) + 3];
+	struct option options[ARRAY_SIZE(rows) + ARRAY_SIZE(refused) + 2];
+};
+
+static void grammar_add(struct grammar *grammar, const char *name, char letter, int has_arg,
+			int value)
+{
+	size_t letters = strlen(grammar->letters), options = 0;
+
+	while (grammar->options[options].name)
+		options++;
+	grammar->options[options] = (struct option){ name, has_arg, NULL, value };
+	if (letter) {
+		grammar->letters[letters++] = letter;
+		if (has_arg == required_argument)
+			grammar->letters[letters] = ':';
+	}
+}
+
+static void grammar_create(struct grammar *grammar)
+{
+	/* The colon: a missing argument is told apart from an unknown option. */
+	*grammar = (struct grammar){ .letters = ":" };
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		grammar_add(grammar, rows[i].name, rows[i].letter,
+			    rows[i].argument ? required_argument : no_argument, ROW_VALUE + i);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		grammar_add(grammar, refused[i].name, refused[i].letter, refused[i].has_arg,
+			    REFUSED_VALUE + i);
+	grammar_add(grammar, "help", 'h', no_argument, HELP_VALUE);
+}
+
+static bool row_apply(const struct row *row, struct config *config, const char *text)
+{
+	void *member = (char *)config + row->member;
+
+	switch (row->action) {
+	case TEXT:
+		*(const char **)member = text;
+		return true;
+	case FLAG:
+		*(bool *)member = row->value;
+		return true;
+	case CALL:
+		return row->set(config, text);
+	}
+	return false;
+}
+
+/* From a letter back to the value that its long form has. */
+static int value_of_letter(int value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].letter && rows[i].letter == value)
+			return ROW_VALUE + i;
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		if (refused[i].letter && refused[i].letter == value)
+			return REFUSED_VALUE + i;
+	return value == 'h' ? HELP_VALUE : value;
+}
+
+static enum config_result parse_options(struct config *config, int argc, char **argv)
+{
+	struct grammar grammar;
+
+	grammar_create(&grammar);
+	opterr = 0;
+	optind = 0;
+	for (;;) {
+		int before = optind ? optind : 1;
+		int value = getopt_long(argc, argv, grammar.letters, grammar.options, NULL);
+
+		if (value == -1)
+			return CONFIG_OK;
+		if (value == '?') {
+			log_error("%s: not an option of run (nidus help run lists them)",
+				  argv[before]);
+			return CONFIG_ERROR;
+		}
+		if (value == ':') {
+			log_error("%s: needs an argument", argv[before]);
+			return CONFIG_ERROR;
+		}
+		value = value_of_letter(value);
+		if (value == HELP_VALUE)
+			return CONFIG_HELP;
+		if (value >= REFUSED_VALUE) {
+			log_error("--%s: an option of lkvm that nidus does not have",
+				  refused[value - REFUSED_VALUE].name);
+			return CONFIG_ERROR;
+		}
+		if (!row_apply(&rows[value - ROW_VALUE], config, optarg))
+			return CONFIG_ERROR;
+	}
+}
+
+/* Defaults that depend on what was given, and what goes together. */
+static enum config_result settle(struct config *config, enum config_flavour flavour)
+{
+	if (!config->kernel) {
+		log_error("no kernel: name one with --kernel FILE");
+		return CONFIG_ERROR;
+	}
+	if (config->mem_size == 0)
+		config->mem_size =
+			flavour == CONFIG_LKVM ? MIB(64) * ((uint64_t)config->cpus + 3) : MIB(512);
+	if (config->hugetlbfs && config->mem_backing != MEMORY_HUGETLBFS) {
+		log_error("--hugetlbfs with another --mem-backing: leave one of them out");
+		return CONFIG_ERROR;
+	}
+	if (config->params && strstr(config->params, "console=ttyS"))
+		log_warning(
+			"--params names console=ttyS..., but the serial console of a nidus guest "
+			"is ttyAMA0");
+	return CONFIG_OK;
+}
+
+enum config_result config_parse(struct config *config, enum config_flavour flavour, int argc,
+				char **argv)
+{
+	enum config_result result;
+
+	*config = (struct config){
+		.cpus = 1,
+		.log_level = flavour == CONFIG_LKVM ? LOG_INFO : LOG_WARNING,
+		.pvtime = true,
+		.reboot = flavour == CONFIG_NIDUS,
+		.defaults = true,
+	};
+	result = parse_options(config, argc, argv);
+	if (result != CONFIG_OK)
+		return result;
+
+	/* As in lkvm, the kernel may also stand by itself. */
+	if (optind < argc && !config->kernel)
+		config->kernel = argv[optind++];
+	if (optind < argc) {
+		log_error("%s: run takes options and no further argument", argv[optind]);
+		return CONFIG_ERROR;
+	}
+	return settle(config, flavour);
+}
+
+/* Prints text in lines that end before column HELP_WIDTH, all but the first indented. */
+static void print_wrapped(FILE *stream, const char *text)
+{
+	int column = HELP_INDENT;
+
+	while (*text) {
+		int word = strcspn(text, " ");
+
+		if (column + word >= HELP_WIDTH) {
+			fprintf(stream, "\n%*s", HELP_INDENT, "");
+			column = HELP_INDENT;
+		}
+		fprintf(stream, "%s%.*s", column > HELP_INDENT ? " " : "", word, text);
+		column += word + 1;
+		text += word + strspn(text + word, " ");
+	}
+	fputc('\n', stream);
+}
+
+void config_help(FILE *stream)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct row *row = &rows[i];
+		char short_form[] = "    ";
+		char left[HELP_INDENT];
+
+		if (row->letter)
+			snprintf(short_form, sizeof(short_form), "-%c, ", row->letter);
+		snprintf(left, sizeof(left), "%s--%s%s%s", short_form, row->name,
+			 row->argument ? " " : "", row->argument ? row->argument : "");
+		fprintf(stream, "  %-*s", HELP_INDENT - 2, left);
+		print_wrapped(stream, row->help);
+	}
+}

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "board.h"
+#include "clock.h"
+#include "file.h"
+#include "log.h"
+#include "machine.h"
+#include "memmap.h"
+#include "memslot.h"
+#include "pl011.h"
+#include "pl031.h"
+#include "util.h"
+
+/* KVM takes no smaller guest physical address space. */
+#define IPA_BITS_MIN 32
+
+static void reach(struct machine *machine, enum machine_phase phase)
+{
+	machine->phase[phase].nanoseconds = clock_ns();
+	for (unsigned int i = 0; i < machine->env.count; i++)
+		machine->phase[phase].exits += counters_total(&machine->env.vcpus[i].counters);
+	machine->phase[phase].reached = true;
+}
+
+/* The files. */
+
+static int files_up(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	int err = boot_open(&machine->boot, config->kernel, config->initrd);
+
+	if (err < 0)
+		return err;
+	err = boot_place(&machine->boot, RAM_BASE, config->mem_size);
+	if (err < 0)
+		boot_close(&machine->boot);
+	return err;
+}
+
+static void files_down(struct machine *machine)
+{
+	boot_close(&machine->boot);
+}
+
+/* Guest memory: mapped before there is a VM, unmapped when there is none any more. */
+
+static int memory_up(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	const uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+
+	if (config->mem_size > host)
+		log_warning("the guest's RAM of %" PRIu64 " MiB is more than this host's %" PRIu64
+			    " MiB",
+			    config->mem_size >> 20, host >> 20);
+	return memory_create(&machine->memory, RAM_BASE, config->mem_size, config->mem_backing,
+			     config->hugetlbfs);
+}
+
+static void memory_down(struct machine *machine)
+{
+	pvtime_destroy(&machine->pvtime);
+	memory_destroy(&machine->memory);
+}
+
+static int load_up(struct machine *machine)
+{
+	return boot_load(&machine->boot, &machine->memory);
+}
+
+/* The VM. */
+
+/* The fewest bits of guest physical address that hold the memory map. */
+static unsigned int ipa_bits(const struct config *config)
+{
+	uint64_t top = RAM_BASE + config->mem_size;
+	unsigned int bits = IPA_BITS_MIN;
+
+	if (config->cpus > GIC_REDIST_COUNT)
+		top = GIC_REDIST2_BASE + (config->cpus - GIC_REDIST_COUNT) * GIC_REDIST_STRIDE;
+	while (bits < 63 && top > UINT64_C(1) << bits)
+		bits++;
+	return bits;
+}
+
+static int check_kvm(const struct machine *machine)
+{
+	const struct config *config = machine->config;
+	int bits = kvm_check(machine->kvm_fd, KVM_CAP_ARM_VM_IPA_SIZE);
+	int cpus = kvm_check(machine->kvm_fd, KVM_CAP_MAX_VCPUS);
+
+	if (bits <= 0) {
+		log_error(
+			"/dev/kvm: this is not KVM of an arm64 machine, or older than Linux 4.20");
+		return -ENOTSUP;
+	}
+	if (ipa_bits(config) > (unsigned int)bits) {
+		log_error(
+			"the guest's memory map needs %u bits of address, but this host gives %d; "
+			"give it less memory%s",
+			ipa_bits(config), bits,
+			config->cpus > GIC_REDIST_COUNT ? " and no more than 123 vCPUs" : "");
+		return -ENOTSUP;
+	}
+	if (config->cpus > (unsigned int)cpus) {
+		log_error("--cpus %u: this host's KVM allows %d at most", config->cpus, cpus);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+/* Events that KVM reports only to who asks. Kernels that lack one take another way by themselves.
+ */
+static void enable_events(const struct machine *machine)
+{
+	static const unsigned int wanted[] = { KVM_CAP_ARM_SYSTEM_SUSPEND,
+					       KVM_CAP_ARM_SEA_TO_USER };
+
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		kvm_enable(machine->vm_fd, wanted[i]);
+}
+
+static void say_why_no_kvm(int err)
+{
+	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
+		log_error("no /dev/kvm: this machine, or its kernel, has no KVM");
+	else if (err == -EACCES || err == -EPERM)
+		log_error("/dev/kvm: %s; be root, or in the group that it belongs to",
+			  strerror(-err));
+	else if (err == -ENOTSUP || err == -ENOTTY)
+		log_error("/dev/kvm: does not behave like KVM");
+	else
+		log_error("/dev/kvm: %s", strerror(-err));
+}
+
+static int vm_up(struct machine *machine)
+{
+	int err;
+
+	machine->kvm_fd = kvm_open();
+	if (machine->kvm_fd < 0) {
+		say_why_no_kvm(machine->kvm_fd);
+		return machine->kvm_fd;
+	}
+	err = check_kvm(machine);
+	if (err < 0)
+		goto close_kvm;
+	machine->vm_fd = kvm_create_vm(machine->kvm_fd, ipa_bits(machine->config));
+	if (machine->vm_fd < 0) {
+		err = machine->vm_fd;
+		log_error("KVM_CREATE_VM: %s", strerror(-err));
+		goto close_kvm;
+	}
+	enable_events(machine);
+	err = memslot_add(machine->vm_fd, MEMSLOT_RAM, RAM_BASE,
+			  memory_at(&machine->memory, RAM_BASE, machine->memory.size),
+			  machine->memory.size);
+	if (err == 0)
+		return 0;
+
+	close(machine->vm_fd);
+close_kvm:
+	close(machine->kvm_fd);
+	return err;
+}
+
+static void vm_down(struct machine *machine)
+{
+	close(machine->vm_fd);
+	close(machine->kvm_fd);
+}
+
+/* Devices. */
+
+static int add_device(struct machine *machine, struct device *device, const char *name)
+{
+	if (!device) {
+		log_error("%s: %s", name, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	return bus_add(&machine->bus, device);
+}
+
+static int devices_up(struct machine *machine)
+{
+	struct bus *bus = &machine->bus;
+	int err;
+
+	bus_create(bus);
+	err = add_device(machine,
+			 pl011_create(PL011_BASE, irq_line_spi(machine->vm_fd, PL011_SPI),
+				      PL011_SPI, &machine->terminal->console),
+			 "pl011");
+	if (err == 0 && machine->config->defaults)
+		err = add_device(machine,
+				 pl031_create(PL031_BASE, irq_line_spi(machine->vm_fd, PL031_SPI),
+					      PL031_SPI, machine->loop),
+				 "pl031");
+	if (err < 0) {
+		bus_destroy(bus);
+		return err;
+	}
+	bus_freeze(bus);
+	return 0;
+}
+
+static void devices_down(struct machine *machine)
+{
+	bus_destroy(&machine->bus);
+}
+
+/*
+ * vCPUs and interrupt controller, in the order that KVM wants: VM capabilities (vm_up), vCPU
+ * initialization with SVE's finalization, GIC and its initialization, PMU, stolen time.
+ */
+
+static void cpus_down(struct machine *machine)
+{
+	struct vcpu_env *env = &machine->env;
+
+	gic_destroy(&machine->gic);
+	while (env->count > 0)
+		vcpu_destroy(&env->vcpus[--env->count]);
+	free(env->vcpus);
+	env->vcpus = NULL;
+}
+
+static int create_vcpus(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	struct vcpu_env *env = &machine->env;
+	int run_size = kvm_run_size(machine->kvm_fd), err = run_size;
+
+	*env = (struct vcpu_env){
+		.bus = &machine->bus,
+		.model = &machine->model,
+		.verdict = machine->verdict,
+		.thread_name = config->name ? config->name : "vcpu",
+		.vcpus = calloc(config->cpus, sizeof(*env->vcpus)),
+		.suspending = PTHREAD_MUTEX_INITIALIZER,
+	};
+	if (!env->vcpus)
+		err = -ENOMEM;
+	if (err < 0)
+		log_error("vCPUs: %s", strerror(-err));
+	while (err >= 0 && env->count < config->cpus) {
+		err = vcpu_create(&env->vcpus[env->count], env, machine->vm_fd, env->count,
+				  run_size);
+		if (err >= 0)
+			env->count++;
+	}
+	return err;
+}
+
+static int finish_vcpu(struct machine *machine, struct vcpu *vcpu)
+{
+	int err = machine->config->pmu ? cpu_init_pmu(vcpu->fd) : 0;
+
+	return err < 0 ? err : pvtime_init_vcpu(&machine->pvtime, vcpu->fd, vcpu->index);
+}
+
+static int cpus_up(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	const struct cpu_wishes wishes = { .pmu = config->pmu, .sve_max_vl = config->sve_max_vl };
+	struct vcpu_env *env = &machine->env;
+	int err = cpu_model_create(&machine->model, machine->vm_fd, &wishes);
+
+	machine->gic.fd = -1;
+	if (err >= 0)
+		err = create_vcpus(machine);
+	if (err >= 0)
+		err = gic_create(&machine->gic, machine->vm_fd, config->irqchip, config->cpus);
+	if (err >= 0 && config->pvtime)
+		err = pvtime_create(&machine->pvtime, machine->vm_fd, env->vcpus[0].fd);
+	for (unsigned int i = 0; i < env->count && err >= 0; i++)
+		err = finish_vcpu(machine, &env->vcpus[i]);
+	if (err < 0)
+		cpus_down(machine);
+	return err;
+}
+
+/* What the guest finds when it starts. */
+
+static uint64_t kaslr_seed(const struct config *config)
+{
+	uint64_t seed = config->kaslr_seed;
+
+	/* On failure the seed stays 0, and board_describe() says that there is no randomness. */
+	if (!config->has_kaslr_seed && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		seed = 0;
+	return seed;
+}
+
+static int build_tree(struct machine *machine, struct devtree *tree)
+{
+	const struct config *config = machine->config;
+	struct vcpu_env *env = &machine->env;
+	struct board board = {
+		.ram = { machine->memory.base, machine->memory.size },
+		.initrd = { machine->boot.initrd_gpa, machine->boot.initrd.size },
+		.params = config->params,
+		.stdout_path = "/pl011@9000000",
+		.kaslr_seed = kaslr_seed(config),
+		.pmu = config->pmu,
+		.gic = &machine->gic,
+	};
+	uint64_t *mpidr = calloc(env->count, sizeof(*mpidr));
+	int err = mpidr ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; i < env->count && err >= 0; i++)
+		err = cpu_get_mpidr(env->vcpus[i].fd, &mpidr[i]);
+	if (err < 0)
+		log_error("vCPUs' MPIDR_EL1: %s", strerror(-err));
+	board.mpidr = mpidr;
+	if (err >= 0)
+		err = board_describe(&board, tree);
+	if (err >= 0) {
+		bus_describe(&machine->bus, tree);
+		err = devtree_finish(tree);
+	}
+	free(mpidr);
+	return err;
+}
+
+static int tree_up(struct machine *machine)
+{
+	const char *dump = machine->config->dump_dtb;
+	struct devtree tree;
+	int size = devtree_create(&tree, BOOT_TREE_SIZE_MAX), err = size;
+
+	if (err < 0)
+		return err;
+	size = err = build_tree(machine, &tree);
+	if (err >= 0 && dump)
+		err = file_replace(dump, tree.blob, size);
+	if (err >= 0) {
+		err = memory_load(&machine->memory, machine->boot.tree_gpa, tree.blob, size);
+		if (err < 0)
+			log_error("loading the device tree: %s", strerror(-err));
+	}
+	devtree_destroy(&tree);
+	return err;
+}
+
+static int entry_up(struct machine *machine)
+{
+	const struct image *image = &machine->boot.image;
+	int vcpu_fd = machine->env.vcpus[0].fd;
+
+	if (!cpu_has_granule(vcpu_fd, image->page_size)) {
+		log_error("kernel %s: is built for pages of %" PRIu32
+			  " KiB, which this host's CPU does not have",
+			  machine->config->kernel, image->page_size >> 10);
+		return -ENOTSUP;
+	}
+	log_info("kernel at 0x%" PRIx64 ", device tree at 0x%" PRIx64 ", initrd at 0x%" PRIx64
+		 " (%" PRIu64 " bytes)",
+		 machine->boot.kernel_gpa, machine->boot.tree_gpa, machine->boot.initrd_gpa,
+		 machine->boot.initrd.size);
+	return cpu_set_entry(vcpu_fd, machine->boot.kernel_gpa, machine->boot.tree_gpa);
+}
+
+static int clean_up(struct machine *machine)
+{
+	return poc_clean(&machine->memory, machine->config->cache_clean, &machine->cleaned);
+}
+
+/* The order of everything, and who is to blame when it fails. */
+static const struct step {
+	int (*up)(struct machine *machine); /* cleans up after itself when it fails */
+	void (*down)(struct machine *machine);
+	enum machine_fault fault;
+} steps[] = {
+	{ files_up, files_down, MACHINE_BAD_INPUT },
+	{ memory_up, memory_down, MACHINE_HOST },
+	{ load_up, NULL, MACHINE_BAD_INPUT },
+	{ vm_up, vm_down, MACHINE_HOST },
+	{ devices_up, devices_down, MACHINE_HOST },
+	{ cpus_up, cpus_down, MACHINE_HOST },
+	{ tree_up, NULL, MACHINE_HOST },
+	{ entry_up, NULL, MACHINE_HOST },
+	{ clean_up, NULL, MACHINE_HOST },
+};
+
+enum machine_fault machine_create(struct machine *machine, const struct config *config,
+				  struct event_loop *loop, struct terminal *terminal,
+				  struct verdict *verdict)
+{
+	*machine = (struct machine){
+		.config = config,
+		.loop = loop,
+		.terminal = terminal,
+		.verdict = verdict,
+	};
+	reach(machine, PHASE_BEGUN);
+	while (machine->built < ARRAY_SIZE(steps)) {
+		const struct step *step = &steps[machine->built];
+
+		if (step->up(machine) < 0) {
+			machine_destroy(machine);
+			return step->fault;
+		}
+		machine->built++;
+	}
+	reach(machine, PHASE_CREATED);
+	return MACHINE_OK;
+}
+
+void machine_destroy(struct machine *machine)
+{
+	while (machine->built > 0) {
+		const struct step *step = &steps[--machine->built];
+
+		if (step->down)
+			step->down(machine);
+	}
+}
+
+void machine_run(struct machine *machine)
+{
+	struct vcpu_env *env = &machine->env;
+	int err = 0;
+
+	reach(machine, PHASE_FIRST_RUN);
+	/* The first vCPU last: by then the others can be called by it. */
+	for (unsigned int i = env->count; i-- > 0 && err == 0;)
+		err = vcpu_start(&env->vcpus[i]);
+	while (err == 0 && verdict_outcome(machine->verdict) == OUTCOME_RUNNING)
+		err = event_loop_turn(machine->loop);
+	if (err < 0)
+		verdict_reach(machine->verdict, OUTCOME_HOST_ERROR);
+
+	terminal_release(machine->terminal, true);
+	for (unsigned int i = 0; i < env->count; i++)
+		vcpu_stop(&env->vcpus[i]);
+	for (unsigned int i = 0; i < env->count; i++)
+		vcpu_join(&env->vcpus[i]);
+	terminal_release(machine->terminal, false);
+	reach(machine, PHASE_SHUTDOWN);
+}

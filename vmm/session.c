@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "session.h"
+
+#include "file.h"
+#include "log.h"
+#include "stats.h"
+
+static void statistics_requested(void *opaque)
+{
+	struct session *session = opaque;
+
+	if (session->machine_exists)
+		stats_write(session->config->stats_file, &session->machine, session->resets);
+}
+
+enum status session_create(struct session *session, const struct config *config)
+{
+	*session = (struct session){ .config = config };
+	if (config->stats_file && file_check(config->stats_file) < 0)
+		return STATUS_USAGE;
+	if (config->dump_dtb && file_check(config->dump_dtb) < 0)
+		return STATUS_USAGE;
+
+	vcpu_prepare();
+	if (event_loop_create(&session->loop) < 0)
+		return STATUS_HOST;
+	if (verdict_create(&session->verdict, &session->loop) < 0)
+		goto destroy_loop;
+	if (signals_create(&session->signals, &session->loop, &session->verdict,
+			   statistics_requested, session) < 0)
+		goto destroy_verdict;
+	if (terminal_create(&session->terminal, &session->loop, &session->verdict) < 0)
+		goto destroy_signals;
+	return STATUS_OK;
+
+destroy_signals:
+	signals_destroy(&session->signals);
+destroy_verdict:
+	verdict_destroy(&session->verdict);
+destroy_loop:
+	event_loop_destroy(&session->loop);
+	return STATUS_HOST;
+}
+
+void session_destroy(struct session *session)
+{
+	terminal_destroy(&session->terminal);
+	signals_destroy(&session->signals);
+	verdict_destroy(&session->verdict);
+	event_loop_destroy(&session->loop);
+}
+
+/* One machine's life. */
+static enum status session_live(struct session *session)
+{
+	struct machine *machine = &session->machine;
+	enum status status = STATUS_OK;
+
+	switch (machine_create(machine, session->config, &session->loop, &session->terminal,
+			       &session->verdict)) {
+	case MACHINE_BAD_INPUT:
+		return STATUS_USAGE;
+	case MACHINE_HOST:
+		return STATUS_HOST;
+	case MACHINE_OK:
+		break;
+	}
+	session->machine_exists = true;
+	machine_run(machine);
+	if (stats_write(session->config->stats_file, machine, session->resets) < 0)
+		status = STATUS_HOST;
+	session->machine_exists = false;
+	machine_destroy(machine);
+	return status;
+}
+
+/* What the guest wrote last still gets out, unless nobody takes it or we are told to go. */
+static void session_drain(struct session *session)
+{
+	while (terminal_pending(&session->terminal) &&
+	       verdict_outcome(&session->verdict) != OUTCOME_KILLED)
+		if (event_loop_turn(&session->loop) < 0)
+			break;
+}
+
+static int status_of(const struct verdict *verdict)
+{
+	switch (verdict_outcome(verdict)) {
+	case OUTCOME_SHUTDOWN:
+	case OUTCOME_RESET:
+	case OUTCOME_QUIT:
+	case OUTCOME_RUNNING:
+		return STATUS_OK;
+	case OUTCOME_CRASHED:
+	case OUTCOME_KVM_FAILED:
+		return STATUS_CRASHED;
+	case OUTCOME_HOST_ERROR:
+		return STATUS_HOST;
+	case OUTCOME_KILLED:
+		return STATUS_SIGNAL + verdict->signal;
+	}
+	return STATUS_HOST;
+}
+
+int session_run(struct session *session)
+{
+	enum status status = session_live(session);
+
+	while (status == STATUS_OK && session->config->reboot &&
+	       verdict_outcome(&session->verdict) == OUTCOME_RESET) {
+		verdict_clear(&session->verdict);
+		session->resets++;
+		log_info("the guest reset itself");
+		status = session_live(session);
+	}
+	session_drain(session);
+	return status == STATUS_OK ? status_of(&session->verdict) : (int)status;
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "signals.h"
+#include "util.h"
+
+static sigset_t signals_set(void)
+{
+	static const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		sigaddset(&set, wanted[i]);
+	return set;
+}
+
+static void signals_ready(struct event_source *source, uint32_t events)
+{
+	struct signals *signals = container_of(source, struct signals, source);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(source->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1)
+		signals->statistics(signals->opaque);
+	else
+		verdict_kill(signals->verdict, info.ssi_signo);
+}
+
+int signals_create(struct signals *signals, struct event_loop *loop, struct verdict *verdict,
+		   void (*statistics)(void *opaque), void *opaque)
+{
+	const sigset_t set = signals_set();
+	int err;
+
+	signal(SIGPIPE, SIG_IGN);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+
+	*signals = (struct signals){
+		.source = { .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+			    .ready = signals_ready },
+		.loop = loop,
+		.verdict = verdict,
+		.statistics = statistics,
+		.opaque = opaque,
+	};
+	err = signals->source.fd < 0 ? -errno : event_add(loop, &signals->source, EPOLLIN);
+	if (err < 0) {
+		log_error("signalfd: %s", strerror(-err));
+		signals_destroy(signals);
+	}
+	return err;
+}
+
+void signals_destroy(struct signals *signals)
+{
+	if (signals->source.fd < 0)
+		return;
+	event_remove(signals->loop, &signals->source);
+	close(signals->source.fd);
+}

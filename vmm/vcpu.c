@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. A thread is taken out of KVM_RUN by setting kvm_run.immediate_exit and then
+ * sending it a signal. If it is in the guest, the signal brings it back; if it is about to go
+ * there, KVM sees immediate_exit; so no kick is lost, and the signal's handler does nothing. The
+ * thread clears immediate_exit before it looks for what it was kicked for.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "exit.h"
+#include "log.h"
+#include "vcpu.h"
+
+#define KICK_SIGNAL SIGRTMIN
+
+static void vcpu_kicked(int signal)
+{
+	(void)signal;
+}
+
+void vcpu_prepare(void)
+{
+	/* No SA_RESTART: system calls other than KVM_RUN are to come back too. */
+	const struct sigaction action = { .sa_handler = vcpu_kicked };
+
+	sigaction(KICK_SIGNAL, &action, NULL);
+}
+
+static int vcpu_map_run(struct vcpu *vcpu, size_t run_size)
+{
+	void *run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+
+	if (run == MAP_FAILED)
+		return -errno;
+	vcpu->run = run;
+	vcpu->run_size = run_size;
+	return 0;
+}
+
+int vcpu_create(struct vcpu *vcpu, struct vcpu_env *env, int vm_fd, unsigned int index,
+		size_t run_size)
+{
+	int err;
+
+	*vcpu = (struct vcpu){
+		.env = env,
+		.index = index,
+		.fd = kvm_create_vcpu(vm_fd, index),
+		.job_lock = PTHREAD_MUTEX_INITIALIZER,
+		.job_done = PTHREAD_COND_INITIALIZER,
+	};
+	err = vcpu->fd;
+	if (err >= 0)
+		err = vcpu_map_run(vcpu, run_size);
+	if (err < 0)
+		log_error("vCPU %u: %s", index, strerror(-err));
+	else
+		err = cpu_init(env->model, vcpu->fd, index != 0);
+	if (err < 0)
+		vcpu_destroy(vcpu);
+	return err;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	if (vcpu->run)
+		munmap(vcpu->run, vcpu->run_size);
+	if (vcpu->fd >= 0)
+		close(vcpu->fd);
+	vcpu->run = NULL;
+	vcpu->fd = -1;
+}
+
+/* Does what the thread was kicked for, stopping apart. */
+static void vcpu_serve(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+
+	pthread_mutex_lock(&vcpu->job_lock);
+	if (vcpu->job) {
+		vcpu->job_result = vcpu->job(vcpu);
+		vcpu->job = NULL;
+		pthread_cond_broadcast(&vcpu->job_done);
+	}
+	pthread_mutex_unlock(&vcpu->job_lock);
+}
+
+static void vcpu_end(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->job_lock);
+	vcpu->ended = true;
+	pthread_cond_broadcast(&vcpu->job_done);
+	pthread_mutex_unlock(&vcpu->job_lock);
+}
+
+static void *vcpu_thread(void *opaque)
+{
+	struct vcpu *vcpu = opaque;
+	bool carry_on = true;
+
+	while (carry_on && !atomic_load(&vcpu->stop)) {
+		int err = kvm_run(vcpu->fd);
+
+		if (err == -EINTR || err == -EAGAIN) {
+			counters_exit(&vcpu->counters, KVM_EXIT_INTR);
+			vcpu_serve(vcpu);
+		} else {
+			carry_on = exit_handle(vcpu, err);
+		}
+	}
+	vcpu_end(vcpu);
+	return NULL;
+}
+
+int vcpu_start(struct vcpu *vcpu)
+{
+	char name[16];
+	int err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+
+	if (err != 0) {
+		log_error("thread of vCPU %u: %s", vcpu->index, strerror(err));
+		return -err;
+	}
+	vcpu->started = true;
+	/* Cut to what the kernel takes: a name is a help, not a promise. */
+	snprintf(name, sizeof(name), "%.10s/%u", vcpu->env->thread_name, vcpu->index % 10000);
+	pthread_setname_np(vcpu->thread, name);
+	return 0;
+}
+
+static void vcpu_kick(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(vcpu->thread, KICK_SIGNAL);
+}
+
+void vcpu_stop(struct vcpu *vcpu)
+{
+	atomic_store(&vcpu->stop, true);
+	if (vcpu->started)
+		vcpu_kick(vcpu);
+}
+
+void vcpu_join(struct vcpu *vcpu)
+{
+	if (vcpu->started)
+		pthread_join(vcpu->thread, NULL);
+	vcpu->started = false;
+}
+
+int vcpu_call(struct vcpu *vcpu, int (*job)(struct vcpu *vcpu))
+{
+	int result = -ESRCH;
+
+	pthread_mutex_lock(&vcpu->job_lock);
+	if (!vcpu->ended) {
+		vcpu->job = job;
+		vcpu_kick(vcpu);
+		while (vcpu->job && !vcpu->ended)
+			pthread_cond_wait(&vcpu->job_done, &vcpu->job_lock);
+		if (!vcpu->job)
+			result = vcpu->job_result;
+		vcpu->job = NULL;
+	}
+	pthread_mutex_unlock(&vcpu->job_lock);
+	return result;
+}
