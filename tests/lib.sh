@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
+#
+# What board tests (tests/guest/*.sh, tests/boot/*.sh) are written with. They run as root on an Arm
+# machine with /dev/kvm, emulated or real, in a POSIX shell that may be busybox's. Their output is
+# read by tests/run: a line "ok - NAME", "not ok - NAME" or "skip - NAME: WHY" for each test, and for
+# a failure what is wrong and the guest's console.
+#
+#   begin "what must hold"
+#   guest --kernel ... --params ...     runs nidus; console, messages and status are kept
+#   expect_status 0
+#   expect_line 'regular expression'    in console or messages
+#   end
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+console=$scratch/console
+messages=$scratch/messages
+: >"$console"
+: >"$messages"
+
+begin() {
+	name=$1
+	complaints=
+}
+
+complain() {
+	complaints="$complaints
+    $*"
+}
+
+end() {
+	if [ -z "$complaints" ]; then
+		echo "ok - $name"
+		return
+	fi
+	echo "not ok - $name$complaints"
+	sed 's/^/    console: /' "$console"
+	sed 's/^/    message: /' "$messages"
+}
+
+# skip WHY: instead of end.
+skip() {
+	echo "skip - $name: $1"
+}
+
+# guest OPTION...: nidus run with these options; for no more than $limit seconds, without a reset.
+guest() {
+	timeout -s KILL "${limit:-60}" nidus run --no-reboot "$@" \
+		<"${input:-/dev/null}" >"$console" 2>"$messages"
+	status=$?
+}
+
+# linux OPTION... [-- COMMAND]: the same with the test kernel and initramfs.
+linux() {
+	options=
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		options="$options $1"
+		shift
+	done
+	# shellcheck disable=SC2086	# options have no blanks in them
+	guest --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" $options \
+		--params "console=ttyAMA0 panic=-1 ${params-} $*"
+}
+
+expect_status() {
+	[ "$status" = "$1" ] || complain "exit status $status instead of $1"
+}
+
+expect_line() {
+	grep -Eq -- "$1" "$console" "$messages" || complain "no line matches: $1"
+}
+
+refuse_line() {
+	if grep -Eq -- "$1" "$console" "$messages"; then
+		complain "a line matches: $1"
+	fi
+}
+
+# What a failing nidus says is one line.
+expect_one_message() {
+	[ "$(wc -l <"$messages")" = 1 ] || complain "not one line of message, but $(wc -l <"$messages")"
+}
+
+expect() {
+	"$@" || complain "not so: $*"
+}
+
+# leftovers: what a nidus that has ended must not leave: processes, files beside those named.
+expect_nothing_left() {
+	pidof nidus >/dev/null && complain "a nidus is still there"
+	set -- "$scratch"/*.[0-9]*
+	[ ! -e "$1" ] || complain "left behind: $*"
+}
