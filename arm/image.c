@@ -114,8 +114,9 @@ static const char *image_parse_linux(const uint8_t *head, size_t head_size, uint
 		return "has an arm64 header with an impossible image_size";
 	if (pe_file_size(head, head_size, le32toh(header.pe_offset)) > file_size)
 		return "is truncated: its sections end beyond the end of the file";
+	/* What somebody has appended (a signature, say) is loaded with it. */
 	if (file_size > image->extent)
-		return "is longer than the image_size in its header";
+		image->extent = file_size;
 	return NULL;
 }
 

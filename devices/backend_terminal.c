@@ -100,14 +100,20 @@ static void input_fill(struct terminal *terminal)
 		input_byte(terminal, bytes[i]);
 }
 
-/* Listens while there is room and something may come. */
+/*
+ * Listens while there is room and something may come. Not listening means being off the loop: a
+ * hang-up would be reported again and again, asked for or not.
+ */
 static void input_arm(struct terminal *terminal)
 {
 	bool want = !input_full(terminal) && !terminal->input_ended;
 
 	if (!terminal->input_pollable || want == terminal->input_armed)
 		return;
-	event_modify(terminal->loop, &terminal->input_source, want ? EPOLLIN : 0);
+	if (want)
+		event_add(terminal->loop, &terminal->input_source, EPOLLIN);
+	else
+		event_remove(terminal->loop, &terminal->input_source);
 	terminal->input_armed = want;
 }
 
@@ -120,11 +126,6 @@ static void input_ready(struct event_source *source, uint32_t events)
 	pthread_mutex_lock(&terminal->lock);
 	if (!input_full(terminal))
 		input_fill(terminal);
-	/* A hang-up is reported whether it was asked for or not: only removal silences it. */
-	if (terminal->input_ended) {
-		event_remove(terminal->loop, source);
-		terminal->input_pollable = false;
-	}
 	input_arm(terminal);
 	any = terminal->input_count > 0;
 	pthread_mutex_unlock(&terminal->lock);
@@ -201,8 +202,8 @@ static void output_ready(struct event_source *source, uint32_t events)
 	struct terminal *terminal = container_of(source, struct terminal, output_source);
 
 	pthread_mutex_lock(&terminal->lock);
-	if (events & EPOLLERR) {
-		/* The reading end of a pipe was closed, and that is told without being asked. */
+	if (events & (EPOLLERR | EPOLLHUP)) {
+		/* The other end of a pipe or terminal is gone; that is told without being asked. */
 		event_remove(terminal->loop, source);
 		terminal->output_pollable = false;
 		output_lose(terminal, EPIPE);
@@ -372,7 +373,7 @@ void terminal_destroy(struct terminal *terminal)
 		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->saved);
 		terminal_watch_crashes(NULL);
 	}
-	if (terminal->input_pollable)
+	if (terminal->input_armed)
 		event_remove(terminal->loop, &terminal->input_source);
 	output_stop(terminal);
 }

@@ -17,8 +17,11 @@ struct event_loop {
 int event_loop_create(struct event_loop *loop);
 void event_loop_destroy(struct event_loop *loop);
 
-/* Waits for at least one event and calls the owners of all that are ready. Errors: -errno, said. */
-int event_loop_turn(struct event_loop *loop);
+/*
+ * Has one event's owner called; wait: until there is one. Returns how many events there were, 0 or
+ * 1, or -errno, said.
+ */
+int event_loop_turn(struct event_loop *loop, bool wait);
 
 /* A descriptor that its owner waits on; fd and the struct stay the owner's. */
 struct event_source {
@@ -29,8 +32,8 @@ struct event_source {
 
 /*
  * events: EPOLLIN, EPOLLOUT or none for the time being. -EPERM, not said, for files that cannot be
- * waited for because they are always ready (regular files, /dev/null). event_modify() may be called
- * by any thread, the others by the loop's or while it does not turn.
+ * waited for because they are always ready (regular files, /dev/null). Any thread may call these,
+ * but for event_remove() of a source that is then freed: that is the loop's thread's.
  */
 int event_add(struct event_loop *loop, struct event_source *source, uint32_t events);
 void event_modify(struct event_loop *loop, struct event_source *source, uint32_t events);

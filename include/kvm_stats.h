@@ -5,10 +5,10 @@
 #include <jansson.h>
 
 /*
- * All binary statistics of a VM or vCPU (KVM_GET_STATS_FD) as an object: a number each, an array
- * for what has several values (histograms). The caller's to release; NULL where the kernel has no
- * such statistics, or on an error.
+ * All binary statistics of a VM or vCPU, from the descriptor that KVM_GET_STATS_FD gave, as an
+ * object: a number each, an array for what has several values (histograms). Never waits for a
+ * vCPU. The caller's to release; NULL on an error, a negative stats_fd included.
  */
-json_t *kvm_stats_read(int fd);
+json_t *kvm_stats_read(int stats_fd);
 
 #endif

@@ -21,6 +21,7 @@ struct vcpu_env {
 	const struct cpu_model *model;
 	struct verdict *verdict;
 	const char *thread_name; /* prefix of the threads' names */
+	bool statistics; /* KVM's statistics may be asked for while vCPUs run */
 	struct vcpu *vcpus;
 	unsigned int count;
 	pthread_mutex_t suspending; /* held by the vCPU that asked for PSCI SYSTEM_SUSPEND */
@@ -32,6 +33,8 @@ struct vcpu {
 	int fd;
 	struct kvm_run *run; /* shared with KVM */
 	size_t run_size;
+	/* Opened beforehand, as KVM_GET_STATS_FD waits while the vCPU runs; -1: none. */
+	int stats_fd;
 	struct counters counters;
 
 	pthread_t thread;

@@ -35,7 +35,7 @@ end() {
 		return
 	fi
 	echo "not ok - $name$complaints"
-	sed 's/^/    console: /' "$console"
+	tail -n 60 "$console" | sed 's/^/    console: /'
 	sed 's/^/    message: /' "$messages"
 }
 

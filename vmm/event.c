@@ -29,18 +29,20 @@ void event_loop_destroy(struct event_loop *loop)
 	close(loop->epoll_fd);
 }
 
-int event_loop_turn(struct event_loop *loop)
+int event_loop_turn(struct event_loop *loop, bool wait)
 {
 	/*
 	 * One event a turn: the callback of one may remove the source of another, which a batch
 	 * would still call. Sources are few and level-triggered, so nothing is lost.
 	 */
 	struct epoll_event event;
-	int count = epoll_wait(loop->epoll_fd, &event, 1, -1);
+	int count = epoll_wait(loop->epoll_fd, &event, 1, wait ? -1 : 0);
 
-	if (count < 0 && errno != EINTR) {
+	if (count < 0) {
 		int err = -errno;
 
+		if (err == -EINTR)
+			return 0;
 		log_error("event loop: %s", strerror(-err));
 		return err;
 	}
@@ -49,7 +51,7 @@ int event_loop_turn(struct event_loop *loop)
 
 		source->ready(source, event.events);
 	}
-	return 0;
+	return count;
 }
 
 int event_add(struct event_loop *loop, struct event_source *source, uint32_t events)

@@ -28,7 +28,7 @@ static json_t *read_values(int stats_fd, const struct kvm_stats_header *header,
 	return array;
 }
 
-static json_t *read_all(int stats_fd)
+json_t *kvm_stats_read(int stats_fd)
 {
 	struct kvm_stats_header header;
 	size_t desc_size;
@@ -55,17 +55,5 @@ static json_t *read_all(int stats_fd)
 		}
 	}
 	free(descs);
-	return object;
-}
-
-json_t *kvm_stats_read(int fd)
-{
-	int stats_fd = kvm_stats_fd(fd);
-	json_t *object;
-
-	if (stats_fd < 0)
-		return NULL;
-	object = read_all(stats_fd);
-	close(stats_fd);
 	return object;
 }

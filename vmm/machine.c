@@ -242,6 +242,7 @@ static int create_vcpus(struct machine *machine)
 		.model = &machine->model,
 		.verdict = machine->verdict,
 		.thread_name = config->name ? config->name : "vcpu",
+		.statistics = config->stats_file != NULL,
 		.vcpus = calloc(config->cpus, sizeof(*env->vcpus)),
 		.suspending = PTHREAD_MUTEX_INITIALIZER,
 	};
@@ -430,10 +431,10 @@ void machine_run(struct machine *machine)
 
 	reach(machine, PHASE_FIRST_RUN);
 	/* The first vCPU last: by then the others can be called by it. */
-	for (unsigned int i = env->count; i-- > 0 && err == 0;)
+	for (unsigned int i = env->count; i-- > 0 && err >= 0;)
 		err = vcpu_start(&env->vcpus[i]);
-	while (err == 0 && verdict_outcome(machine->verdict) == OUTCOME_RUNNING)
-		err = event_loop_turn(machine->loop);
+	while (err >= 0 && verdict_outcome(machine->verdict) == OUTCOME_RUNNING)
+		err = event_loop_turn(machine->loop, true);
 	if (err < 0)
 		verdict_reach(machine->verdict, OUTCOME_HOST_ERROR);
 

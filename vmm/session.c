@@ -79,7 +79,7 @@ static void session_drain(struct session *session)
 {
 	while (terminal_pending(&session->terminal) &&
 	       verdict_outcome(&session->verdict) != OUTCOME_KILLED)
-		if (event_loop_turn(&session->loop) < 0)
+		if (event_loop_turn(&session->loop, true) < 0)
 			break;
 }
 
@@ -102,12 +102,22 @@ static int status_of(const struct verdict *verdict)
 	return STATUS_HOST;
 }
 
+/*
+ * Whether the guest gets another life. A guest that resets itself over and over may never let the
+ * event loop turn; what has come meanwhile, signals above all, is looked at first.
+ */
+static bool session_goes_on(struct session *session)
+{
+	while (event_loop_turn(&session->loop, false) > 0)
+		;
+	return session->config->reboot && verdict_outcome(&session->verdict) == OUTCOME_RESET;
+}
+
 int session_run(struct session *session)
 {
 	enum status status = session_live(session);
 
-	while (status == STATUS_OK && session->config->reboot &&
-	       verdict_outcome(&session->verdict) == OUTCOME_RESET) {
+	while (status == STATUS_OK && session_goes_on(session)) {
 		verdict_clear(&session->verdict);
 		session->resets++;
 		log_info("the guest reset itself");

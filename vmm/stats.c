@@ -9,6 +9,7 @@
 
 #include "exit.h"
 #include "file.h"
+#include "kvm.h"
 #include "kvm_stats.h"
 #include "log.h"
 #include "stats.h"
@@ -168,7 +169,7 @@ static json_t *vcpus_of(const struct vcpu_env *env)
 	for (unsigned int i = 0; i < env->count; i++) {
 		const struct counters *counters = &env->vcpus[i].counters;
 		json_t *vcpu = json_pack("{siso}", "index", i, "exits", exits_of(&counters, 1));
-		json_t *kvm = kvm_stats_read(env->vcpus[i].fd);
+		json_t *kvm = kvm_stats_read(env->vcpus[i].stats_fd);
 
 		if (kvm)
 			json_object_set_new(vcpu, "kvm", kvm);
@@ -200,15 +201,24 @@ static json_t *config_of(const struct machine *machine)
 			 "name", config->name);
 }
 
+static json_t *vm_stats(int vm_fd)
+{
+	int stats_fd = kvm_stats_fd(vm_fd);
+	json_t *stats = kvm_stats_read(stats_fd);
+
+	if (stats_fd >= 0)
+		close(stats_fd);
+	return stats;
+}
+
 static json_t *stats_object(const struct machine *machine, unsigned int resets)
 {
-	json_t *kvm = kvm_stats_read(machine->vm_fd);
-	json_t *stats = json_pack("{sssisssssisosososososo*}", "schema", "nidus-stats", "version",
-				  STATS_VERSION, "nidus", NIDUS_VERSION, "outcome",
-				  verdict_name(verdict_outcome(machine->verdict)), "resets", resets,
-				  "config", config_of(machine), "phases", phases_of(machine),
-				  "exits", all_exits_of(&machine->env), "mmio", mmio_of(machine),
-				  "clean", clean_of(&machine->cleaned), "kvm", kvm);
+	json_t *stats = json_pack(
+		"{sssisssssisosososososo*}", "schema", "nidus-stats", "version", STATS_VERSION,
+		"nidus", NIDUS_VERSION, "outcome", verdict_name(verdict_outcome(machine->verdict)),
+		"resets", resets, "config", config_of(machine), "phases", phases_of(machine),
+		"exits", all_exits_of(&machine->env), "mmio", mmio_of(machine), "clean",
+		clean_of(&machine->cleaned), "kvm", vm_stats(machine->vm_fd));
 
 	if (!stats)
 		return NULL;

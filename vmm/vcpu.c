@@ -51,12 +51,16 @@ int vcpu_create(struct vcpu *vcpu, struct vcpu_env *env, int vm_fd, unsigned int
 		.env = env,
 		.index = index,
 		.fd = kvm_create_vcpu(vm_fd, index),
+		.stats_fd = -1,
 		.job_lock = PTHREAD_MUTEX_INITIALIZER,
 		.job_done = PTHREAD_COND_INITIALIZER,
 	};
 	err = vcpu->fd;
 	if (err >= 0)
 		err = vcpu_map_run(vcpu, run_size);
+	/* A kernel without statistics (before Linux 5.14) has a guest all the same. */
+	if (err >= 0 && env->statistics)
+		vcpu->stats_fd = kvm_stats_fd(vcpu->fd);
 	if (err < 0)
 		log_error("vCPU %u: %s", index, strerror(-err));
 	else
@@ -70,10 +74,12 @@ void vcpu_destroy(struct vcpu *vcpu)
 {
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->run_size);
+	if (vcpu->stats_fd >= 0)
+		close(vcpu->stats_fd);
 	if (vcpu->fd >= 0)
 		close(vcpu->fd);
 	vcpu->run = NULL;
-	vcpu->fd = -1;
+	vcpu->fd = vcpu->stats_fd = -1;
 }
 
 /* Does what the thread was kicked for, stopping apart. */

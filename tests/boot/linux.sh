@@ -15,7 +15,7 @@ for cpus in 1 2 8; do
 done
 
 begin "an interrupt reaches every vCPU, and they talk to each other"
-linux --cpus 4 -- sh -c \"grep -E '(arch_timer|IPI)' /proc/interrupts\"
+linux --cpus 4 -- cat /proc/interrupts
 expect_status 0
 expect_line '^ *[0-9]+:( +[1-9][0-9]*){4} .*arch_timer'
 expect_line '^IPI[01]:( +[1-9][0-9]*){4} '

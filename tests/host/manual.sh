@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The options that the command's own help lists, the manual page's and the README's are the same.
+
+set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+gcc -D_GNU_SOURCE -Iinclude -x c -o "$work/help" - -x c vmm/config.c vmm/log.c <<'C'
+#include "config.h"
+int main(void)
+{
+	config_help(stdout);
+}
+C
+options() {
+	grep -oE -e '--[a-z][a-z0-9-]+' | sort -u
+}
+"$work/help" | sed 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/' | options >"$work/help.options"
+# Only where an option is introduced: a paragraph's tag, or the first column of a table.
+sed 's/\\-/-/g' docs/nidus.1 | grep -A 1 '^\.TP' | options >"$work/manual.options"
+sed -n 's/^| *\(`[^|]*\)|.*/\1/p' README.md | options >"$work/readme.options"
+
+for page in manual readme; do
+	if difference=$(diff "$work/help.options" "$work/$page.options"); then
+		echo "ok - the $page has the options that help lists"
+	else
+		echo "not ok - the $page has the options that help lists"
+		echo "$difference"
+	fi
+done
