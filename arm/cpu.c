@@ -81,6 +81,22 @@ static int cpu_limit_sve(int vcpu_fd, unsigned int max_vl)
 	return kvm_set_reg(vcpu_fd, KVM_REG_ARM64_SVE_VLS, lengths);
 }
 
+static int cpu_finalize_sve(const struct cpu_model *model, int vcpu_fd)
+{
+	int err = 0;
+
+	if (model->wishes.sve_max_vl)
+		err = cpu_limit_sve(vcpu_fd, model->wishes.sve_max_vl);
+	return err < 0 ? err : kvm_vcpu_finalize(vcpu_fd, KVM_ARM_VCPU_SVE);
+}
+
+static int complain(int err)
+{
+	if (err < 0)
+		log_error("initializing a vCPU: %s", strerror(-err));
+	return err;
+}
+
 int cpu_init(const struct cpu_model *model, int vcpu_fd, bool off)
 {
 	struct kvm_vcpu_init init = model->init;
@@ -89,15 +105,14 @@ int cpu_init(const struct cpu_model *model, int vcpu_fd, bool off)
 	if (off)
 		init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
 	err = kvm_vcpu_init(vcpu_fd, &init);
-	if (err >= 0 && cpu_model_has(model, KVM_ARM_VCPU_SVE)) {
-		if (model->wishes.sve_max_vl)
-			err = cpu_limit_sve(vcpu_fd, model->wishes.sve_max_vl);
-		if (err >= 0)
-			err = kvm_vcpu_finalize(vcpu_fd, KVM_ARM_VCPU_SVE);
-	}
-	if (err < 0)
-		log_error("initializing a vCPU: %s", strerror(-err));
-	return err;
+	if (err >= 0 && cpu_model_has(model, KVM_ARM_VCPU_SVE))
+		err = cpu_finalize_sve(model, vcpu_fd);
+	return complain(err);
+}
+
+int cpu_reset(const struct cpu_model *model, int vcpu_fd)
+{
+	return complain(kvm_vcpu_init(vcpu_fd, &model->init));
 }
 
 int cpu_init_pmu(int vcpu_fd)

@@ -39,6 +39,7 @@ struct pl031 {
 	bool level; /* of the interrupt line, as last set */
 	uint32_t offset; /* added to the host's seconds, modulo 2^32 */
 	uint32_t mr, lr, imsc, ris;
+	bool armed; /* the match is still to come */
 };
 
 static uint64_t host_seconds(void)
@@ -69,7 +70,8 @@ static void arm_alarm(struct pl031 *rtc)
 {
 	int32_t ahead = rtc->mr - counter(rtc);
 
-	if (ahead > 0) {
+	rtc->armed = ahead > 0;
+	if (rtc->armed) {
 		event_timer_at(&rtc->alarm, host_seconds() + ahead);
 		return;
 	}
@@ -83,8 +85,9 @@ static void pl031_alarm(struct event_timer *timer)
 	struct pl031 *rtc = container_of(timer, struct pl031, alarm);
 
 	pthread_mutex_lock(&rtc->lock);
-	/* The guest may have moved the alarm while this one was on its way. */
-	if (rtc->mr == counter(rtc)) {
+	/* The guest may have moved the alarm while this one was on its way, which may be late. */
+	if (rtc->armed && (int32_t)(rtc->mr - counter(rtc)) <= 0) {
+		rtc->armed = false;
 		rtc->ris = 1;
 		update_irq(rtc);
 	}

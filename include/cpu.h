@@ -31,10 +31,16 @@ int cpu_model_create(struct cpu_model *model, int vm_fd, const struct cpu_wishes
 bool cpu_model_has(const struct cpu_model *model, unsigned int feature);
 
 /*
- * KVM_ARM_VCPU_INIT and what must follow at once. off: the vCPU waits for PSCI CPU_ON. Errors:
- * -errno, said.
+ * KVM_ARM_VCPU_INIT and what must follow at once, the first time. off: the vCPU waits for PSCI
+ * CPU_ON. Errors: -errno, said.
  */
 int cpu_init(const struct cpu_model *model, int vcpu_fd, bool off);
+
+/*
+ * All registers of a vCPU that ran before as at its start. What was finalized stays so. Errors:
+ * -errno, said.
+ */
+int cpu_reset(const struct cpu_model *model, int vcpu_fd);
 
 /* The PMU's interrupt, after the GIC's initialization. Errors: -errno, said. */
 int cpu_init_pmu(int vcpu_fd);

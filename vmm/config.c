@@ -363,6 +363,21 @@ static int value_of_letter(int value)
 	return value == 'h' ? HELP_VALUE : value;
 }
 
+/* What getopt_long() has just complained about: '?' an unknown option, ':' a missing argument. */
+static void complain(int value, char **argv)
+{
+	const char *const what = value == ':' ? "needs an argument"
+					      : "not an option of run (nidus help run lists them)";
+	const bool known = optopt >= ROW_VALUE;
+
+	/* A letter by itself may stand anywhere in a word; a long option is the word just passed.
+	 */
+	if (optopt != 0 && !known)
+		log_error("-%c: %s", optopt, what);
+	else
+		log_error("%s: %s", argv[optind - 1], what);
+}
+
 static enum config_result parse_options(struct config *config, int argc, char **argv)
 {
 	struct grammar grammar;
@@ -371,18 +386,12 @@ static enum config_result parse_options(struct config *config, int argc, char **
 	opterr = 0;
 	optind = 0;
 	for (;;) {
-		int before = optind ? optind : 1;
 		int value = getopt_long(argc, argv, grammar.letters, grammar.options, NULL);
 
 		if (value == -1)
 			return CONFIG_OK;
-		if (value == '?') {
-			log_error("%s: not an option of run (nidus help run lists them)",
-				  argv[before]);
-			return CONFIG_ERROR;
-		}
-		if (value == ':') {
-			log_error("%s: needs an argument", argv[before]);
+		if (value == '?' || value == ':') {
+			complain(value, argv);
 			return CONFIG_ERROR;
 		}
 		value = value_of_letter(value);

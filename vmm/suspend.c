@@ -37,7 +37,7 @@ static int refuse(struct vcpu *vcpu, int psci_error)
 
 static int sleep_until_interrupt(struct vcpu *vcpu, uint64_t entry, uint64_t context)
 {
-	int err = cpu_init(vcpu->env->model, vcpu->fd, false);
+	int err = cpu_reset(vcpu->env->model, vcpu->fd);
 
 	if (err >= 0)
 		err = cpu_set_entry(vcpu->fd, entry, context);
