@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -197,6 +198,20 @@ static void output_flush(struct terminal *terminal)
 	}
 }
 
+/* After a flush: whom offer() has turned away is told to come again. Lock not held. */
+static void output_tell(struct terminal *terminal)
+{
+	bool room;
+
+	pthread_mutex_lock(&terminal->lock);
+	room = terminal->output_refused && terminal->output_count < TERMINAL_OUTPUT_SIZE;
+	if (room)
+		terminal->output_refused = false;
+	pthread_mutex_unlock(&terminal->lock);
+	if (room && terminal->console.room)
+		terminal->console.room(terminal->console.device);
+}
+
 static void output_ready(struct event_source *source, uint32_t events)
 {
 	struct terminal *terminal = container_of(source, struct terminal, output_source);
@@ -212,6 +227,7 @@ static void output_ready(struct event_source *source, uint32_t events)
 		output_flush(terminal);
 	}
 	pthread_mutex_unlock(&terminal->lock);
+	output_tell(terminal);
 }
 
 static void flush_expired(struct event_timer *timer)
@@ -221,6 +237,24 @@ static void flush_expired(struct event_timer *timer)
 	pthread_mutex_lock(&terminal->lock);
 	output_flush(terminal);
 	pthread_mutex_unlock(&terminal->lock);
+	output_tell(terminal);
+}
+
+static bool output_full(const struct terminal *terminal)
+{
+	return terminal->output_count == TERMINAL_OUTPUT_SIZE;
+}
+
+static void output_push(struct terminal *terminal, uint8_t byte)
+{
+	size_t end = (terminal->output_start + terminal->output_count) % TERMINAL_OUTPUT_SIZE;
+
+	terminal->output[end] = byte;
+	terminal->output_count++;
+	if (terminal->output_count == 1)
+		event_timer_in(&terminal->flush, FLUSH_NS);
+	else if (terminal->output_count == TERMINAL_OUTPUT_SIZE / 2)
+		event_timer_in(&terminal->flush, 1);
 }
 
 static void terminal_write(struct console *console, const uint8_t *bytes, size_t count)
@@ -229,21 +263,47 @@ static void terminal_write(struct console *console, const uint8_t *bytes, size_t
 
 	pthread_mutex_lock(&terminal->lock);
 	for (size_t i = 0; i < count; i++) {
-		size_t end;
-
-		while (terminal->output_count == TERMINAL_OUTPUT_SIZE && !terminal->released)
+		while (output_full(terminal) && !terminal->released)
 			pthread_cond_wait(&terminal->output_room, &terminal->lock);
-		if (terminal->output_lost || terminal->output_count == TERMINAL_OUTPUT_SIZE)
+		if (terminal->output_lost || output_full(terminal))
 			break;
-		end = (terminal->output_start + terminal->output_count) % TERMINAL_OUTPUT_SIZE;
-		terminal->output[end] = bytes[i];
-		terminal->output_count++;
-		if (terminal->output_count == 1)
-			event_timer_in(&terminal->flush, FLUSH_NS);
-		else if (terminal->output_count == TERMINAL_OUTPUT_SIZE / 2)
-			event_timer_in(&terminal->flush, 1);
+		output_push(terminal, bytes[i]);
 	}
 	pthread_mutex_unlock(&terminal->lock);
+}
+
+static size_t terminal_offer(struct console *console, const uint8_t *bytes, size_t count)
+{
+	struct terminal *terminal = container_of(console, struct terminal, console);
+	size_t done = 0;
+
+	pthread_mutex_lock(&terminal->lock);
+	/* What nobody will read is taken and dropped. */
+	if (terminal->output_lost)
+		done = count;
+	while (done < count && !output_full(terminal))
+		output_push(terminal, bytes[done++]);
+	terminal->output_refused = done < count;
+	pthread_mutex_unlock(&terminal->lock);
+	return done;
+}
+
+static bool terminal_size(struct console *console, uint16_t *columns, uint16_t *rows)
+{
+	struct winsize size;
+
+	(void)console;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0 || size.ws_row == 0)
+		return false;
+	*columns = size.ws_col;
+	*rows = size.ws_row;
+	return true;
+}
+
+void terminal_resized(struct terminal *terminal)
+{
+	if (terminal->console.resized)
+		terminal->console.resized(terminal->console.device);
 }
 
 void terminal_release(struct terminal *terminal, bool released)
@@ -354,7 +414,12 @@ int terminal_create(struct terminal *terminal, struct event_loop *loop, struct v
 	int err;
 
 	*terminal = (struct terminal){
-		.console = { .write = terminal_write, .read = terminal_read },
+		.console = {
+			.write = terminal_write,
+			.offer = terminal_offer,
+			.read = terminal_read,
+			.size = terminal_size,
+		},
 		.loop = loop,
 		.verdict = verdict,
 		.lock = PTHREAD_MUTEX_INITIALIZER,

@@ -5,10 +5,13 @@
  * the FIFO has room for them; that no more come for a while needs no waiting either, so the receive
  * timeout is raised together with the first byte.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "devtree.h"
+#include "log.h"
 #include "pl011.h"
 #include "primecell.h"
 #include "util.h"
@@ -54,6 +57,7 @@ struct pl011 {
 	struct irq_line irq;
 	unsigned int spi;
 	struct console *console;
+	bool input; /* what is typed at the console is for this device */
 
 	pthread_mutex_t lock; /* guards all below; never held while the console is written */
 	bool level; /* of the interrupt line, as last set */
@@ -106,7 +110,7 @@ static void pull(struct pl011 *uart)
 	uint8_t bytes[FIFO_SIZE];
 	size_t got = 0;
 
-	if (uart->fifo_count < fifo_depth(uart))
+	if (uart->input && uart->fifo_count < fifo_depth(uart))
 		got = uart->console->read(uart->console, bytes,
 					  fifo_depth(uart) - uart->fifo_count);
 	for (size_t i = 0; i < got; i++)
@@ -217,11 +221,13 @@ static void write_line_control(struct pl011 *uart, uint32_t value)
 	pull(uart);
 }
 
-static enum mmio_result pl011_write(struct pl011 *uart, uint64_t offset, uint32_t value)
+/* looped: a byte that is transmitted comes back instead of going to the console. */
+static enum mmio_result pl011_write(struct pl011 *uart, uint64_t offset, uint32_t value,
+				    bool looped)
 {
 	switch (offset) {
 	case UARTDR:
-		if (uart->cr & CR_LBE)
+		if (looped)
 			receive(uart, value);
 		uart->ris |= INT_TX;
 		break;
@@ -267,12 +273,14 @@ static enum mmio_result pl011_access(struct device *device, struct mmio *mmio)
 {
 	struct pl011 *uart = container_of(device, struct pl011, device);
 	enum mmio_result result;
+	bool looped;
 
 	if (mmio->size > 4 || mmio->offset % 4 != 0)
 		return MMIO_BAD;
 
 	pthread_mutex_lock(&uart->lock);
-	if (mmio->write && mmio->offset == UARTDR && !(uart->cr & CR_LBE)) {
+	looped = uart->cr & CR_LBE;
+	if (mmio->write && mmio->offset == UARTDR && !looped) {
 		const uint8_t byte = mmio->value;
 
 		pthread_mutex_unlock(&uart->lock);
@@ -280,7 +288,7 @@ static enum mmio_result pl011_access(struct device *device, struct mmio *mmio)
 		pthread_mutex_lock(&uart->lock);
 	}
 	if (mmio->write)
-		result = pl011_write(uart, mmio->offset, mmio->value);
+		result = pl011_write(uart, mmio->offset, mmio->value, looped);
 	else
 		result = pl011_read(uart, mmio->offset, &mmio->value);
 	update_irq(uart);
@@ -326,7 +334,8 @@ static void pl011_destroy(struct device *device)
 {
 	struct pl011 *uart = container_of(device, struct pl011, device);
 
-	uart->console->input = NULL;
+	if (uart->input)
+		uart->console->input = NULL;
 	pthread_mutex_destroy(&uart->lock);
 	free(uart);
 }
@@ -340,12 +349,14 @@ static const struct device_ops pl011_ops = {
 };
 
 struct device *pl011_create(uint64_t base, struct irq_line irq, unsigned int spi,
-			    struct console *console)
+			    struct console *console, bool input)
 {
 	struct pl011 *uart = calloc(1, sizeof(*uart));
 
-	if (!uart)
+	if (!uart) {
+		log_error("pl011: %s", strerror(ENOMEM));
 		return NULL;
+	}
 	uart->device = (struct device){ .ops = &pl011_ops, .base = base, .size = PRIMECELL_SIZE };
 	uart->irq = irq;
 	uart->spi = spi;
@@ -353,7 +364,10 @@ struct device *pl011_create(uint64_t base, struct irq_line irq, unsigned int spi
 	uart->cr = 0x300;
 	uart->ifls = 0x12;
 	pthread_mutex_init(&uart->lock, NULL);
-	console->device = uart;
-	console->input = pl011_input;
+	uart->input = input;
+	if (input) {
+		console->device = uart;
+		console->input = pl011_input;
+	}
 	return &uart->device;
 }

@@ -4,6 +4,7 @@
  * writing RTCLR. The alarm is a host timer armed for the moment at which the counter will reach
  * RTCMR; as on the real thing a match in the past never comes.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,8 +222,10 @@ struct device *pl031_create(uint64_t base, struct irq_line irq, unsigned int spi
 {
 	struct pl031 *rtc = calloc(1, sizeof(*rtc));
 
-	if (!rtc)
+	if (!rtc) {
+		log_error("pl031: %s", strerror(ENOMEM));
 		return NULL;
+	}
 	rtc->device = (struct device){ .ops = &pl031_ops, .base = base, .size = PRIMECELL_SIZE };
 	rtc->irq = irq;
 	rtc->spi = spi;

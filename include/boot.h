@@ -10,7 +10,7 @@
 #include "image.h"
 #include "memory.h"
 
-/* The most that a device tree may take, and the alignment of its place (booting.rst). */
+/* The most that a device tree may take (booting.rst). */
 #define BOOT_TREE_SIZE_MAX MIB(2)
 
 struct boot_file {

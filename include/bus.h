@@ -60,7 +60,7 @@ struct bus {
 
 /* Empty, nothing allocated. */
 void bus_create(struct bus *bus);
-/* Destroys the devices on it, the last added first. */
+/* Destroys the devices on it, from the last in the list to the first. */
 void bus_destroy(struct bus *bus);
 
 /*

@@ -14,6 +14,8 @@
 #include "memory.h"
 #include "poc.h"
 
+enum config_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
+
 /* Whose defaults hold: those of the name that nidus was called by. */
 enum config_flavour { CONFIG_NIDUS, CONFIG_LKVM };
 
@@ -30,8 +32,9 @@ struct config {
 	uint64_t mem_size; /* bytes */
 	unsigned int cpus;
 	unsigned int sve_max_vl; /* bits, 0: the host's */
-	bool has_kaslr_seed;
+	bool has_kaslr_seed, has_mem_backing;
 	uint64_t kaslr_seed;
+	enum config_console console;
 	enum gic_kind irqchip;
 	enum memory_backing mem_backing;
 	enum poc_policy cache_clean;

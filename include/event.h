@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The event loop: one thread, the one that started nidus, waits for host descriptors and calls
- * their owners. Callbacks run in that thread only and never wait.
+ * their owners. Callbacks run in that thread only and do not wait: all else would wait for them.
  */
 #ifndef NIDUS_EVENT_H
 #define NIDUS_EVENT_H
@@ -65,7 +65,9 @@ int event_timer_create(struct event_timer *timer, struct event_loop *loop, int c
 		       void (*expired)(struct event_timer *timer));
 void event_timer_destroy(struct event_timer *timer);
 
-/* Any thread. Replaces what was armed before; event_timer_at() takes seconds of the timer's clock.
+/*
+ * Any thread. Replaces what was armed before; 0 disarms. event_timer_at() takes seconds of the
+ * timer's clock.
  */
 void event_timer_in(struct event_timer *timer, uint64_t nanoseconds);
 void event_timer_at(struct event_timer *timer, uint64_t seconds);

@@ -6,8 +6,8 @@
 
 /*
  * Makes data the contents of the file at path, all of it or, on an error, none: a regular file is
- * written beside its place and renamed. What is there and is no regular file (a pipe, /dev/stderr)
- * is written to. Errors: -errno, said.
+ * written beside its place and renamed. What is no regular file, and all names in /dev and /proc
+ * (/dev/stderr may be one), is written to, at its end. Errors: -errno, said.
  */
 int file_replace(const char *path, const void *data, size_t size);
 

@@ -26,6 +26,9 @@ int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *r
 /* Level of an interrupt as KVM_IRQ_LINE encodes it: KVM_ARM_IRQ_TYPE_SPI, intid from 32 on. */
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level);
 
+int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd);
+int kvm_ioeventfd(int vm_fd, const struct kvm_ioeventfd *ioeventfd);
+
 int kvm_create_device(int vm_fd, unsigned int type);
 bool kvm_has_attr(int fd, unsigned int group, uint64_t attr);
 int kvm_set_attr(int fd, unsigned int group, uint64_t attr, const void *value);
@@ -50,7 +53,7 @@ int kvm_run_size(int kvm_fd);
 /* Binary statistics of a VM or a vCPU: a descriptor to read, the caller's to close. */
 int kvm_stats_fd(int fd);
 
-/* Core register, and system register by its encoding, in the form that kvm_get_reg() takes. */
+/* A member of struct kvm_regs in the form that kvm_get_reg() takes. */
 #define KVM_CORE_REG(member) \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(member))
 

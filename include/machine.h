@@ -36,11 +36,12 @@ struct machine {
 	struct boot boot;
 	struct memory memory;
 	int kvm_fd, vm_fd;
-	struct bus bus;
 	struct cpu_model model;
 	struct vcpu_env env;
 	struct gic gic;
 	struct pvtime pvtime;
+	struct bus bus;
+	unsigned int virtio_count; /* virtio-mmio transports so far */
 	struct poc_report cleaned;
 	unsigned int built; /* steps done */
 

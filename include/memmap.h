@@ -9,25 +9,28 @@
 
 #include "util.h"
 
-#define GIC_DIST_BASE	  UINT64_C(0x08000000)
-#define GIC_DIST_SIZE	  UINT64_C(0x00010000)
-#define GICV2_CPU_BASE	  UINT64_C(0x08010000)
-#define GICV2_CPU_SIZE	  UINT64_C(0x00010000)
-#define GIC_REDIST_BASE	  UINT64_C(0x080a0000)
-#define GIC_REDIST_STRIDE UINT64_C(0x00020000)
-#define GIC_REDIST_COUNT  123 /* as many as end below the PL011 */
-#define GIC_REDIST2_BASE  UINT64_C(0x4000000000)
-#define PL011_BASE	  UINT64_C(0x09000000)
-#define PL031_BASE	  UINT64_C(0x09010000)
-#define PVTIME_BASE	  UINT64_C(0x090a0000)
-#define PVTIME_SIZE	  UINT64_C(0x00010000)
-#define RAM_BASE	  UINT64_C(0x40000000)
-#define RAM_SIZE_MAX	  (GIC_REDIST2_BASE - RAM_BASE)
+#define GIC_DIST_BASE	   UINT64_C(0x08000000)
+#define GIC_DIST_SIZE	   UINT64_C(0x00010000)
+#define GICV2_CPU_BASE	   UINT64_C(0x08010000)
+#define GICV2_CPU_SIZE	   UINT64_C(0x00010000)
+#define GIC_REDIST_BASE	   UINT64_C(0x080a0000)
+#define GIC_REDIST_STRIDE  UINT64_C(0x00020000)
+#define GIC_REDIST_COUNT   123 /* as many as end below the PL011 */
+#define GIC_REDIST2_BASE   UINT64_C(0x4000000000)
+#define PL011_BASE	   UINT64_C(0x09000000)
+#define PL031_BASE	   UINT64_C(0x09010000)
+#define PVTIME_BASE	   UINT64_C(0x090a0000)
+#define PVTIME_SIZE	   UINT64_C(0x00010000)
+#define VIRTIO_MMIO_BASE   UINT64_C(0x0a000000)
+#define VIRTIO_MMIO_STRIDE UINT64_C(0x00000200)
+#define RAM_BASE	   UINT64_C(0x40000000)
+#define RAM_SIZE_MAX	   (GIC_REDIST2_BASE - RAM_BASE)
 
 /* Shared peripheral interrupts, counted from 0; the GIC's INTID is GIC_SPI_BASE more. */
-#define GIC_SPI_BASE 32
-#define PL011_SPI    1
-#define PL031_SPI    2
+#define GIC_SPI_BASE	32
+#define PL011_SPI	1
+#define VIRTIO_MMIO_SPI 16 /* of the first transport, one each */
+#define PL031_SPI	2
 
 /* Private peripheral interrupts, counted from 0; the GIC's INTID is GIC_PPI_BASE more. */
 #define GIC_PPI_BASE	       16

@@ -25,9 +25,9 @@ struct memory_range {
 struct memory {
 	uint64_t base; /* GPA, a multiple of 2 MiB */
 	uint64_t size; /* bytes */
-	uint8_t *host; /* HVA of base, congruent to it modulo 2 MiB */
+	uint8_t *host; /* HVA of base, congruent to it modulo 2 MiB or the mount's page size */
 
-	void *reserved; /* the mapping that host lies in, with its alignment slack unmapped */
+	void *reserved; /* the mapping that host lies in; what surrounds RAM is inaccessible */
 	uint64_t reserved_size;
 
 	/* What the load calls have written, sorted and disjoint. */

@@ -17,7 +17,7 @@
 enum status {
 	STATUS_OK = 0, /* the guest shut down, or the user ended it */
 	STATUS_CRASHED = 1, /* the guest crashed, or KVM gave up on it */
-	STATUS_USAGE = 2, /* the command line or a file that it names is wrong */
+	STATUS_USAGE = 2, /* the command line is wrong, or a file that it has nidus read or write */
 	STATUS_HOST = 3, /* the host lacks or refuses something */
 	STATUS_SIGNAL = 128,
 };

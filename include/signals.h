@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Signals, turned into events: SIGTERM, SIGINT and SIGHUP end the run, SIGUSR1 asks for statistics.
+ * Signals, turned into events: SIGTERM, SIGINT, SIGHUP and SIGQUIT end the run, SIGUSR1 asks for
+ * statistics, SIGWINCH tells that the terminal's size has changed.
  */
 #ifndef NIDUS_SIGNALS_H
 #define NIDUS_SIGNALS_H
@@ -12,16 +13,16 @@ struct signals {
 	struct event_source source;
 	struct event_loop *loop;
 	struct verdict *verdict;
-	void (*statistics)(void *opaque);
+	void (*told)(void *opaque, int signal);
 	void *opaque;
 };
 
 /*
- * Blocks the signals above for this thread and those it will create, ignores SIGPIPE. statistics is
- * called by the event loop's thread. Errors: -errno, said.
+ * Blocks the signals above for this thread and those it will create, ignores SIGPIPE. told is
+ * called by the event loop's thread for those that do not end the run. Errors: -errno, said.
  */
 int signals_create(struct signals *signals, struct event_loop *loop, struct verdict *verdict,
-		   void (*statistics)(void *opaque), void *opaque);
+		   void (*told)(void *opaque, int signal), void *opaque);
 void signals_destroy(struct signals *signals);
 
 #endif

@@ -3,8 +3,8 @@
  * The console on nidus's own standard input and output, be they a terminal, pipes or files.
  *
  * A terminal is put into raw mode: every key goes to the guest, but for Ctrl-A x, which ends the
- * run, and Ctrl-A Ctrl-A, which sends one Ctrl-A. It is put back on every way out, a crash of
- * nidus included.
+ * run, and Ctrl-A Ctrl-A, which sends one Ctrl-A. It is put back on every way out but SIGKILL, a
+ * crash of nidus included.
  */
 #ifndef NIDUS_TERMINAL_H
 #define NIDUS_TERMINAL_H
@@ -31,6 +31,7 @@ struct terminal {
 	size_t output_start, output_count;
 	struct event_source output_source;
 	bool output_pollable, output_lost, released;
+	bool output_refused; /* offer() has taken less than all, and room() is owed */
 	pthread_cond_t output_room;
 	struct event_timer flush;
 
@@ -53,6 +54,9 @@ void terminal_destroy(struct terminal *terminal);
 
 /* Lets go of vCPU threads that wait in write(), so that they can be stopped. Any thread. */
 void terminal_release(struct terminal *terminal, bool released);
+
+/* The terminal's size may have changed (SIGWINCH). The event loop's thread. */
+void terminal_resized(struct terminal *terminal);
 
 /* Whether output still waits to be written. */
 bool terminal_pending(struct terminal *terminal);

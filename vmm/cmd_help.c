@@ -33,7 +33,8 @@ int cmd_help(enum config_flavour flavour, int argc, char **argv)
 		log_error("%s: not a command (nidus help lists them)", name);
 		return STATUS_USAGE;
 	}
-	printf("nidus %s %s: %s\n", command->name, command->arguments, command->summary);
+	printf("nidus %s%s%s: %s\n", command->name, *command->arguments ? " " : "",
+	       command->arguments, command->summary);
 	if (command->help)
 		command->help();
 	return STATUS_OK;

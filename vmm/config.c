@@ -124,10 +124,12 @@ static bool set_kaslr_seed(struct config *config, const char *text)
 
 static bool set_console(struct config *config, const char *text)
 {
-	static const char *const names[] = { "serial", NULL };
+	static const char *const names[] = { "serial", "virtio", NULL };
+	int choice = parse_choice("console", text, names);
 
-	(void)config;
-	return parse_choice("console", text, names) >= 0;
+	if (choice >= 0)
+		config->console = choice;
+	return choice >= 0;
 }
 
 static bool set_irqchip(struct config *config, const char *text)
@@ -160,18 +162,12 @@ static bool set_loglevel(struct config *config, const char *text)
 	return choice >= 0;
 }
 
-static bool set_hugetlbfs(struct config *config, const char *text)
-{
-	config->hugetlbfs = text;
-	config->mem_backing = MEMORY_HUGETLBFS;
-	return true;
-}
-
 static bool set_mem_backing(struct config *config, const char *text)
 {
 	static const char *const names[] = { "anon", "memfd", "hugetlbfs", NULL };
 	int choice = parse_choice("mem-backing", text, names);
 
+	config->has_mem_backing = true;
 	if (choice >= 0)
 		config->mem_backing = choice;
 	return choice >= 0;
@@ -223,8 +219,9 @@ static const struct row rows[] = {
 		 "guest RAM in MiB, or with K, M or G (512M; as lkvm: 256M for one vCPU, 64M more "
 		 "for each further one)"),
 	ROW_CALL("cpus", 'c', "N", set_cpus, "number of vCPUs (1)"),
-	ROW_CALL("console", 0, "KIND", set_console,
-		 "console of the guest: serial, a PL011 on nidus's own input and output (serial)"),
+	ROW_CALL(
+		"console", 0, "KIND", set_console,
+		"console of the guest, on nidus's own input and output: serial, a PL011 (ttyAMA0), or virtio (hvc0; the PL011 stays for early messages) (serial)"),
 	ROW_CALL("irqchip", 0, "KIND", set_irqchip,
 		 "interrupt controller: gicv3 or gicv2 (gicv3 where the host has it, else gicv2)"),
 	ROW_FLAG("pmu", pmu, true, "give the vCPUs a performance monitoring unit"),
@@ -238,8 +235,7 @@ static const struct row rows[] = {
 		 "leave out what was not asked for: the PL031 clock"),
 	ROW_CALL("mem-backing", 0, "KIND", set_mem_backing,
 		 "what RAM is made of: anon, memfd or hugetlbfs (anon)"),
-	ROW_CALL("hugetlbfs", 0, "DIR", set_hugetlbfs,
-		 "make RAM of pages from this hugetlbfs mount"),
+	ROW_TEXT("hugetlbfs", 0, "DIR", hugetlbfs, "make RAM of pages from this hugetlbfs mount"),
 	ROW_CALL("cache-clean", 0, "POLICY", set_cache_clean,
 		 "what is cleaned to the Point of Coherency before the first vCPU runs: touched, "
 		 "all or none (touched)"),
@@ -417,6 +413,8 @@ static enum config_result settle(struct config *config, enum config_flavour flav
 	if (config->mem_size == 0)
 		config->mem_size =
 			flavour == CONFIG_LKVM ? MIB(64) * ((uint64_t)config->cpus + 3) : MIB(512);
+	if (config->hugetlbfs && !config->has_mem_backing)
+		config->mem_backing = MEMORY_HUGETLBFS;
 	if (config->hugetlbfs && config->mem_backing != MEMORY_HUGETLBFS) {
 		log_error("--hugetlbfs with another --mem-backing: leave one of them out");
 		return CONFIG_ERROR;

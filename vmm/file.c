@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,11 +19,16 @@ static int complain(const char *path, int error)
 	return -error;
 }
 
-/* Whether something is at path that a rename would take away instead of filling. */
+/*
+ * Whether a rename would take away what is at path instead of filling it: devices and pipes, and
+ * the names by which open files go, such as /dev/stderr, whatever these are.
+ */
 static bool is_special(const char *path)
 {
 	struct stat st;
 
+	if (strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0)
+		return true;
 	return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
@@ -56,19 +62,23 @@ static int write_to(const char *path, int flags, const void *data, size_t size)
 
 int file_replace(const char *path, const void *data, size_t size)
 {
-	char beside[PATH_MAX];
+	char target[PATH_MAX], beside[PATH_MAX];
 	int err;
 
 	if (is_special(path)) {
-		err = write_to(path, 0, data, size);
+		/* A pipe that nobody reads is an error, nothing to wait for. */
+		err = write_to(path, O_APPEND | O_NONBLOCK, data, size);
 		return err < 0 ? complain(path, -err) : 0;
 	}
-	if ((size_t)snprintf(beside, sizeof(beside), "%s.%d", path, getpid()) >= sizeof(beside))
+	/* A symbolic link stays, and what it points to is replaced. */
+	if (!realpath(path, target))
+		snprintf(target, sizeof(target), "%s", path);
+	if ((size_t)snprintf(beside, sizeof(beside), "%s.%d", target, getpid()) >= sizeof(beside))
 		return complain(path, ENAMETOOLONG);
 	err = write_to(beside, O_CREAT | O_EXCL, data, size);
 	if (err == -EEXIST)
 		return complain(beside, EEXIST);
-	if (err == 0 && rename(beside, path) < 0)
+	if (err == 0 && rename(beside, target) < 0)
 		err = -errno;
 	if (err < 0)
 		unlink(beside);
@@ -82,6 +92,8 @@ int file_check(const char *path)
 
 	if (strlen(path) >= sizeof(directory))
 		return complain(path, ENAMETOOLONG);
+	if (!*path)
+		return complain("a file without a name", ENOENT);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		return complain(path, EISDIR);
 	if (is_special(path))

@@ -58,6 +58,18 @@ int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
 	return checked(ioctl(vm_fd, KVM_IRQ_LINE, &irq));
 }
 
+int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd)
+{
+	const struct kvm_irqfd irqfd = { .fd = eventfd, .gsi = gsi };
+
+	return checked(ioctl(vm_fd, KVM_IRQFD, &irqfd));
+}
+
+int kvm_ioeventfd(int vm_fd, const struct kvm_ioeventfd *ioeventfd)
+{
+	return checked(ioctl(vm_fd, KVM_IOEVENTFD, ioeventfd));
+}
+
 int kvm_create_device(int vm_fd, unsigned int type)
 {
 	struct kvm_create_device device = { .type = type };

@@ -37,6 +37,10 @@ static void log_line(enum log_level level, const char *remark, const char *forma
 		used += snprintf(line + used, room - used, "%s", remark);
 	if (used > room - 1)
 		used = room - 1;
+	/* One line it stays, whatever is in a file's name. */
+	for (size_t i = 0; i < used; i++)
+		if ((unsigned char)line[i] < ' ')
+			line[i] = '?';
 	line[used++] = '\n';
 
 	/* Nobody is left to tell that standard error is gone. */

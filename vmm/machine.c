@@ -16,6 +16,8 @@
 #include "pl011.h"
 #include "pl031.h"
 #include "util.h"
+#include "virtio_console.h"
+#include "virtio_mmio.h"
 
 /* KVM takes no smaller guest physical address space. */
 #define IPA_BITS_MIN 32
@@ -176,45 +178,6 @@ static void vm_down(struct machine *machine)
 	close(machine->kvm_fd);
 }
 
-/* Devices. */
-
-static int add_device(struct machine *machine, struct device *device, const char *name)
-{
-	if (!device) {
-		log_error("%s: %s", name, strerror(ENOMEM));
-		return -ENOMEM;
-	}
-	return bus_add(&machine->bus, device);
-}
-
-static int devices_up(struct machine *machine)
-{
-	struct bus *bus = &machine->bus;
-	int err;
-
-	bus_create(bus);
-	err = add_device(machine,
-			 pl011_create(PL011_BASE, irq_line_spi(machine->vm_fd, PL011_SPI),
-				      PL011_SPI, &machine->terminal->console),
-			 "pl011");
-	if (err == 0 && machine->config->defaults)
-		err = add_device(machine,
-				 pl031_create(PL031_BASE, irq_line_spi(machine->vm_fd, PL031_SPI),
-					      PL031_SPI, machine->loop),
-				 "pl031");
-	if (err < 0) {
-		bus_destroy(bus);
-		return err;
-	}
-	bus_freeze(bus);
-	return 0;
-}
-
-static void devices_down(struct machine *machine)
-{
-	bus_destroy(&machine->bus);
-}
-
 /*
  * vCPUs and interrupt controller, in the order that KVM wants: VM capabilities (vm_up), vCPU
  * initialization with SVE's finalization, GIC and its initialization, PMU, stolen time.
@@ -287,6 +250,56 @@ static int cpus_up(struct machine *machine)
 	return err;
 }
 
+/* Devices, after the GIC: KVM takes no irqfd before that is initialized. */
+
+/* device: fresh from its create(), or NULL if that failed. */
+static int add_device(struct machine *machine, struct device *device)
+{
+	return device ? bus_add(&machine->bus, device) : -EIO;
+}
+
+static int add_virtio(struct machine *machine, struct virtio *virtio)
+{
+	if (!virtio)
+		return -EIO;
+	return add_device(machine,
+			  virtio_mmio_create(machine->virtio_count++, machine->vm_fd, virtio));
+}
+
+static int add_consoles(struct machine *machine)
+{
+	const struct irq_line irq = irq_line_spi(machine->vm_fd, PL011_SPI);
+	const bool serial = machine->config->console == CONSOLE_SERIAL;
+	struct console *console = &machine->terminal->console;
+	int err = add_device(machine, pl011_create(PL011_BASE, irq, PL011_SPI, console, serial));
+
+	if (err < 0 || serial)
+		return err;
+	return add_virtio(machine, virtio_console_create(&machine->memory, machine->loop, console));
+}
+
+static int devices_up(struct machine *machine)
+{
+	const struct irq_line rtc_irq = irq_line_spi(machine->vm_fd, PL031_SPI);
+	int err;
+
+	bus_create(&machine->bus);
+	err = add_consoles(machine);
+	if (err == 0 && machine->config->defaults)
+		err = add_device(machine,
+				 pl031_create(PL031_BASE, rtc_irq, PL031_SPI, machine->loop));
+	if (err < 0)
+		bus_destroy(&machine->bus);
+	else
+		bus_freeze(&machine->bus);
+	return err;
+}
+
+static void devices_down(struct machine *machine)
+{
+	bus_destroy(&machine->bus);
+}
+
 /* What the guest finds when it starts. */
 
 static uint64_t kaslr_seed(const struct config *config)
@@ -307,7 +320,8 @@ static int build_tree(struct machine *machine, struct devtree *tree)
 		.ram = { machine->memory.base, machine->memory.size },
 		.initrd = { machine->boot.initrd_gpa, machine->boot.initrd.size },
 		.params = config->params,
-		.stdout_path = "/pl011@9000000",
+		/* Without it Linux takes the console that comes first, which is then hvc0. */
+		.stdout_path = config->console == CONSOLE_SERIAL ? "/pl011@9000000" : NULL,
 		.kaslr_seed = kaslr_seed(config),
 		.pmu = config->pmu,
 		.gic = &machine->gic,
@@ -383,8 +397,8 @@ static const struct step {
 	{ memory_up, memory_down, MACHINE_HOST },
 	{ load_up, NULL, MACHINE_BAD_INPUT },
 	{ vm_up, vm_down, MACHINE_HOST },
-	{ devices_up, devices_down, MACHINE_HOST },
 	{ cpus_up, cpus_down, MACHINE_HOST },
+	{ devices_up, devices_down, MACHINE_HOST },
 	{ tree_up, NULL, MACHINE_HOST },
 	{ entry_up, NULL, MACHINE_HOST },
 	{ clean_up, NULL, MACHINE_HOST },

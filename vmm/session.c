@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <signal.h>
+
 #include "session.h"
 
 #include "file.h"
 #include "log.h"
 #include "stats.h"
 
-static void statistics_requested(void *opaque)
+static void session_told(void *opaque, int signal)
 {
 	struct session *session = opaque;
 
-	if (session->machine_exists)
+	if (signal == SIGWINCH)
+		terminal_resized(&session->terminal);
+	else if (session->machine_exists)
 		stats_write(session->config->stats_file, &session->machine, session->resets);
 }
 
@@ -26,8 +30,8 @@ enum status session_create(struct session *session, const struct config *config)
 		return STATUS_HOST;
 	if (verdict_create(&session->verdict, &session->loop) < 0)
 		goto destroy_loop;
-	if (signals_create(&session->signals, &session->loop, &session->verdict,
-			   statistics_requested, session) < 0)
+	if (signals_create(&session->signals, &session->loop, &session->verdict, session_told,
+			   session) < 0)
 		goto destroy_verdict;
 	if (terminal_create(&session->terminal, &session->loop, &session->verdict) < 0)
 		goto destroy_signals;
@@ -67,6 +71,12 @@ static enum status session_live(struct session *session)
 	}
 	session->machine_exists = true;
 	machine_run(machine);
+	/*
+	 * A guest that resets itself over and over may never let the event loop turn. What has come
+	 * meanwhile, signals above all, is looked at before the verdict is.
+	 */
+	while (event_loop_turn(&session->loop, false) > 0)
+		;
 	if (stats_write(session->config->stats_file, machine, session->resets) < 0)
 		status = STATUS_HOST;
 	session->machine_exists = false;
@@ -102,14 +112,9 @@ static int status_of(const struct verdict *verdict)
 	return STATUS_HOST;
 }
 
-/*
- * Whether the guest gets another life. A guest that resets itself over and over may never let the
- * event loop turn; what has come meanwhile, signals above all, is looked at first.
- */
-static bool session_goes_on(struct session *session)
+/* Whether the guest gets another life. */
+static bool session_goes_on(const struct session *session)
 {
-	while (event_loop_turn(&session->loop, false) > 0)
-		;
 	return session->config->reboot && verdict_outcome(&session->verdict) == OUTCOME_RESET;
 }
 

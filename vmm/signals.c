@@ -12,7 +12,7 @@
 
 static sigset_t signals_set(void)
 {
-	static const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
+	static const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGWINCH };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -29,14 +29,14 @@ static void signals_ready(struct event_source *source, uint32_t events)
 	(void)events;
 	if (read(source->fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGUSR1)
-		signals->statistics(signals->opaque);
+	if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGWINCH)
+		signals->told(signals->opaque, info.ssi_signo);
 	else
 		verdict_kill(signals->verdict, info.ssi_signo);
 }
 
 int signals_create(struct signals *signals, struct event_loop *loop, struct verdict *verdict,
-		   void (*statistics)(void *opaque), void *opaque)
+		   void (*told)(void *opaque, int signal), void *opaque)
 {
 	const sigset_t set = signals_set();
 	int err;
@@ -49,7 +49,7 @@ int signals_create(struct signals *signals, struct event_loop *loop, struct verd
 			    .ready = signals_ready },
 		.loop = loop,
 		.verdict = verdict,
-		.statistics = statistics,
+		.told = told,
 		.opaque = opaque,
 	};
 	err = signals->source.fd < 0 ? -errno : event_add(loop, &signals->source, EPOLLIN);
