@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * In place of vmm/log.c: messages are put together, so that their arguments are looked at, and not
+ * said.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "log.h"
+
+static void discard(const char *format, va_list args)
+{
+	char line[1024];
+
+	vsnprintf(line, sizeof(line), format, args);
+}
+
+#define LOG_FUNCTION(name)                 \
+	void name(const char *format, ...) \
+	{                                  \
+		va_list args;              \
+                                           \
+		va_start(args, format);    \
+		discard(format, args);     \
+		va_end(args);              \
+	}
+
+LOG_FUNCTION(log_error)
+LOG_FUNCTION(log_warning)
+LOG_FUNCTION(log_info)
+LOG_FUNCTION(log_debug)
+
+void log_guest(struct log_limit *limit, const char *format, ...)
+{
+	va_list args;
+
+	(void)limit;
+	va_start(args, format);
+	discard(format, args);
+	va_end(args);
+}

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Rings 1 and 4 of the tests, included by the Makefile: `make unit` and `make fuzzers` build what
+# others run. Both use the host's own compiler; nothing of them touches KVM.
+
+HOSTCC ?= gcc
+FUZZCC ?= clang
+
+UNIT_TESTS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+UNIT_HEADERS := $(wildcard include/*.h tests/unit/*.h)
+
+# The sources of nidus that each of them is linked with, besides the log.
+sources_test_board    := arm/board.c arm/devtree.c arm/gic.c devices/pl011.c devices/pl031.c vmm/event.c
+sources_test_boot     := arm/boot.c arm/image.c mm/memory.c
+sources_test_bus      := vmm/bus.c
+sources_test_config   := vmm/config.c
+sources_test_counters := vmm/counters.c
+sources_test_cpu      := arm/cpu.c
+sources_test_event    := vmm/event.c
+sources_test_exit     := vmm/exit.c vmm/bus.c vmm/counters.c vmm/event.c vmm/verdict.c arm/cpu.c
+sources_test_file     := vmm/file.c
+sources_test_gic      := arm/gic.c arm/devtree.c
+sources_test_image    := arm/image.c
+sources_test_log      :=
+sources_test_memory   := mm/memory.c
+sources_test_pl011    := devices/pl011.c arm/devtree.c
+sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
+sources_test_poc      := mm/poc.c mm/memory.c
+sources_test_suspend  := vmm/suspend.c arm/cpu.c
+sources_test_verdict  := vmm/verdict.c vmm/event.c
+sources_fuzz_config   := vmm/config.c
+sources_fuzz_devices  := devices/pl011.c devices/pl031.c arm/devtree.c vmm/bus.c
+sources_fuzz_image    := arm/image.c arm/boot.c mm/memory.c
+
+# These see KVM's API as an arm64 kernel has it, with fakes in place of vmm/kvm.c.
+FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_suspend
+
+$(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
+$(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): tests/unit/fake_kvm.c | $(SYSROOT)
+
+UNIT_CPPFLAGS = -D_GNU_SOURCE -Iinclude -Itests/unit
+# cmocka hands every test a state, wanted or not.
+UNIT_CFLAGS   = -std=gnu11 -g -O1 $(WARNINGS) -Wno-unused-parameter -pthread
+UNIT_LDLIBS   = -lcmocka -lfdt
+
+# Secondary expansion, so that $* can name the list of sources.
+.SECONDEXPANSION:
+
+$(UNIT_TESTS:%=$(BUILD)/unit/%): $(BUILD)/unit/%: tests/unit/%.c $$(sources_$$*) vmm/log.c \
+		tests/unit/unit.c $(UNIT_HEADERS) tests/unit.mk
+	@mkdir -p $(@D)
+	$(HOSTCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -fsanitize=address,undefined \
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(UNIT_LDLIBS)
+
+$(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: tests/fuzz/%.c $$(sources_$$*) \
+		tests/fuzz/quiet_log.c tests/fuzz/fuzz.h $(UNIT_HEADERS) tests/unit.mk
+	@mkdir -p $(@D)
+	$(FUZZCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lfdt
+
+unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
+fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
+
+.PHONY: unit fuzzers

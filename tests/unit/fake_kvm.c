@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fake_kvm.h"
+#include "unit.h"
+#include "util.h"
+
+struct fake_kvm fake_kvm;
+
+void fake_kvm_reset(void)
+{
+	fake_kvm = (struct fake_kvm){ .device_fd = -1 };
+}
+
+/* Notes a call, and returns what it shall return. */
+static int call(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static int call(const char *name, const char *format, ...)
+{
+	size_t used = strlen(fake_kvm.journal);
+	char *end = fake_kvm.journal + used;
+	size_t room = sizeof(fake_kvm.journal) - used;
+	va_list args;
+
+	used = snprintf(end, room, "%s", name);
+	va_start(args, format);
+	used += vsnprintf(end + used, room - used, format, args);
+	va_end(args);
+	snprintf(end + used, room - used, "\n");
+	return fake_kvm.fails && strcmp(fake_kvm.fails, name) == 0 ? fake_kvm.error : 0;
+}
+
+int kvm_check(int fd, unsigned int capability)
+{
+	assert_true(capability < ARRAY_SIZE(fake_kvm.capability));
+	return fake_kvm.capability[capability];
+}
+
+int kvm_create_device(int vm_fd, unsigned int type)
+{
+	int err = call("create_device", " %s",
+		       type == KVM_DEV_TYPE_ARM_VGIC_V3	  ? "gicv3"
+		       : type == KVM_DEV_TYPE_ARM_VGIC_V2 ? "gicv2"
+							  : "unknown");
+
+	if (type == KVM_DEV_TYPE_ARM_VGIC_V3 ? fake_kvm.no_gicv3 : fake_kvm.no_gicv2)
+		return -ENODEV;
+	return err < 0 ? err : fake_kvm.device_fd;
+}
+
+int kvm_set_attr(int fd, unsigned int group, uint64_t attr, const void *value)
+{
+	/* What value points at is as wide as group says. */
+	if (!value)
+		return call("set_attr", " %u %" PRIu64, group, attr);
+	if (group == KVM_DEV_ARM_VGIC_GRP_ADDR && fd == fake_kvm.device_fd)
+		return call("set_attr", " %u %" PRIu64 " 0x%" PRIx64, group, attr,
+			    *(const uint64_t *)value);
+	return call("set_attr", " %u %" PRIu64 " %" PRIu32, group, attr, *(const uint32_t *)value);
+}
+
+int kvm_preferred_target(int vm_fd, struct kvm_vcpu_init *init)
+{
+	*init = (struct kvm_vcpu_init){ .target = KVM_ARM_TARGET_GENERIC_V8 };
+	return call("preferred_target", "%s", "");
+}
+
+int kvm_vcpu_init(int vcpu_fd, const struct kvm_vcpu_init *init)
+{
+	fake_kvm.init = *init;
+	return call("vcpu_init", "%s", "");
+}
+
+int kvm_vcpu_finalize(int vcpu_fd, int feature)
+{
+	int err = call("vcpu_finalize", " %d", feature);
+
+	if (fake_kvm.sve_finalized)
+		return -EPERM;
+	fake_kvm.sve_finalized = true;
+	return err;
+}
+
+/* Where a register's value is kept; NULL: KVM has no such register. */
+static void *storage(uint64_t id)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(fake_kvm.x); i++)
+		if (id == KVM_CORE_REG(regs.regs[0]) + 2 * i)
+			return &fake_kvm.x[i];
+	if (id == KVM_CORE_REG(regs.pc))
+		return &fake_kvm.pc;
+	if (id == ARM64_SYS_REG(3, 0, 0, 0, 5))
+		return &fake_kvm.mpidr;
+	if (id == ARM64_SYS_REG(3, 0, 0, 7, 0))
+		return &fake_kvm.mmfr0;
+	if (id == KVM_REG_ARM64_SVE_VLS)
+		return fake_kvm.sve_lengths;
+	return NULL;
+}
+
+static size_t width(uint64_t id)
+{
+	return 1 << ((id & KVM_REG_SIZE_MASK) >> KVM_REG_SIZE_SHIFT);
+}
+
+int kvm_get_reg(int vcpu_fd, uint64_t id, void *value)
+{
+	if (fake_kvm.fails && strcmp(fake_kvm.fails, "get_reg") == 0)
+		return fake_kvm.error;
+	if (!storage(id))
+		return -ENOENT;
+	memcpy(value, storage(id), width(id));
+	return 0;
+}
+
+int kvm_set_reg(int vcpu_fd, uint64_t id, const void *value)
+{
+	const bool sve = id == KVM_REG_ARM64_SVE_VLS;
+	uint64_t first;
+	int err;
+
+	memcpy(&first, value, sizeof(first));
+	err = call("set_reg", " 0x%" PRIx64 " 0x%" PRIx64, id, first);
+	if (!storage(id))
+		return -ENOENT;
+	if (sve && fake_kvm.sve_finalized)
+		return -EPERM;
+	if (err == 0)
+		memcpy(storage(id), value, width(id));
+	return err;
+}
+
+int kvm_get_mp_state(int vcpu_fd)
+{
+	return fake_kvm.mp_state;
+}
+
+int kvm_set_mp_state(int vcpu_fd, unsigned int state)
+{
+	int err = call("set_mp_state", " %u", state);
+
+	if (err == 0)
+		fake_kvm.mp_state = state;
+	return err;
+}
+
+int kvm_set_vcpu_events(int vcpu_fd, const struct kvm_vcpu_events *events)
+{
+	fake_kvm.events = *events;
+	return call("set_vcpu_events", "%s", "");
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * In place of vmm/kvm.c: a journal of what was asked of KVM, and answers as told.
+ */
+#ifndef FAKE_KVM_H
+#define FAKE_KVM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kvm.h"
+
+struct fake_kvm {
+	/* A line for every call that changes something: its name without kvm_, its arguments. */
+	char journal[8192];
+
+	/* The call that fails, by its name without kvm_, and how; NULL: none. */
+	const char *fails;
+	int error;
+
+	bool capability[1024]; /* what kvm_check() says */
+	bool no_gicv3, no_gicv2; /* kvm_create_device() says -ENODEV */
+	int device_fd; /* what it hands out: the test's to open */
+
+	struct kvm_vcpu_init init; /* the last one of kvm_vcpu_init() */
+	bool sve_finalized; /* then KVM refuses to do it again, until a new vCPU */
+	uint64_t sve_lengths[KVM_ARM64_SVE_VLS_WORDS];
+	uint64_t x[31], pc, mpidr, mmfr0;
+	int mp_state;
+	struct kvm_vcpu_events events;
+};
+
+extern struct fake_kvm fake_kvm;
+
+/* Forgets all. */
+void fake_kvm_reset(void);
+
+#endif

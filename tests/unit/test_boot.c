@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "boot.h"
+#include "unit.h"
+#include "util.h"
+
+#define BASE GIB(1)
+
+static struct boot boot;
+
+/* Placement. */
+
+static void linux_image(uint64_t text_offset, uint64_t image_size, uint64_t initrd_size)
+{
+	boot = (struct boot){
+		.kernel = { .size = image_size },
+		.initrd = { .size = initrd_size },
+		.image = { .kind = IMAGE_LINUX,
+			   .text_offset = text_offset,
+			   .extent = image_size,
+			   .extent_known = true },
+	};
+}
+
+static void flat_image(uint64_t size, uint64_t initrd_size)
+{
+	boot = (struct boot){
+		.kernel = { .size = size },
+		.initrd = { .size = initrd_size },
+		.image = { .kind = IMAGE_FLAT, .text_offset = 0x80000, .extent = size },
+	};
+}
+
+static bool disjoint(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a + a_size <= b || b + b_size <= a;
+}
+
+/* What has to hold of every placement. */
+static void assert_sound(uint64_t base, uint64_t ram)
+{
+	const uint64_t kernel = boot.kernel_gpa, extent = boot.image.extent;
+	const uint64_t tree = boot.tree_gpa, initrd = boot.initrd_gpa, size = boot.initrd.size;
+
+	assert_true(kernel == base + boot.image.text_offset);
+	assert_true(kernel + extent <= base + ram);
+	assert_true(tree >= base && tree + BOOT_TREE_SIZE_MAX <= base + ram);
+	assert_true(initrd >= base && initrd + size <= base + ram);
+	assert_int_equal(tree % 8, 0);
+	assert_int_equal(initrd % KIB(4), 0);
+	assert_true(disjoint(kernel, extent, tree, BOOT_TREE_SIZE_MAX));
+	assert_true(disjoint(kernel, extent, initrd, size));
+	assert_true(disjoint(tree, BOOT_TREE_SIZE_MAX, initrd, size));
+}
+
+static void linux_is_packed_in_order(void **state)
+{
+	linux_image(0x80000, MIB(30) + 1, MIB(5) + 1);
+	assert_int_equal(boot_place(&boot, BASE, MIB(256)), 0);
+	assert_sound(BASE, MIB(256));
+	assert_int_equal(boot.kernel_gpa, BASE + 0x80000);
+	assert_int_equal(boot.tree_gpa, BASE + 0x80000 + MIB(30) + KIB(4));
+	assert_int_equal(boot.initrd_gpa, boot.tree_gpa + MIB(2));
+}
+
+static void linux_takes_a_large_initrd(void **state)
+{
+	linux_image(0, MIB(40), MIB(500));
+	assert_int_equal(boot_place(&boot, BASE, MIB(542)), 0);
+	assert_sound(BASE, MIB(542));
+	assert_int_equal(boot_place(&boot, BASE, GIB(4)), 0);
+	assert_sound(BASE, GIB(4));
+}
+
+static void exact_fit_and_a_byte_too_many(void **state)
+{
+	static const struct {
+		bool flat;
+		uint64_t kernel, initrd;
+		int result; /* with 64 MiB */
+	} cases[] = {
+		{ false, MIB(62) - 0x80000, 0, 0 },
+		{ false, MIB(62) - 0x80000 + 1, 0, -ENOSPC },
+		{ false, MIB(30) - 0x80000, MIB(32), 0 },
+		{ false, MIB(30) - 0x80000, MIB(32) + 1, -ENOSPC },
+		{ false, MIB(30) - 0x80000 + 1, MIB(32), -ENOSPC },
+		{ true, MIB(62) - 0x80000, 0, 0 },
+		{ true, MIB(62) - 0x80000 + 1, 0, -ENOSPC },
+		{ true, MIB(30) - 0x80000, MIB(32), 0 },
+		{ true, MIB(30) - 0x80000, MIB(32) + 1, -ENOSPC },
+		{ true, MIB(30) - 0x80000 + 1, MIB(32), -ENOSPC },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (cases[i].flat)
+			flat_image(cases[i].kernel, cases[i].initrd);
+		else
+			linux_image(0x80000, cases[i].kernel, cases[i].initrd);
+		assert_int_equal(boot_place(&boot, BASE, MIB(64)), cases[i].result);
+		if (cases[i].result == 0)
+			assert_sound(BASE, MIB(64));
+		else
+			assert_said("need 65 MiB of RAM, but the guest has 64 MiB");
+	}
+}
+
+static void flat_has_its_data_at_the_top(void **state)
+{
+	flat_image(MIB(1), MIB(3) + 1);
+	assert_int_equal(boot_place(&boot, BASE, GIB(2)), 0);
+	assert_sound(BASE, GIB(2));
+	assert_int_equal(boot.kernel_gpa, BASE + 0x80000);
+	assert_int_equal(boot.tree_gpa, BASE + MIB(254));
+	assert_int_equal(boot.initrd_gpa, BASE + MIB(251) - KIB(4));
+}
+
+static void flat_with_little_ram_uses_its_top(void **state)
+{
+	flat_image(MIB(1), MIB(3));
+	assert_int_equal(boot_place(&boot, BASE, MIB(64)), 0);
+	assert_sound(BASE, MIB(64));
+	assert_int_equal(boot.tree_gpa, BASE + MIB(62));
+	assert_int_equal(boot.initrd_gpa, BASE + MIB(59));
+}
+
+static void flat_takes_a_large_initrd(void **state)
+{
+	flat_image(MIB(1), MIB(500));
+	assert_int_equal(boot_place(&boot, BASE, GIB(1)), 0);
+	assert_sound(BASE, GIB(1));
+}
+
+static void hostile_sizes_are_refused(void **state)
+{
+	static const uint64_t sizes[] = {
+		INT64_MAX,  INT64_MAX / 2,	 INT64_MAX / 4 + 1,
+		UINT64_MAX, UINT64_MAX - MIB(3), UINT64_MAX / 2 + 1,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		flat_image(sizes[i], 0);
+		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -ENOSPC);
+		flat_image(KIB(4), sizes[i]);
+		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -ENOSPC);
+		flat_image(sizes[i], sizes[i]);
+		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -ENOSPC);
+		linux_image(0, KIB(4), sizes[i]);
+		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -ENOSPC);
+	}
+	linux_image(MIB(2) - KIB(4), UINT64_C(1) << 40, 0);
+	assert_int_equal(boot_place(&boot, BASE, GIB(4)), -ENOSPC);
+}
+
+static void no_ram_at_all_is_refused(void **state)
+{
+	flat_image(1, 0);
+	assert_int_equal(boot_place(&boot, BASE, 0), -ENOSPC);
+	assert_int_equal(boot_place(&boot, BASE, KIB(64)), -ENOSPC);
+}
+
+static void nothing_overlaps_whatever_the_sizes(void **state)
+{
+	uint64_t seed = 2, placed = 0;
+
+	for (unsigned int i = 0; i < 20000; i++) {
+		/* All orders of magnitude. */
+		uint64_t kernel = 1 + ((chance(&seed) & (MIB(512) - 1)) >> chance(&seed) % 30);
+		uint64_t initrd = (chance(&seed) & (MIB(512) - 1)) >> chance(&seed) % 30;
+		uint64_t ram = align_down(MIB(1024) >> chance(&seed) % 10, KIB(64)) +
+			       KIB(64) * (chance(&seed) % 64);
+		bool flat = chance(&seed) % 2;
+		int err;
+
+		if (flat)
+			flat_image(kernel, initrd);
+		else
+			linux_image(KIB(4) * (chance(&seed) % 512), kernel, initrd);
+		err = boot_place(&boot, BASE, ram);
+		said();
+		if (err == 0) {
+			assert_sound(BASE, ram);
+			placed++;
+		} else {
+			assert_int_equal(err, -ENOSPC);
+			assert_true(boot.image.text_offset + kernel + initrd + MIB(2) + KIB(8) >
+				    ram);
+		}
+	}
+	assert_in_range(placed, 5000, 19000);
+}
+
+/* Files. */
+
+static const char *directory;
+static char path[2][256];
+
+static int files_begin(void **state)
+{
+	directory = scratch_begin();
+	snprintf(path[0], sizeof(path[0]), "%s/kernel", directory);
+	snprintf(path[1], sizeof(path[1]), "%s/initrd", directory);
+	return catch_begin(state);
+}
+
+static int files_end(void **state)
+{
+	scratch_end();
+	return catch_end(state);
+}
+
+static void write_file(const char *name, const char *bytes, size_t size)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, size), size);
+	close(fd);
+}
+
+static void assert_closed(void)
+{
+	assert_int_equal(boot.kernel.fd, -1);
+	assert_int_equal(boot.initrd.fd, -1);
+}
+
+static void files_are_opened_and_closed(void **state)
+{
+	int lowest = dup(0);
+
+	close(lowest);
+	write_file(path[0], "flat", 4);
+	write_file(path[1], "initial", 7);
+	assert_int_equal(boot_open(&boot, path[0], path[1]), 0);
+	assert_int_equal(boot.kernel.size, 4);
+	assert_int_equal(boot.initrd.size, 7);
+	assert_int_equal(boot.image.kind, IMAGE_FLAT);
+	assert_true(fcntl(boot.kernel.fd, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(boot.initrd.fd, F_GETFD) & FD_CLOEXEC);
+	boot_close(&boot);
+	boot_close(&boot);
+	assert_closed();
+	assert_silent();
+	assert_int_equal(dup(0), lowest);
+	close(lowest);
+}
+
+static void initrd_may_be_left_out(void **state)
+{
+	write_file(path[0], "flat", 4);
+	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	assert_int_equal(boot.initrd.fd, -1);
+	assert_int_equal(boot.initrd.size, 0);
+	assert_null(boot.initrd.path);
+	boot_close(&boot);
+}
+
+static void make_missing(const char *name)
+{
+}
+
+static void make_directory(const char *name)
+{
+	assert_int_equal(mkdir(name, 0700), 0);
+}
+
+static void make_fifo(const char *name)
+{
+	assert_int_equal(mkfifo(name, 0600), 0);
+}
+
+static void make_empty(const char *name)
+{
+	write_file(name, "", 0);
+}
+
+static void make_loop(const char *name)
+{
+	assert_int_equal(symlink(name, name), 0);
+}
+
+static void bad_files_are_refused(void **state)
+{
+	static const struct {
+		void (*make)(const char *name);
+		int result;
+		const char *message;
+	} cases[] = {
+		{ make_missing, -ENOENT, "No such file or directory" },
+		{ make_directory, -EINVAL, "is not a regular file" },
+		{ make_fifo, -EINVAL, "is not a regular file" },
+		{ make_empty, -ENODATA, "is empty" },
+		{ make_loop, -ELOOP, "symbolic links" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char line[600];
+
+		cases[i].make(path[0]);
+		snprintf(line, sizeof(line), "kernel %s: ", path[0]);
+		assert_int_equal(boot_open(&boot, path[0], NULL), cases[i].result);
+		assert_closed();
+		assert_non_null(strstr(said(), line));
+		remove(path[0]);
+
+		write_file(path[0], "flat", 4);
+		cases[i].make(path[1]);
+		snprintf(line, sizeof(line), "initrd %s: ", path[1]);
+		assert_int_equal(boot_open(&boot, path[0], path[1]), cases[i].result);
+		assert_closed();
+		assert_said(cases[i].message);
+		remove(path[0]);
+		remove(path[1]);
+	}
+}
+
+static void unreadable_file_is_refused(void **state)
+{
+	const uid_t user = geteuid();
+	int err;
+
+	write_file(path[0], "flat", 4);
+	assert_int_equal(chmod(path[0], 0), 0);
+	/* Nothing is unreadable to root. */
+	if (user == 0 && seteuid(65534) < 0)
+		skip();
+	err = boot_open(&boot, path[0], NULL);
+	assert_int_equal(seteuid(user), 0);
+	assert_int_equal(err, -EACCES);
+	assert_said("Permission denied");
+	assert_closed();
+}
+
+static void foreign_kernel_is_refused(void **state)
+{
+	write_file(path[0], "\x1f\x8b nothing", 10);
+	assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+	assert_said("kernel: is gzip-compressed");
+	assert_closed();
+}
+
+static void files_reach_their_places(void **state)
+{
+	struct memory memory;
+
+	write_file(path[0], "flat", 4);
+	write_file(path[1], "initial", 7);
+	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
+	assert_int_equal(boot_open(&boot, path[0], path[1]), 0);
+	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
+	assert_int_equal(boot_load(&boot, &memory), 0);
+	assert_memory_equal(memory_at(&memory, boot.kernel_gpa, 5), "flat\0", 5);
+	assert_memory_equal(memory_at(&memory, boot.initrd_gpa, 8), "initial\0", 8);
+	assert_int_equal(memory.touched_count, 2);
+	boot_close(&boot);
+	memory_destroy(&memory);
+}
+
+static void file_that_shrinks_is_an_error(void **state)
+{
+	struct memory memory;
+
+	write_file(path[0], "flat", 4);
+	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
+	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
+	assert_int_equal(truncate(path[0], 2), 0);
+	assert_int_equal(boot_load(&boot, &memory), -ENODATA);
+	assert_said("kernel: ended while it was being read");
+	boot_close(&boot);
+	memory_destroy(&memory);
+}
+
+#define on_files(test) cmocka_unit_test_setup_teardown(test, files_begin, files_end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		caught_test(linux_is_packed_in_order),
+		caught_test(linux_takes_a_large_initrd),
+		caught_test(exact_fit_and_a_byte_too_many),
+		caught_test(flat_has_its_data_at_the_top),
+		caught_test(flat_with_little_ram_uses_its_top),
+		caught_test(flat_takes_a_large_initrd),
+		caught_test(hostile_sizes_are_refused),
+		caught_test(no_ram_at_all_is_refused),
+		caught_test(nothing_overlaps_whatever_the_sizes),
+		on_files(files_are_opened_and_closed),
+		on_files(initrd_may_be_left_out),
+		on_files(bad_files_are_refused),
+		on_files(unreadable_file_is_refused),
+		on_files(foreign_kernel_is_refused),
+		on_files(files_reach_their_places),
+		on_files(file_that_shrinks_is_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fake_kvm.h"
+#include "gic.h"
+#include "memmap.h"
+#include "unit.h"
+#include "util.h"
+
+static struct gic gic;
+
+static int begin(void **state)
+{
+	fake_kvm_reset();
+	fake_kvm.device_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return catch_begin(state);
+}
+
+static int finish(void **state)
+{
+	gic_destroy(&gic);
+	fcntl(fake_kvm.device_fd, F_GETFD) < 0 ? 0 : close(fake_kvm.device_fd);
+	return catch_end(state);
+}
+
+static bool device_is_open(void)
+{
+	return fcntl(fake_kvm.device_fd, F_GETFD) >= 0;
+}
+
+/* The journal's line for an address, and those that end it. */
+
+static void expect_address(char *expected, uint64_t type, uint64_t address)
+{
+	sprintf(expected + strlen(expected), "set_attr %d %ju 0x%jx\n", KVM_DEV_ARM_VGIC_GRP_ADDR,
+		(uintmax_t)type, (uintmax_t)address);
+}
+
+static void expect_init(char *expected)
+{
+	sprintf(expected + strlen(expected), "set_attr %d 0 96\nset_attr %d %d\n",
+		KVM_DEV_ARM_VGIC_GRP_NR_IRQS, KVM_DEV_ARM_VGIC_GRP_CTRL,
+		KVM_DEV_ARM_VGIC_CTRL_INIT);
+}
+
+static void gicv3_places_its_regions_in_order(void **state)
+{
+	static const struct {
+		unsigned int cpus;
+		uint64_t regions[2];
+	} cases[] = {
+		{ 1, { UINT64_C(1) << 52 | 0x080a0000, 0 } },
+		{ 123, { UINT64_C(123) << 52 | 0x080a0000, 0 } },
+		{ 124, { UINT64_C(123) << 52 | 0x080a0000, UINT64_C(1) << 52 | 0x4000000001 } },
+		{ 512, { UINT64_C(123) << 52 | 0x080a0000, UINT64_C(389) << 52 | 0x4000000001 } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char expected[512] = "create_device gicv3\n";
+
+		fake_kvm.journal[0] = '\0';
+		assert_int_equal(gic_create(&gic, 3, GIC_V3, cases[i].cpus), 0);
+		expect_address(expected, KVM_VGIC_V3_ADDR_TYPE_DIST, GIC_DIST_BASE);
+		for (unsigned int j = 0; j < 2; j++)
+			if (cases[i].regions[j] != 0)
+				expect_address(expected, KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
+					       cases[i].regions[j]);
+		expect_init(expected);
+		assert_string_equal(fake_kvm.journal, expected);
+		assert_int_equal(gic.kind, GIC_V3);
+		assert_int_equal(gic.cpus, cases[i].cpus);
+	}
+	assert_silent();
+}
+
+static void gicv2_places_its_interfaces_in_order(void **state)
+{
+	char expected[512] = "create_device gicv2\n";
+
+	assert_int_equal(gic_create(&gic, 3, GIC_V2, 8), 0);
+	expect_address(expected, KVM_VGIC_V2_ADDR_TYPE_DIST, GIC_DIST_BASE);
+	expect_address(expected, KVM_VGIC_V2_ADDR_TYPE_CPU, GICV2_CPU_BASE);
+	expect_init(expected);
+	assert_string_equal(fake_kvm.journal, expected);
+	assert_int_equal(gic.kind, GIC_V2);
+}
+
+static void auto_prefers_version_3(void **state)
+{
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1), 0);
+	assert_int_equal(gic.kind, GIC_V3);
+	assert_null(strstr(fake_kvm.journal, "gicv2"));
+}
+
+static void auto_falls_back_to_version_2(void **state)
+{
+	fake_kvm.no_gicv3 = true;
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1), 0);
+	assert_int_equal(gic.kind, GIC_V2);
+	assert_silent();
+}
+
+static void auto_falls_back_for_no_other_error(void **state)
+{
+	fake_kvm.fails = "create_device";
+	fake_kvm.error = -EEXIST;
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1), -EEXIST);
+	assert_said("gicv3: File exists");
+	assert_string_equal(fake_kvm.journal, "create_device gicv3\n");
+}
+
+static void what_the_host_lacks_is_said(void **state)
+{
+	fake_kvm.no_gicv3 = true;
+	assert_int_equal(gic_create(&gic, 3, GIC_V3, 1), -ENODEV);
+	assert_said("this host cannot give a guest a gicv3");
+	fake_kvm.no_gicv2 = true;
+	assert_int_equal(gic_create(&gic, 3, GIC_V2, 1), -ENODEV);
+	assert_said("this host cannot give a guest a gicv2");
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1), -ENODEV);
+	assert_said("this host cannot give a guest a GIC");
+	assert_true(gic.fd < 0);
+}
+
+static void gicv2_serves_eight_cpus(void **state)
+{
+	assert_int_equal(gic_create(&gic, 3, GIC_V2, 9), -ENOSPC);
+	assert_said("9 vCPUs with a GICv2, which serves 8 at most");
+	assert_string_equal(fake_kvm.journal, "create_device gicv2\n");
+	assert_false(device_is_open());
+}
+
+static void fallback_serves_eight_cpus(void **state)
+{
+	fake_kvm.no_gicv3 = true;
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 9), -ENOSPC);
+	assert_said("9 vCPUs with a GICv2");
+	assert_false(device_is_open());
+}
+
+static void a_failure_closes_the_device(void **state)
+{
+	fake_kvm.fails = "set_attr";
+	fake_kvm.error = -E2BIG;
+	assert_int_equal(gic_create(&gic, 3, GIC_V3, 1), -E2BIG);
+	assert_said("gicv3: ");
+	assert_int_equal(gic.fd, -1);
+	assert_false(device_is_open());
+}
+
+static void destroy_closes_once(void **state)
+{
+	assert_int_equal(gic_create(&gic, 3, GIC_V3, 1), 0);
+	assert_true(device_is_open());
+	gic_destroy(&gic);
+	assert_false(device_is_open());
+	assert_int_equal(gic.fd, -1);
+	gic_destroy(&gic);
+}
+
+static void kinds_have_names(void **state)
+{
+	assert_string_equal(gic_kind_name(GIC_AUTO), "auto");
+	assert_string_equal(gic_kind_name(GIC_V3), "gicv3");
+	assert_string_equal(gic_kind_name(GIC_V2), "gicv2");
+}
+
+#define on_kvm(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_kvm(gicv3_places_its_regions_in_order),
+		on_kvm(gicv2_places_its_interfaces_in_order),
+		on_kvm(auto_prefers_version_3),
+		on_kvm(auto_falls_back_to_version_2),
+		on_kvm(auto_falls_back_for_no_other_error),
+		on_kvm(what_the_host_lacks_is_said),
+		on_kvm(gicv2_serves_eight_cpus),
+		on_kvm(fallback_serves_eight_cpus),
+		on_kvm(a_failure_closes_the_device),
+		on_kvm(destroy_closes_once),
+		on_kvm(kinds_have_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "unit.h"
+#include "util.h"
+
+#define BASE UINT64_C(0x40000000)
+#define SIZE MIB(4)
+
+static struct memory memory;
+
+/*
+ * In place of the C library's: where the kernel may choose, a page beside a boundary, as newer
+ * kernels align large mappings by themselves.
+ */
+void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	const size_t slack = address ? 0 : MIB(4);
+	long start = syscall(SYS_mmap, address, length + slack, protection, flags, fd, offset);
+	uintptr_t chosen = start;
+
+	if (start == -1)
+		return MAP_FAILED;
+	if (slack) {
+		chosen = align_up(start, MIB(2)) + KIB(4);
+		munmap((void *)start, chosen - start);
+		munmap((void *)(chosen + length), start + slack - chosen);
+	}
+	return (void *)chosen;
+}
+
+static int begin(void **state)
+{
+	return catch_begin(state) < 0 ? -1 : memory_create(&memory, BASE, SIZE, MEMORY_ANON, NULL);
+}
+
+static int finish(void **state)
+{
+	memory_destroy(&memory);
+	return catch_end(state);
+}
+
+/* Mapping. */
+
+static void addresses_are_congruent(void **state)
+{
+	static const enum memory_backing backings[] = { MEMORY_ANON, MEMORY_MEMFD };
+	static const uint64_t sizes[] = { KIB(64), MIB(1), MIB(2), MIB(2) + KIB(64), MIB(33) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(backings); i++) {
+		for (size_t j = 0; j < ARRAY_SIZE(sizes); j++) {
+			struct memory other;
+
+			assert_int_equal(memory_create(&other, BASE, sizes[j], backings[i], NULL),
+					 0);
+			assert_int_equal((uintptr_t)other.host % MIB(2), BASE % MIB(2));
+			memory_destroy(&other);
+		}
+	}
+}
+
+static void all_of_it_can_be_written(void **state)
+{
+	static const enum memory_backing backings[] = { MEMORY_ANON, MEMORY_MEMFD };
+
+	for (size_t i = 0; i < ARRAY_SIZE(backings); i++) {
+		struct memory other;
+
+		assert_int_equal(memory_create(&other, BASE, MIB(3), backings[i], NULL), 0);
+		other.host[0] = 1;
+		other.host[MIB(3) - 1] = 2;
+		assert_int_equal(other.host[MIB(1)], 0);
+		memory_destroy(&other);
+		assert_null(other.host);
+	}
+}
+
+static void destroy_may_come_twice(void **state)
+{
+	struct memory other;
+
+	assert_int_equal(memory_create(&other, BASE, MIB(2), MEMORY_ANON, NULL), 0);
+	memory_destroy(&other);
+	memory_destroy(&other);
+}
+
+static void what_is_no_hugetlbfs_mount_is_refused(void **state)
+{
+	static const struct {
+		const char *path;
+		int result;
+		const char *message;
+	} cases[] = {
+		{ "/proc", -EINVAL, "--hugetlbfs /proc: not a hugetlbfs mount" },
+		{ "/nonexistent/mount", -ENOENT, "--hugetlbfs /nonexistent/mount: No such file" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct memory other;
+
+		assert_int_equal(
+			memory_create(&other, BASE, MIB(2), MEMORY_HUGETLBFS, cases[i].path),
+			cases[i].result);
+		assert_said(cases[i].message);
+	}
+}
+
+static void huge_pages_want_a_multiple(void **state)
+{
+	struct memory other;
+
+	assert_int_equal(memory_create(&other, BASE, MIB(3), MEMORY_HUGETLBFS, NULL), -EINVAL);
+	assert_said("no multiple of the 2 MiB huge pages");
+	assert_null(other.host);
+}
+
+static void too_much_ram_is_an_error(void **state)
+{
+	struct memory other;
+
+	assert_true(memory_create(&other, BASE, UINT64_C(1) << 60, MEMORY_ANON, NULL) < 0);
+	assert_said("guest RAM of");
+}
+
+/* The accessor. */
+
+static void memory_at_holds_its_bounds(void **state)
+{
+	static const uint64_t end = BASE + SIZE;
+	static const struct {
+		uint64_t gpa, length;
+		bool inside;
+	} cases[] = {
+		{ BASE, 0, true },
+		{ BASE, 1, true },
+		{ BASE, SIZE, true },
+		{ BASE, SIZE + 1, false },
+		{ BASE, UINT64_MAX, false },
+		{ BASE + 1, SIZE - 1, true },
+		{ BASE + 1, SIZE, false },
+		{ BASE + 1, UINT64_MAX, false },
+		{ BASE - 1, 0, false },
+		{ BASE - 1, 1, false },
+		{ BASE - 1, 2, false },
+		{ BASE - 1, SIZE, false },
+		{ BASE - 1, UINT64_MAX, false },
+		{ end - 1, 0, true },
+		{ end - 1, 1, true },
+		{ end - 1, 2, false },
+		{ end - 1, UINT64_MAX - end + 1, false },
+		{ end - 1, UINT64_MAX - end + 2, false },
+		{ end - 1, UINT64_MAX - end + 3, false },
+		{ end - 1, UINT64_MAX, false },
+		{ end, 0, true },
+		{ end, 1, false },
+		{ end, UINT64_MAX - end + 1, false },
+		{ end, UINT64_MAX, false },
+		{ end + 1, 0, false },
+		{ end + 1, UINT64_MAX, false },
+		{ 0, 0, false },
+		{ 0, BASE + 1, false },
+		{ 0, UINT64_MAX, false },
+		{ UINT64_MAX, 0, false },
+		{ UINT64_MAX, 1, false },
+		{ UINT64_MAX, BASE + 2, false },
+		{ UINT64_MAX, UINT64_MAX, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint8_t *host = memory_at(&memory, cases[i].gpa, cases[i].length);
+		uint8_t *expected = cases[i].inside ? memory.host + (cases[i].gpa - BASE) : NULL;
+
+		if (host != expected)
+			fail_msg("[0x%jx, + 0x%jx)", (uintmax_t)cases[i].gpa,
+				 (uintmax_t)cases[i].length);
+	}
+}
+
+/* Loading. */
+
+static void load_writes(void **state)
+{
+	assert_int_equal(memory_load(&memory, BASE + SIZE - 5, "nest", 5), 0);
+	assert_string_equal(memory_at(&memory, BASE + SIZE - 5, 5), "nest");
+}
+
+static void load_outside_is_refused(void **state)
+{
+	assert_int_equal(memory_load(&memory, BASE + SIZE - 4, "nest", 5), -EFAULT);
+	assert_int_equal(memory_load(&memory, BASE - 1, "nest", 5), -EFAULT);
+	assert_int_equal(memory_load_file(&memory, BASE + SIZE, -1, 1), -EFAULT);
+	assert_int_equal(memory.touched_count, 0);
+	assert_silent();
+}
+
+static void seal_ends_loading(void **state)
+{
+	memory_seal(&memory);
+	assert_int_equal(memory_load(&memory, BASE, "nest", 5), -EBUSY);
+	assert_int_equal(memory_load_file(&memory, BASE, -1, 5), -EBUSY);
+	assert_int_equal(*(char *)memory_at(&memory, BASE, 1), 0);
+}
+
+static int file_with(const char *bytes, size_t count)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, count), count);
+	return fd;
+}
+
+static void load_file_reads_from_the_start(void **state)
+{
+	int fd = file_with("nidus", 5);
+
+	assert_int_equal(memory_load_file(&memory, BASE + 3, fd, 4), 0);
+	assert_memory_equal(memory_at(&memory, BASE + 2, 6), "\0nidu\0", 6);
+	assert_int_equal(memory.touched_count, 1);
+	assert_true(memory.touched[0].start == BASE + 3 && memory.touched[0].size == 4);
+	close(fd);
+}
+
+static void short_file_is_an_error(void **state)
+{
+	int fd = file_with("nidus", 5);
+
+	assert_int_equal(memory_load_file(&memory, BASE, fd, 6), -ENODATA);
+	/* What was written before the error is recorded all the same. */
+	assert_int_equal(memory.touched_count, 1);
+	close(fd);
+}
+
+static void read_errors_come_back(void **state)
+{
+	int pipes[2], directory = open("/", O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(memory_load_file(&memory, BASE, -1, 1), -EBADF);
+	assert_int_equal(memory_load_file(&memory, BASE, directory, 1), -EISDIR);
+	assert_int_equal(memory_load_file(&memory, BASE, pipes[0], 1), -ESPIPE);
+	close(directory);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static void nothing_to_load_is_no_range(void **state)
+{
+	assert_int_equal(memory_load(&memory, BASE + SIZE, "", 0), 0);
+	assert_int_equal(memory_load_file(&memory, BASE, -1, 0), 0);
+	assert_int_equal(memory.touched_count, 0);
+}
+
+/* The list of touched ranges. */
+
+static void touch(uint64_t start, uint64_t size)
+{
+	static const char zeroes[4096];
+
+	assert_true(size <= sizeof(zeroes));
+	assert_int_equal(memory_load(&memory, BASE + start, zeroes, size), 0);
+}
+
+static void touched_ranges_melt(void **state)
+{
+	/* What is touched after [100, 200) and [300, 400), and what must be on the list then. */
+	static const struct {
+		struct memory_range added;
+		unsigned int count;
+		struct memory_range list[3];
+	} cases[] = {
+		{ { 0, 10 }, 3, { { 0, 10 }, { 100, 100 }, { 300, 100 } } },
+		{ { 0, 99 }, 3, { { 0, 99 }, { 100, 100 }, { 300, 100 } } },
+		{ { 0, 100 }, 2, { { 0, 200 }, { 300, 100 } } },
+		{ { 50, 51 }, 2, { { 50, 150 }, { 300, 100 } } },
+		{ { 100, 100 }, 2, { { 100, 100 }, { 300, 100 } } },
+		{ { 120, 10 }, 2, { { 100, 100 }, { 300, 100 } } },
+		{ { 50, 200 }, 2, { { 50, 200 }, { 300, 100 } } },
+		{ { 199, 2 }, 2, { { 100, 101 }, { 300, 100 } } },
+		{ { 200, 1 }, 2, { { 100, 101 }, { 300, 100 } } },
+		{ { 201, 1 }, 3, { { 100, 100 }, { 201, 1 }, { 300, 100 } } },
+		{ { 250, 49 }, 3, { { 100, 100 }, { 250, 49 }, { 300, 100 } } },
+		{ { 250, 50 }, 2, { { 100, 100 }, { 250, 150 } } },
+		{ { 200, 100 }, 1, { { 100, 300 } } },
+		{ { 0, 1000 }, 1, { { 0, 1000 } } },
+		{ { 150, 200 }, 1, { { 100, 300 } } },
+		{ { 350, 100 }, 2, { { 100, 100 }, { 300, 150 } } },
+		{ { 400, 1 }, 2, { { 100, 100 }, { 300, 101 } } },
+		{ { 401, 1 }, 3, { { 100, 100 }, { 300, 100 }, { 401, 1 } } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		memory.touched_count = 0;
+		touch(300, 100);
+		touch(100, 100);
+		touch(cases[i].added.start, cases[i].added.size);
+		assert_int_equal(memory.touched_count, cases[i].count);
+		for (unsigned int j = 0; j < cases[i].count; j++) {
+			assert_int_equal(memory.touched[j].start, BASE + cases[i].list[j].start);
+			assert_int_equal(memory.touched[j].size, cases[i].list[j].size);
+		}
+	}
+}
+
+static void the_list_ends_at_sixteen(void **state)
+{
+	for (unsigned int i = 0; i < MEMORY_TOUCHED_MAX; i++)
+		touch(100 * (MEMORY_TOUCHED_MAX - i), 10);
+	assert_int_equal(memory_load(&memory, BASE + 50, "x", 1), -ENOSPC);
+	assert_int_equal(memory_load(&memory, BASE + 5000, "x", 1), -ENOSPC);
+	/* What is not recorded is not written. */
+	assert_int_equal(*(char *)memory_at(&memory, BASE + 50, 1), 0);
+
+	/* What melts with others still fits, and makes room. */
+	touch(110, 5);
+	assert_int_equal(memory.touched_count, MEMORY_TOUCHED_MAX);
+	touch(100, 200);
+	assert_int_equal(memory.touched_count, MEMORY_TOUCHED_MAX - 2);
+	touch(5000, 1);
+	touch(50, 1);
+	assert_int_equal(memory_load(&memory, BASE + 60, "x", 1), -ENOSPC);
+}
+
+#define MAP_SIZE 600
+
+static unsigned int runs(const bool *map)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < MAP_SIZE; i++)
+		count += map[i] && (i == 0 || !map[i - 1]);
+	return count;
+}
+
+/* The same ranges in a map with a flag for every byte. */
+static void agrees_with_a_byte_map(void **state)
+{
+	uint64_t seed = 1;
+
+	for (unsigned int round = 0; round < 300; round++) {
+		bool map[MAP_SIZE] = { false };
+
+		memory.touched_count = 0;
+		for (unsigned int step = 0; step < 60; step++) {
+			uint64_t start = chance(&seed) % MAP_SIZE;
+			uint64_t size = 1 + chance(&seed) % 12;
+			bool after[MAP_SIZE];
+			int err;
+
+			if (size > MAP_SIZE - start)
+				size = MAP_SIZE - start;
+			memcpy(after, map, sizeof(map));
+			memset(after + start, true, size);
+			err = memory_load(&memory, BASE + start, map, size);
+			assert_int_equal(err, runs(after) > MEMORY_TOUCHED_MAX ? -ENOSPC : 0);
+			if (err == 0)
+				memcpy(map, after, sizeof(map));
+		}
+		assert_int_equal(memory.touched_count, runs(map));
+		for (unsigned int i = 0; i < memory.touched_count; i++) {
+			const struct memory_range *range = &memory.touched[i];
+
+			if (i > 0)
+				assert_true(range[-1].start + range[-1].size < range->start);
+			for (uint64_t j = 0; j < range->size; j++) {
+				assert_true(map[range->start - BASE + j]);
+				map[range->start - BASE + j] = false;
+			}
+		}
+		assert_int_equal(runs(map), 0);
+	}
+}
+
+#define on_memory(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_memory(addresses_are_congruent),
+		on_memory(all_of_it_can_be_written),
+		on_memory(destroy_may_come_twice),
+		on_memory(what_is_no_hugetlbfs_mount_is_refused),
+		on_memory(huge_pages_want_a_multiple),
+		on_memory(too_much_ram_is_an_error),
+		on_memory(memory_at_holds_its_bounds),
+		on_memory(load_writes),
+		on_memory(load_outside_is_refused),
+		on_memory(seal_ends_loading),
+		on_memory(load_file_reads_from_the_start),
+		on_memory(short_file_is_an_error),
+		on_memory(read_errors_come_back),
+		on_memory(nothing_to_load_is_no_range),
+		on_memory(touched_ranges_melt),
+		on_memory(the_list_ends_at_sixteen),
+		on_memory(agrees_with_a_byte_map),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

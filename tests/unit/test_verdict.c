@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include "unit.h"
+#include "util.h"
+#include "verdict.h"
+
+static struct event_loop loop;
+static struct verdict verdict;
+
+static int begin(void **state)
+{
+	return event_loop_create(&loop) < 0 || verdict_create(&verdict, &loop) < 0 ? -1 : 0;
+}
+
+static int finish(void **state)
+{
+	verdict_destroy(&verdict);
+	event_loop_destroy(&loop);
+	return 0;
+}
+
+static bool loop_is_woken(void)
+{
+	struct epoll_event event;
+
+	return epoll_wait(loop.epoll_fd, &event, 1, 0) == 1;
+}
+
+static void begins_running(void **state)
+{
+	assert_int_equal(verdict_outcome(&verdict), OUTCOME_RUNNING);
+	assert_false(loop_is_woken());
+}
+
+static void reaching_wakes_the_loop(void **state)
+{
+	verdict_reach(&verdict, OUTCOME_SHUTDOWN);
+	assert_true(loop_is_woken());
+	assert_int_equal(event_loop_turn(&loop, true), 1);
+	assert_int_equal(verdict_outcome(&verdict), OUTCOME_SHUTDOWN);
+	assert_false(loop_is_woken());
+}
+
+static void the_first_verdict_wins(void **state)
+{
+	for (enum outcome first = OUTCOME_SHUTDOWN; first <= OUTCOME_HOST_ERROR; first++) {
+		atomic_store(&verdict.outcome, OUTCOME_RUNNING);
+		verdict_reach(&verdict, first);
+		for (enum outcome later = OUTCOME_SHUTDOWN; later <= OUTCOME_KILLED; later++) {
+			verdict_reach(&verdict, later);
+			assert_int_equal(verdict_outcome(&verdict), first);
+		}
+	}
+}
+
+static void a_signal_overrules(void **state)
+{
+	for (enum outcome first = OUTCOME_RUNNING; first <= OUTCOME_HOST_ERROR; first++) {
+		atomic_store(&verdict.outcome, OUTCOME_RUNNING);
+		verdict_reach(&verdict, first);
+		verdict_kill(&verdict, SIGTERM);
+		assert_int_equal(verdict_outcome(&verdict), OUTCOME_KILLED);
+		assert_int_equal(verdict.signal, SIGTERM);
+	}
+}
+
+static void a_signal_wakes_the_loop(void **state)
+{
+	verdict_kill(&verdict, SIGHUP);
+	assert_true(loop_is_woken());
+}
+
+static void nothing_overrules_a_signal(void **state)
+{
+	verdict_kill(&verdict, SIGINT);
+	verdict_reach(&verdict, OUTCOME_RESET);
+	assert_int_equal(verdict_outcome(&verdict), OUTCOME_KILLED);
+	assert_int_equal(verdict.signal, SIGINT);
+}
+
+static void clearing_ends_a_reset_only(void **state)
+{
+	verdict_reach(&verdict, OUTCOME_RESET);
+	verdict_clear(&verdict);
+	assert_int_equal(verdict_outcome(&verdict), OUTCOME_RUNNING);
+
+	/* Most of all not a signal that came in between. */
+	for (enum outcome other = OUTCOME_SHUTDOWN; other <= OUTCOME_KILLED; other++) {
+		if (other == OUTCOME_RESET)
+			continue;
+		atomic_store(&verdict.outcome, other);
+		verdict_clear(&verdict);
+		assert_int_equal(verdict_outcome(&verdict), other);
+	}
+}
+
+static void a_cleared_verdict_can_be_reached_again(void **state)
+{
+	verdict_reach(&verdict, OUTCOME_RESET);
+	verdict_clear(&verdict);
+	verdict_reach(&verdict, OUTCOME_SHUTDOWN);
+	assert_int_equal(verdict_outcome(&verdict), OUTCOME_SHUTDOWN);
+}
+
+static void outcomes_have_names(void **state)
+{
+	static const char *const names[] = {
+		"running", "shutdown",	 "reset",      "quit",
+		"crashed", "kvm-failed", "host-error", "killed",
+	};
+
+	for (enum outcome outcome = OUTCOME_RUNNING; outcome <= OUTCOME_KILLED; outcome++)
+		assert_string_equal(verdict_name(outcome), names[outcome]);
+}
+
+#define on_verdict(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_verdict(begins_running),
+		on_verdict(reaching_wakes_the_loop),
+		on_verdict(the_first_verdict_wins),
+		on_verdict(a_signal_overrules),
+		on_verdict(a_signal_wakes_the_loop),
+		on_verdict(nothing_overrules_a_signal),
+		on_verdict(clearing_ends_a_reset_only),
+		on_verdict(a_cleared_verdict_can_be_reached_again),
+		cmocka_unit_test(outcomes_have_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
