@@ -92,7 +92,8 @@ static int cpu_finalize_sve(const struct cpu_model *model, int vcpu_fd)
 
 static int complain(int err)
 {
-	if (err < 0)
+	/* -ENOTSUP: a wish that cannot be granted, already said. */
+	if (err < 0 && err != -ENOTSUP)
 		log_error("initializing a vCPU: %s", strerror(-err));
 	return err;
 }

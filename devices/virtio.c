@@ -27,7 +27,7 @@ static void kicked(struct event_notifier *notifier)
 }
 
 int virtio_init(struct virtio *virtio, const struct virtio_ops *ops, const struct memory *memory,
-		struct event_loop *loop, uint64_t features, unsigned int queue_count,
+		struct event_loop *const *loops, uint64_t features, unsigned int queue_count,
 		uint16_t queue_size)
 {
 	int err = 0;
@@ -49,7 +49,7 @@ int virtio_init(struct virtio *virtio, const struct virtio_ops *ops, const struc
 		queue->virtio = virtio;
 		queue->index = virtio->queue_count;
 		queue->size_max = queue_size;
-		err = event_notifier_create(&queue->kick, loop, kicked);
+		err = event_notifier_create(&queue->kick, loops[queue->index], kicked);
 		if (err < 0)
 			break;
 		pthread_mutex_init(&queue->lock, NULL);

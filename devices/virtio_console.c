@@ -224,6 +224,7 @@ struct virtio *virtio_console_create(const struct memory *memory, struct event_l
 				     struct console *console)
 {
 	struct virtio_console *device = calloc(1, sizeof(*device));
+	struct event_loop *const loops[QUEUES] = { loop, loop };
 	uint64_t features = 0;
 	uint16_t columns, rows;
 
@@ -235,7 +236,7 @@ struct virtio *virtio_console_create(const struct memory *memory, struct event_l
 		features |= UINT64_C(1) << VIRTIO_CONSOLE_F_SIZE;
 	if (event_timer_create(&device->interrupt, loop, CLOCK_MONOTONIC, interrupt_due) < 0)
 		goto free_device;
-	if (virtio_init(&device->virtio, &virtio_console_ops, memory, loop, features, QUEUES,
+	if (virtio_init(&device->virtio, &virtio_console_ops, memory, loops, features, QUEUES,
 			QUEUE_SIZE) < 0)
 		goto destroy_timer;
 	device->console = console;

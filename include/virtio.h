@@ -86,11 +86,11 @@ struct virtio {
 /* For devices. */
 
 /*
- * loop: of the worker of all queues. Bits that every device offers are added to features. Errors:
- * -errno, said. virtio_fini() once no vCPU runs and the loop does not turn.
+ * loops: of each queue's worker. Bits that every device offers are added to features. Errors:
+ * -errno, said. virtio_fini() once no vCPU runs and no worker's loop turns.
  */
 int virtio_init(struct virtio *virtio, const struct virtio_ops *ops, const struct memory *memory,
-		struct event_loop *loop, uint64_t features, unsigned int queue_count,
+		struct event_loop *const *loops, uint64_t features, unsigned int queue_count,
 		uint16_t queue_size);
 void virtio_fini(struct virtio *virtio);
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A thread that turns an event loop of its own, for devices whose work would keep the main loop
+ * from its other duties.
+ */
+#ifndef NIDUS_WORKER_H
+#define NIDUS_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "event.h"
+
+struct worker {
+	struct event_loop loop;
+	struct event_notifier wakeup;
+	pthread_t thread;
+	atomic_bool stop;
+};
+
+/* The loop exists, and sources may be added; nothing turns yet. Errors: -errno, said. */
+int worker_create(struct worker *worker);
+void worker_destroy(struct worker *worker);
+
+/*
+ * Starts and ends the thread; worker_stop() returns when it has ended. name: of the thread, cut to
+ * 15 bytes. Errors: -errno, said.
+ */
+int worker_start(struct worker *worker, const char *name);
+void worker_stop(struct worker *worker);
+
+#endif
