@@ -113,7 +113,23 @@ int cpu_init(const struct cpu_model *model, int vcpu_fd, bool off)
 
 int cpu_reset(const struct cpu_model *model, int vcpu_fd)
 {
-	return complain(kvm_vcpu_init(vcpu_fd, &model->init));
+	/* Compare values before the controls that enable them. */
+	static const uint64_t timer[] = {
+		KVM_REG_ARM_TIMER_CVAL,
+		KVM_REG_ARM_PTIMER_CVAL,
+		KVM_REG_ARM_TIMER_CTL,
+		KVM_REG_ARM_PTIMER_CTL,
+	};
+	uint64_t value[ARRAY_SIZE(timer)];
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(timer) && err >= 0; i++)
+		err = kvm_get_reg(vcpu_fd, timer[i], &value[i]);
+	if (err >= 0)
+		err = kvm_vcpu_init(vcpu_fd, &model->init);
+	for (size_t i = 0; i < ARRAY_SIZE(timer) && err >= 0; i++)
+		err = kvm_set_reg(vcpu_fd, timer[i], &value[i]);
+	return complain(err);
 }
 
 int cpu_init_pmu(int vcpu_fd)

@@ -158,6 +158,8 @@ static size_t terminal_read(struct console *console, uint8_t *bytes, size_t coun
 /* Nobody reads any more. What is left is dropped, and the run ends. */
 static void output_lose(struct terminal *terminal, int error)
 {
+	if (terminal->output_lost)
+		return;
 	log_error("console output: %s", strerror(error));
 	terminal->output_lost = true;
 	terminal->output_count = 0;

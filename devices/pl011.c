@@ -148,9 +148,13 @@ static uint32_t read_data(struct pl011 *uart)
 	return value;
 }
 
-static uint32_t read_flags(const struct pl011 *uart)
+static uint32_t read_flags(struct pl011 *uart)
 {
 	uint32_t flags = FR_TXFE | FR_CTS;
+
+	/* Of input from a file nobody tells; whoever polls is asking for it. */
+	if (uart->fifo_count == 0)
+		pull(uart);
 
 	if (uart->fifo_count == 0)
 		flags |= FR_RXFE;
@@ -212,8 +216,8 @@ static enum mmio_result pl011_read(struct pl011 *uart, uint64_t offset, uint64_t
 
 static void write_line_control(struct pl011 *uart, uint32_t value)
 {
-	/* Turning the FIFO on or off empties it. */
-	if ((uart->lcr_h ^ value) & LCRH_FEN) {
+	/* Turning the FIFO off empties it. Turned on, it keeps the byte that waits already. */
+	if (uart->lcr_h & ~value & LCRH_FEN) {
 		uart->fifo_start = uart->fifo_count = 0;
 		uart->ris &= ~(INT_RX | INT_RT);
 	}
@@ -256,6 +260,7 @@ static enum mmio_result pl011_write(struct pl011 *uart, uint64_t offset, uint32_
 		break;
 	case UARTIMSC:
 		uart->imsc = value & INT_ALL;
+		pull(uart);
 		break;
 	case UARTICR:
 		uart->ris &= ~(value & INT_ALL);

@@ -37,8 +37,8 @@ bool cpu_model_has(const struct cpu_model *model, unsigned int feature);
 int cpu_init(const struct cpu_model *model, int vcpu_fd, bool off);
 
 /*
- * All registers of a vCPU that ran before as at its start. What was finalized stays so. Errors:
- * -errno, said.
+ * All registers of a vCPU that ran before as at its start, but for its timers, which count and
+ * fire on, and may be what is to wake it. What was finalized stays so. Errors: -errno, said.
  */
 int cpu_reset(const struct cpu_model *model, int vcpu_fd);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Signals, turned into events: SIGTERM, SIGINT, SIGHUP and SIGQUIT end the run, SIGUSR1 asks for
- * statistics, SIGWINCH tells that the terminal's size has changed.
+ * Signals, turned into events: SIGTERM, SIGINT, SIGQUIT and SIGHUP (unless ignored) end the run,
+ * SIGUSR1 asks for statistics, SIGWINCH tells that the terminal's size has changed.
  */
 #ifndef NIDUS_SIGNALS_H
 #define NIDUS_SIGNALS_H

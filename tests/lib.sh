@@ -88,7 +88,7 @@ expect() {
 
 # leftovers: what a nidus that has ended must not leave: processes, files beside those named.
 expect_nothing_left() {
-	pidof nidus >/dev/null && complain "a nidus is still there"
+	pgrep -P $$ -x nidus >/dev/null && complain "a nidus is still there"
 	set -- "$scratch"/*.[0-9]*
 	[ ! -e "$1" ] || complain "left behind: $*"
 }
