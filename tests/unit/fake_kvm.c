@@ -71,6 +71,8 @@ int kvm_preferred_target(int vm_fd, struct kvm_vcpu_init *init)
 int kvm_vcpu_init(int vcpu_fd, const struct kvm_vcpu_init *init)
 {
 	fake_kvm.init = *init;
+	fake_kvm.timer_cval = fake_kvm.timer_ctl = 0;
+	fake_kvm.ptimer_cval = fake_kvm.ptimer_ctl = 0;
 	return call("vcpu_init", "%s", "");
 }
 
@@ -98,6 +100,14 @@ static void *storage(uint64_t id)
 		return &fake_kvm.mmfr0;
 	if (id == KVM_REG_ARM64_SVE_VLS)
 		return fake_kvm.sve_lengths;
+	if (id == KVM_REG_ARM_TIMER_CVAL)
+		return &fake_kvm.timer_cval;
+	if (id == KVM_REG_ARM_TIMER_CTL)
+		return &fake_kvm.timer_ctl;
+	if (id == KVM_REG_ARM_PTIMER_CVAL)
+		return &fake_kvm.ptimer_cval;
+	if (id == KVM_REG_ARM_PTIMER_CTL)
+		return &fake_kvm.ptimer_ctl;
 	return NULL;
 }
 

@@ -26,6 +26,8 @@ struct fake_kvm {
 	bool sve_finalized; /* then KVM refuses to do it again, until a new vCPU */
 	uint64_t sve_lengths[KVM_ARM64_SVE_VLS_WORDS];
 	uint64_t x[31], pc, mpidr, mmfr0;
+	/* Of the generic timers; initializing a vCPU clears them. */
+	uint64_t timer_cval, timer_ctl, ptimer_cval, ptimer_ctl;
 	int mp_state;
 	struct kvm_vcpu_events events;
 };

@@ -85,6 +85,20 @@ static void last_cpu_goes_to_sleep(void **state)
 	assert_silent();
 }
 
+static void timers_outlive_the_sleep(void **state)
+{
+	fake_kvm.timer_cval = 1000;
+	fake_kvm.timer_ctl = 1;
+	fake_kvm.ptimer_cval = 2000;
+	fake_kvm.ptimer_ctl = 3;
+	assert_int_equal(suspend_enter(&vcpus[1]), 0);
+	assert_asleep();
+	assert_int_equal(fake_kvm.timer_cval, 1000);
+	assert_int_equal(fake_kvm.timer_ctl, 1);
+	assert_int_equal(fake_kvm.ptimer_cval, 2000);
+	assert_int_equal(fake_kvm.ptimer_ctl, 3);
+}
+
 static void lone_cpu_goes_to_sleep(void **state)
 {
 	vcpus[1].index = 0;
@@ -196,12 +210,12 @@ static void failure_to_wake_up_is_said(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		on_vcpus(last_cpu_goes_to_sleep),     on_vcpus(lone_cpu_goes_to_sleep),
-		on_vcpus(cpu_with_sve_goes_to_sleep), on_vcpus(other_cpus_that_are_on_forbid_it),
-		on_vcpus(two_at_a_time_are_refused),  on_vcpus(refusal_lets_go_of_the_lock),
-		on_vcpus(sleep_lets_go_of_the_lock),  on_vcpus(misaligned_entry_is_refused),
-		on_vcpus(failures_are_said),	      on_vcpus(waking_up_makes_it_runnable),
-		on_vcpus(failure_to_wake_up_is_said),
+		on_vcpus(last_cpu_goes_to_sleep),	    on_vcpus(lone_cpu_goes_to_sleep),
+		on_vcpus(timers_outlive_the_sleep),	    on_vcpus(cpu_with_sve_goes_to_sleep),
+		on_vcpus(other_cpus_that_are_on_forbid_it), on_vcpus(two_at_a_time_are_refused),
+		on_vcpus(refusal_lets_go_of_the_lock),	    on_vcpus(sleep_lets_go_of_the_lock),
+		on_vcpus(misaligned_entry_is_refused),	    on_vcpus(failures_are_said),
+		on_vcpus(waking_up_makes_it_runnable),	    on_vcpus(failure_to_wake_up_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
