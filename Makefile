@@ -10,8 +10,11 @@
 
 HOST_ARCH     := $(shell uname -m)
 PREFIX        ?= /usr/local
-FUZZ_SECONDS  ?= 600
 BUILD         ?= build
+FUZZ_SECONDS  ?= 600
+
+# In make check-long, whose last result tests/long-result tells, with the commit that it ran on.
+LONG_FUZZ_SECONDS ?= 120
 
 # gcc, or `make CC=clang`; cross or native.
 ifeq ($(origin CC),default)
@@ -32,7 +35,7 @@ WARNINGS = -Wall -Wextra -Werror
 CPPFLAGS = -D_GNU_SOURCE -Iinclude -isystem $(SYSROOT)/uapi -isystem $(SYSROOT)/include
 CFLAGS   = -std=gnu11 -O2 -g $(WARNINGS) -pthread -ffunction-sections -fdata-sections
 LDFLAGS  = -static -Wl,--gc-sections -L$(SYSROOT)/lib
-LDLIBS   = -lfdt -ljansson
+LDLIBS   = -lfdt -ljansson -lz -lzstd -luring -laio
 
 SOURCES := main.c $(wildcard vmm/*.c mm/*.c arm/*.c devices/*.c)
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
@@ -93,7 +96,10 @@ check: setup
 check-long: setup
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory tests
-	@tests/run --long
+	@FUZZ_SECONDS=$(LONG_FUZZ_SECONDS) tests/run --long >$(BUILD)/long.log || \
+		{ cat $(BUILD)/long.log; false; }
+	@cat $(BUILD)/long.log
+	@echo "$$(git rev-parse HEAD): $$(tail -n 1 $(BUILD)/long.log)" >tests/long-result
 
 fuzz: setup
 	@$(MAKE) --no-print-directory fuzzers
