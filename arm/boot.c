@@ -14,6 +14,9 @@
 #define TREE_ALIGN   KIB(4)
 #define INITRD_ALIGN KIB(4)
 
+/* As much as is unpacked at a time. */
+#define UNPACK_SIZE KIB(256)
+
 /* A flat binary may map no more than this before it has looked at its device tree. */
 #define FLAT_TOP MIB(256)
 
@@ -41,6 +44,35 @@ static int boot_file_open(struct boot_file *file, const char *what, const char *
 	return 0;
 }
 
+static int boot_kernel_error(const struct boot *boot, int err, const char *complaint)
+{
+	log_error("kernel %s: %s", boot->kernel.path, complaint);
+	return err;
+}
+
+/* What a compressed kernel is, by the beginning of what it unpacks to. */
+static int boot_parse_packed(struct boot *boot)
+{
+	struct unpack *unpack = unpack_open(&boot->packed, boot->kernel.fd);
+	uint8_t head[IMAGE_HEAD_SIZE];
+	const char *complaint;
+	int64_t got;
+
+	if (!unpack)
+		return boot_kernel_error(boot, -ENOMEM, strerror(ENOMEM));
+	got = unpack_read(unpack, head, sizeof(head));
+	unpack_close(unpack);
+	if (got < 0)
+		return boot_kernel_error(boot, got, unpack_complaint(got));
+	complaint = image_parse_packed(head, got, &boot->image);
+	if (complaint) {
+		log_error("kernel %s: %s, and what it holds %s", boot->kernel.path,
+			  unpack_format(&boot->packed), complaint);
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
 static int boot_parse_kernel(struct boot *boot)
 {
 	uint8_t head[IMAGE_HEAD_SIZE];
@@ -50,18 +82,14 @@ static int boot_parse_kernel(struct boot *boot)
 	do
 		got = pread(boot->kernel.fd, head, sizeof(head), 0);
 	while (got < 0 && errno == EINTR);
-	if (got < 0) {
-		int err = -errno;
-
-		log_error("kernel %s: %s", boot->kernel.path, strerror(-err));
-		return err;
-	}
-	complaint = image_parse(head, got, boot->kernel.size, &boot->image);
-	if (complaint) {
-		log_error("kernel %s: %s", boot->kernel.path, complaint);
-		return -ENOEXEC;
-	}
-	return 0;
+	if (got < 0)
+		return boot_kernel_error(boot, -errno, strerror(errno));
+	complaint = unpack_parse(head, got, boot->kernel.size, &boot->packed);
+	if (!complaint && boot->packed.format != PACKED_NOT)
+		return boot_parse_packed(boot);
+	if (!complaint)
+		complaint = image_parse(head, got, boot->kernel.size, &boot->image);
+	return complaint ? boot_kernel_error(boot, -ENOEXEC, complaint) : 0;
 }
 
 int boot_open(struct boot *boot, const char *kernel, const char *initrd)
@@ -131,9 +159,80 @@ static int boot_load_file(const struct boot_file *file, const char *what, uint64
 	return err;
 }
 
+/* Unpacks into the kernel's place, whose end is where the Image says that it ends. */
+static int64_t boot_unpack_into(const struct boot *boot, struct unpack *unpack,
+				struct memory *memory)
+{
+	const uint64_t extent = boot->image.extent;
+	uint64_t done = 0, want;
+	int64_t got;
+
+	do {
+		void *host;
+		int err;
+
+		want = extent - done < UNPACK_SIZE ? extent - done : UNPACK_SIZE;
+		err = memory_load_at(memory, boot->kernel_gpa + done, want, &host);
+		if (err < 0)
+			return err;
+		got = unpack_read(unpack, host, want);
+		if (got < 0)
+			return got;
+		done += got;
+	} while (want > 0 && got == (int64_t)want);
+	return done;
+}
+
+/* Whether a stream that has filled all of an Image's extent has come to its end. */
+static int64_t boot_unpack_more(struct unpack *unpack)
+{
+	uint8_t more;
+
+	return unpack_read(unpack, &more, sizeof(more));
+}
+
+static int boot_load_packed(const struct boot *boot, struct memory *memory)
+{
+	const char *const path = boot->kernel.path;
+	struct unpack *unpack = unpack_open(&boot->packed, boot->kernel.fd);
+	int64_t got, more = 0;
+
+	if (!unpack)
+		return boot_kernel_error(boot, -ENOMEM, strerror(ENOMEM));
+	got = boot_unpack_into(boot, unpack, memory);
+	if (got >= 0)
+		more = boot_unpack_more(unpack);
+	unpack_close(unpack);
+	if (got < 0 || more < 0) {
+		int err = got < 0 ? got : more;
+
+		return boot_kernel_error(boot, err, unpack_complaint(err));
+	}
+	if (more > 0) {
+		log_error("kernel %s: unpacks to more than the %" PRIu64
+			  " bytes that its image_size says",
+			  path, boot->image.extent);
+		return -EFBIG;
+	}
+	if ((uint64_t)got < boot->image.sections) {
+		log_error("kernel %s: unpacks to %" PRIi64
+			  " bytes only, but its sections end at %" PRIu64,
+			  path, got, boot->image.sections);
+		return -ENODATA;
+	}
+	return 0;
+}
+
+static int boot_load_kernel(const struct boot *boot, struct memory *memory)
+{
+	if (boot->packed.format != PACKED_NOT)
+		return boot_load_packed(boot, memory);
+	return boot_load_file(&boot->kernel, "kernel", boot->kernel_gpa, memory);
+}
+
 int boot_load(const struct boot *boot, struct memory *memory)
 {
-	int err = boot_load_file(&boot->kernel, "kernel", boot->kernel_gpa, memory);
+	int err = boot_load_kernel(boot, memory);
 
 	if (err == 0 && boot->initrd.path)
 		err = boot_load_file(&boot->initrd, "initrd", boot->initrd_gpa, memory);

@@ -39,7 +39,7 @@ static const struct {
 	  0, 5, "is xz-compressed; unpack it first" },
 	{ "\x04\x22\x4d\x18", 0, 4, "is lz4-compressed; unpack it first" },
 	{ "\x02\x21\x4c\x18", 0, 4, "is lz4-compressed; unpack it first" },
-	{ "zimg", 4, 4, "is an EFI zboot image; nidus boots arch/arm64/boot/Image" },
+	{ "MZ\0\0zimg", 0, 8, "is an EFI zboot image; unpack it first" },
 	{ "HdrS", 0x202, 4, "is an x86 kernel" },
 };
 
@@ -85,8 +85,7 @@ static uint64_t pe_file_size(const uint8_t *head, size_t head_size, uint32_t pe)
 	return needed;
 }
 
-static const char *image_parse_linux(const uint8_t *head, size_t head_size, uint64_t file_size,
-				     struct image *image)
+static const char *image_parse_linux(const uint8_t *head, size_t head_size, struct image *image)
 {
 	static const uint32_t page_size[] = { 0, KIB(4), KIB(16), KIB(64) };
 	struct arm64_header header;
@@ -101,18 +100,49 @@ static const char *image_parse_linux(const uint8_t *head, size_t head_size, uint
 		.extent_known = true,
 		.big_endian = flags & ARM64_FLAG_BE,
 		.page_size = page_size[ARM64_FLAG_PAGE_SIZE(flags)],
+		.sections = pe_file_size(head, head_size, le32toh(header.pe_offset)),
 	};
 	if (image->extent == 0) {
 		/* Before Linux 3.17: neither size nor offset can be trusted. */
 		image->text_offset = FLAT_TEXT_OFFSET;
-		image->extent = file_size;
 		image->extent_known = false;
 	}
 	if (image->text_offset >= MIB(2) || image->text_offset % KIB(4) != 0)
 		return "has an arm64 header with an impossible text_offset";
 	if (image->extent > (UINT64_C(1) << 40))
 		return "has an arm64 header with an impossible image_size";
-	if (pe_file_size(head, head_size, le32toh(header.pe_offset)) > file_size)
+	return NULL;
+}
+
+/* All of it that does not depend on the size of the file. */
+static const char *image_parse_head(const uint8_t *head, size_t head_size, struct image *image)
+{
+	const size_t magic = offsetof(struct arm64_header, magic);
+
+	if (head_size == 0)
+		return "is empty";
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
+		if (head_size >= foreign[i].offset + foreign[i].length &&
+		    memcmp(head + foreign[i].offset, foreign[i].magic, foreign[i].length) == 0)
+			return foreign[i].complaint;
+	if (head_size >= sizeof(struct arm64_header) && read_le32(head + magic) == ARM64_MAGIC)
+		return image_parse_linux(head, head_size, image);
+
+	*image = (struct image){
+		.kind = IMAGE_FLAT,
+		.text_offset = FLAT_TEXT_OFFSET,
+	};
+	return NULL;
+}
+
+const char *image_parse(const uint8_t *head, size_t head_size, uint64_t file_size,
+			struct image *image)
+{
+	const char *complaint = image_parse_head(head, head_size, image);
+
+	if (complaint)
+		return complaint;
+	if (image->sections > file_size)
 		return "is truncated: its sections end beyond the end of the file";
 	/* What somebody has appended (a signature, say) is loaded with it. */
 	if (file_size > image->extent)
@@ -120,24 +150,17 @@ static const char *image_parse_linux(const uint8_t *head, size_t head_size, uint
 	return NULL;
 }
 
-const char *image_parse(const uint8_t *head, size_t head_size, uint64_t file_size,
-			struct image *image)
+const char *image_parse_packed(const uint8_t *head, size_t head_size, struct image *image)
 {
-	const size_t magic = offsetof(struct arm64_header, magic);
+	const char *complaint = image_parse_head(head, head_size, image);
 
-	if (file_size == 0)
-		return "is empty";
-	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
-		if (head_size >= foreign[i].offset + foreign[i].length &&
-		    memcmp(head + foreign[i].offset, foreign[i].magic, foreign[i].length) == 0)
-			return foreign[i].complaint;
-	if (head_size >= sizeof(struct arm64_header) && read_le32(head + magic) == ARM64_MAGIC)
-		return image_parse_linux(head, head_size, file_size, image);
-
-	*image = (struct image){
-		.kind = IMAGE_FLAT,
-		.text_offset = FLAT_TEXT_OFFSET,
-		.extent = file_size,
-	};
+	if (complaint)
+		return complaint;
+	if (image->kind != IMAGE_LINUX)
+		return "is no arm64 Image; unpack it first";
+	if (!image->extent_known)
+		return "is an Image that does not say its image_size; unpack it first";
+	if (image->sections > image->extent)
+		return "has an arm64 header whose image_size is too small for its sections";
 	return NULL;
 }

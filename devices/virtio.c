@@ -106,7 +106,7 @@ void virtio_serve(struct virtio_queue *queue,
 		}
 	}
 	virtio_publish(queue);
-	if (got < 0)
+	if (queue->ring.broken)
 		virtio_needs_reset(queue->virtio);
 	else if (left == 0)
 		event_notify(&queue->kick);

@@ -3,7 +3,8 @@
  * Theory of operation. Both queues are worked on by the event loop's thread, which also has the
  * console's callbacks. Transmitted bytes are offered to the console; where it has no room for all,
  * the chain goes back to the queue and its rest follows when there is room. Received bytes go
- * straight into the driver's buffers; without any in sight no buffer is taken.
+ * straight into the driver's buffers; without any in sight no buffer is taken. After as many chains
+ * as a queue has entries other events get their turn, so that no driver keeps the loop to itself.
  *
  * Linux waits for each transmitted buffer by looking at the used ring, and would get an interrupt
  * on top of that, worth two exits with virtio-mmio. So the interrupt is thought of a little later,
@@ -61,8 +62,11 @@ static bool transmit_chain(struct virtio_console *device, const struct virtqueue
 	return true;
 }
 
-/* Returns what virtqueue_pop() does: 1 when it stopped early, with work left. */
-static int transmit_all(struct virtio_console *device, struct virtqueue *ring)
+/*
+ * No more than left chains. Returns what virtqueue_pop() does: 1 when it stopped early, with work
+ * left, because there was no room or left has come to 0.
+ */
+static int transmit_some(struct virtio_console *device, struct virtqueue *ring, unsigned int *left)
 {
 	struct virtqueue_chain chain;
 	int got;
@@ -70,9 +74,11 @@ static int transmit_all(struct virtio_console *device, struct virtqueue *ring)
 	while ((got = virtqueue_pop(ring, &chain)) > 0) {
 		if (!transmit_chain(device, &chain)) {
 			virtqueue_unpop(ring, &chain);
-			return 1;
+			break;
 		}
 		virtqueue_push(ring, chain.head, 0);
+		if (--*left == 0)
+			break;
 	}
 	return got;
 }
@@ -80,17 +86,20 @@ static int transmit_all(struct virtio_console *device, struct virtqueue *ring)
 static void transmit(struct virtio_queue *queue)
 {
 	struct virtio_console *device = console_of(queue);
+	unsigned int left = queue->ring.layout.size;
 	int got;
 
 	do {
 		virtqueue_kicks_off(&queue->ring);
-		got = transmit_all(device, &queue->ring);
+		got = transmit_some(device, &queue->ring, &left);
 	} while (got == 0 && virtqueue_kicks_on(&queue->ring));
 
 	virtqueue_publish(&queue->ring);
 	event_timer_in(&device->interrupt, INTERRUPT_DELAY_NS);
 	if (got < 0)
 		virtio_needs_reset(queue->virtio);
+	else if (left == 0)
+		event_notify(&queue->kick); /* others first */
 }
 
 static void interrupt_due(struct event_timer *timer)
@@ -124,11 +133,12 @@ static void receive(struct virtio_queue *queue)
 {
 	struct virtio_console *device = console_of(queue);
 	struct virtqueue_chain chain;
-	int got;
+	unsigned int left = queue->ring.layout.size;
+	int got = 1;
 
 	/* Without buffers, a kick is to tell of the next ones; without input, none is wanted. */
 	virtqueue_kicks_off(&queue->ring);
-	for (;;) {
+	while (left > 0) {
 		uint32_t filled;
 
 		got = virtqueue_pop(&queue->ring, &chain);
@@ -142,10 +152,13 @@ static void receive(struct virtio_queue *queue)
 			break;
 		}
 		virtqueue_push(&queue->ring, chain.head, filled);
+		left--;
 	}
 	virtio_publish(queue);
 	if (got < 0)
 		virtio_needs_reset(queue->virtio);
+	else if (left == 0)
+		event_notify(&queue->kick);
 }
 
 static void virtio_console_process(struct virtio_queue *queue)

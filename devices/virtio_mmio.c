@@ -264,8 +264,9 @@ static void virtio_mmio_destroy(struct device *device)
 {
 	struct virtio_mmio *mmio = container_of(device, struct virtio_mmio, device);
 
-	irq_edge_destroy(&mmio->irq);
+	/* First what may still interrupt: a worker with something in flight. */
 	mmio->virtio->ops->destroy(mmio->virtio);
+	irq_edge_destroy(&mmio->irq);
 	free(mmio);
 }
 

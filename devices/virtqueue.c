@@ -78,9 +78,14 @@ void virtqueue_stop(struct virtqueue *queue)
 	queue->used = NULL;
 }
 
-static int broken(struct virtqueue *queue)
+void virtqueue_break(struct virtqueue *queue)
 {
 	queue->broken = true;
+}
+
+static int broken(struct virtqueue *queue)
+{
+	virtqueue_break(queue);
 	return -EPROTO;
 }
 
@@ -138,9 +143,9 @@ static bool chain_add(const struct virtqueue *queue, struct virtqueue_chain *cha
 static bool open_indirect(const struct virtqueue *queue, const struct vring_desc *desc,
 			  struct table *table)
 {
-	/* An indirect table has no flags but to be one, and is not of unbounded length. */
-	if (desc->flags & (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE) ||
-	    desc->len % sizeof(*table->desc) != 0 || desc->len == 0)
+	/* Nothing comes after it; VRING_DESC_F_WRITE means nothing here (virtio 1.3, 2.7.5.3). */
+	if (desc->flags & VRING_DESC_F_NEXT || desc->len % sizeof(*table->desc) != 0 ||
+	    desc->len == 0)
 		return false;
 	table->entries = desc->len / sizeof(*table->desc);
 	table->desc = memory_at(queue->memory, desc->addr, desc->len);

@@ -9,6 +9,7 @@
 
 #include "image.h"
 #include "memory.h"
+#include "unpack.h"
 
 /* The most that a device tree may take (booting.rst). */
 #define BOOT_TREE_SIZE_MAX MIB(2)
@@ -21,7 +22,8 @@ struct boot_file {
 
 struct boot {
 	struct boot_file kernel, initrd;
-	struct image image;
+	struct packed packed; /* how the kernel is compressed */
+	struct image image; /* the kernel, unpacked */
 	/* Guest physical addresses, from boot_place() on. */
 	uint64_t kernel_gpa, initrd_gpa, tree_gpa;
 };
@@ -38,7 +40,10 @@ void boot_close(struct boot *boot);
  */
 int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size);
 
-/* Reads the files to their places. Errors: -errno, said. */
+/*
+ * Reads the files to their places, and unpacks a compressed kernel on the way. Errors: -errno,
+ * said.
+ */
 int boot_load(const struct boot *boot, struct memory *memory);
 
 #endif

@@ -9,12 +9,21 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "disk.h"
 #include "gic.h"
 #include "log.h"
 #include "memory.h"
 #include "poc.h"
 
 enum config_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
+
+#define CONFIG_DISKS_MAX 8
+
+struct config_disk {
+	const char *path;
+	bool read_only;
+	bool direct; /* past the host's page cache */
+};
 
 /* Whose defaults hold: those of the name that nidus was called by. */
 enum config_flavour { CONFIG_NIDUS, CONFIG_LKVM };
@@ -35,6 +44,10 @@ struct config {
 	bool has_kaslr_seed, has_mem_backing;
 	uint64_t kaslr_seed;
 	enum config_console console;
+	struct config_disk disks[CONFIG_DISKS_MAX];
+	unsigned int disk_count;
+	enum disk_engine_kind block_engine;
+	bool rng;
 	enum gic_kind irqchip;
 	enum memory_backing mem_backing;
 	enum poc_policy cache_clean;
@@ -51,7 +64,7 @@ enum config_result {
 	CONFIG_ERROR, /* said */
 };
 
-/* argv[0] is the name of the subcommand. */
+/* argv[0] is the name of the subcommand. The flags of disks are cut off the words they are in. */
 enum config_result config_parse(struct config *config, enum config_flavour flavour, int argc,
 				char **argv);
 

@@ -22,6 +22,7 @@ struct image {
 	uint64_t text_offset; /* from a 2 MiB boundary to the first byte, in bytes */
 	uint64_t extent; /* bytes from there that must be RAM: code, data and BSS */
 	bool extent_known; /* false: extent is the file's size, and BSS may follow */
+	uint64_t sections; /* bytes that the file has at least, as its EFI stub says; or 0 */
 	bool big_endian;
 	uint32_t page_size; /* bytes of the kernel's granule, 0 where it does not say */
 };
@@ -32,5 +33,13 @@ struct image {
  */
 const char *image_parse(const uint8_t *head, size_t head_size, uint64_t file_size,
 			struct image *image);
+
+/*
+ * The same of what a compressed file unpacks to, whose size nobody knows yet. It has to be an Image
+ * with an image_size, which says where it can go and bounds what is unpacked. Flat binaries say
+ * neither, so they are refused: lkvm takes none that is compressed, and QEMU, which does, unpacks
+ * them into a buffer of its own first.
+ */
+const char *image_parse_packed(const uint8_t *head, size_t head_size, struct image *image);
 
 #endif

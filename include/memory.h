@@ -59,6 +59,9 @@ void *memory_at(const struct memory *memory, uint64_t gpa, uint64_t length);
 int memory_load(struct memory *memory, uint64_t gpa, const void *data, uint64_t length);
 int memory_load_file(struct memory *memory, uint64_t gpa, int fd, uint64_t length);
 
+/* Records the range and hands out where it is, for who writes it by himself, and at once. */
+int memory_load_at(struct memory *memory, uint64_t gpa, uint64_t length, void **host);
+
 /* No load call works after this: the first vCPU is about to run. */
 void memory_seal(struct memory *memory);
 

@@ -18,8 +18,9 @@ struct signals {
 };
 
 /*
- * Blocks the signals above for this thread and those it will create, ignores SIGPIPE. told is
- * called by the event loop's thread for those that do not end the run. Errors: -errno, said.
+ * Blocks the signals above for this thread and those it will create, ignores SIGPIPE and SIGXFSZ.
+ * told is called by the event loop's thread for those that do not end the run. Errors: -errno,
+ * said.
  */
 int signals_create(struct signals *signals, struct event_loop *loop, struct verdict *verdict,
 		   void (*told)(void *opaque, int signal), void *opaque);

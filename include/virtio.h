@@ -102,8 +102,9 @@ void virtio_interrupt(struct virtio_queue *queue);
 
 /*
  * The usual process(): pops chains, has handle() work on each and give it back with
- * virtqueue_push(), publishes. After as many chains as the queue has entries other events get
- * their turn, so that a guest cannot keep the worker to itself.
+ * virtqueue_push(), now or later, or call virtqueue_break(); publishes. After as many chains as
+ * the queue has entries other events get their turn, so that a guest cannot keep the worker to
+ * itself.
  */
 void virtio_serve(struct virtio_queue *queue,
 		  void (*handle)(struct virtio_queue *queue, struct virtqueue_chain *chain));

@@ -72,6 +72,9 @@ int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain);
 /* The last chain popped goes back unseen, to be popped again: there is no room for its data yet. */
 void virtqueue_unpop(struct virtqueue *queue, const struct virtqueue_chain *chain);
 
+/* The last chain popped is none of the device's: its driver broke the queue. */
+void virtqueue_break(struct virtqueue *queue);
+
 /* Gives a chain back, of whose `in` part written bytes were filled. Seen after virtqueue_publish().
  */
 void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written);

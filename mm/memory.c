@@ -171,8 +171,8 @@ static int memory_touch(struct memory *memory, uint64_t start, uint64_t size)
 	return 0;
 }
 
-/* Where a load may write: recorded first, so that nothing is written that would not be cleaned. */
-static int memory_load_begin(struct memory *memory, uint64_t gpa, uint64_t length, void **host)
+/* Recorded first, so that nothing is written that would not be cleaned. */
+int memory_load_at(struct memory *memory, uint64_t gpa, uint64_t length, void **host)
 {
 	if (memory->sealed)
 		return -EBUSY;
@@ -185,7 +185,7 @@ static int memory_load_begin(struct memory *memory, uint64_t gpa, uint64_t lengt
 int memory_load(struct memory *memory, uint64_t gpa, const void *data, uint64_t length)
 {
 	void *host;
-	int err = memory_load_begin(memory, gpa, length, &host);
+	int err = memory_load_at(memory, gpa, length, &host);
 
 	if (err == 0)
 		memcpy(host, data, length);
@@ -195,7 +195,7 @@ int memory_load(struct memory *memory, uint64_t gpa, const void *data, uint64_t 
 int memory_load_file(struct memory *memory, uint64_t gpa, int fd, uint64_t length)
 {
 	void *host;
-	int err = memory_load_begin(memory, gpa, length, &host);
+	int err = memory_load_at(memory, gpa, length, &host);
 
 	for (uint64_t done = 0; err == 0 && done < length;) {
 		uint64_t rest = length - done;

@@ -11,12 +11,14 @@ FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 UNIT_HEADERS := $(wildcard include/*.h tests/unit/*.h)
 
 # The sources of nidus that each of them is linked with, besides the log.
+virtio_sources        := devices/virtio.c devices/virtqueue.c mm/memory.c vmm/event.c
 sources_test_board    := arm/board.c arm/devtree.c arm/gic.c devices/pl011.c devices/pl031.c vmm/event.c
-sources_test_boot     := arm/boot.c arm/image.c mm/memory.c
+sources_test_boot     := arm/boot.c arm/image.c arm/unpack.c mm/memory.c
 sources_test_bus      := vmm/bus.c
 sources_test_config   := vmm/config.c
 sources_test_counters := vmm/counters.c
 sources_test_cpu      := arm/cpu.c
+sources_test_disk     := $(wildcard devices/backend_disk*.c) vmm/event.c
 sources_test_event    := vmm/event.c
 sources_test_exit     := vmm/exit.c vmm/bus.c vmm/counters.c vmm/event.c vmm/verdict.c arm/cpu.c
 sources_test_file     := vmm/file.c
@@ -28,10 +30,21 @@ sources_test_pl011    := devices/pl011.c arm/devtree.c
 sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
 sources_test_suspend  := vmm/suspend.c arm/cpu.c
+sources_test_unpack   := arm/unpack.c
+sources_test_virtio_block := devices/virtio_block.c $(wildcard devices/backend_disk*.c) \
+	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/event.c mm/memory.c
 sources_test_verdict  := vmm/verdict.c vmm/event.c
+sources_test_virtio   := $(virtio_sources)
+sources_test_virtio_console := $(virtio_sources) devices/virtio_console.c
+sources_test_virtio_mmio := $(virtio_sources) devices/virtio_mmio.c arm/devtree.c
+sources_test_virtio_rng := $(virtio_sources) devices/virtio_rng.c
+sources_test_virtqueue := devices/virtqueue.c mm/memory.c
 sources_fuzz_config   := vmm/config.c
 sources_fuzz_devices  := devices/pl011.c devices/pl031.c arm/devtree.c vmm/bus.c
-sources_fuzz_image    := arm/image.c arm/boot.c mm/memory.c
+sources_fuzz_image    := arm/image.c arm/boot.c arm/unpack.c mm/memory.c
+sources_fuzz_unpack   := arm/image.c arm/boot.c arm/unpack.c mm/memory.c
+sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mmio.c \
+	devices/virtio_console.c devices/virtio_rng.c mm/memory.c arm/devtree.c
 
 # These see KVM's API as an arm64 kernel has it, with fakes in place of vmm/kvm.c.
 FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_suspend
@@ -42,7 +55,7 @@ $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): tests/unit/fake_kvm.c | $(SYSROOT)
 UNIT_CPPFLAGS = -D_GNU_SOURCE -Iinclude -Itests/unit
 # cmocka hands every test a state, wanted or not.
 UNIT_CFLAGS   = -std=gnu11 -g -O1 $(WARNINGS) -Wno-unused-parameter -pthread
-UNIT_LDLIBS   = -lcmocka -lfdt
+UNIT_LDLIBS   = -lcmocka -lfdt -lz -lzstd -luring -laio
 
 # Secondary expansion, so that $* can name the list of sources.
 .SECONDEXPANSION:
@@ -57,7 +70,7 @@ $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: tests/fuzz/%.c $$(sources_$$*) \
 		tests/fuzz/quiet_log.c tests/fuzz/fuzz.h $(UNIT_HEADERS) tests/unit.mk
 	@mkdir -p $(@D)
 	$(FUZZCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lfdt
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lfdt -lz -lzstd
 
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)

@@ -162,6 +162,49 @@ static bool set_loglevel(struct config *config, const char *text)
 	return choice >= 0;
 }
 
+/* FILE[,ro][,direct]: the flags are cut off, so that what is left is the name. */
+static bool set_disk(struct config *config, const char *text)
+{
+	struct config_disk *disk = &config->disks[config->disk_count];
+	char *flag = strchr(text, ',');
+
+	if (config->disk_count == CONFIG_DISKS_MAX) {
+		log_error("--disk %s: there are %d disks already, and no more than that", text,
+			  CONFIG_DISKS_MAX);
+		return false;
+	}
+	*disk = (struct config_disk){ .path = text };
+	while (flag) {
+		char *name = flag + 1, *next = strchr(name, ',');
+
+		*flag = '\0';
+		if (next)
+			*next = '\0';
+		if (strcmp(name, "ro") == 0) {
+			disk->read_only = true;
+		} else if (strcmp(name, "direct") == 0) {
+			disk->direct = true;
+		} else {
+			log_error("--disk %s,%s: what follows the name must be ro or direct", text,
+				  name);
+			return false;
+		}
+		flag = next;
+	}
+	config->disk_count++;
+	return true;
+}
+
+static bool set_block_engine(struct config *config, const char *text)
+{
+	static const char *const names[] = { "io_uring", "aio", "sync", NULL };
+	int choice = parse_choice("block-engine", text, names);
+
+	if (choice >= 0)
+		config->block_engine = choice;
+	return choice >= 0;
+}
+
 static bool set_mem_backing(struct config *config, const char *text)
 {
 	static const char *const names[] = { "anon", "memfd", "hugetlbfs", NULL };
@@ -221,7 +264,8 @@ static const struct row rows[] = {
 	ROW_CALL("cpus", 'c', "N", set_cpus, "number of vCPUs (1)"),
 	ROW_CALL(
 		"console", 0, "KIND", set_console,
-		"console of the guest, on nidus's own input and output: serial, a PL011 (ttyAMA0), or virtio (hvc0; the PL011 stays for early messages) (serial)"),
+		"console of the guest, on nidus's own input and output: serial, a PL011 (ttyAMA0), or "
+		"virtio, hvc0, beside a PL011 for early messages (serial)"),
 	ROW_CALL("irqchip", 0, "KIND", set_irqchip,
 		 "interrupt controller: gicv3 or gicv2 (gicv3 where the host has it, else gicv2)"),
 	ROW_FLAG("pmu", pmu, true, "give the vCPUs a performance monitoring unit"),
@@ -230,6 +274,12 @@ static const struct row rows[] = {
 		 "longest SVE vector, a multiple of 128 (the host's)"),
 	ROW_CALL("kaslr-seed", 0, "N", set_kaslr_seed,
 		 "seed of the kernel's address space randomization, 0 for none (random)"),
+	ROW_CALL("disk", 'd', "FILE[,ro][,direct]", set_disk,
+		 "a disk: a raw image or a block device; ro: the guest may only read it; direct: "
+		 "past the host's page cache; up to 8 times (none)"),
+	ROW_CALL("block-engine", 0, "KIND", set_block_engine,
+		 "how disks are read and written: io_uring, aio or sync (io_uring)"),
+	ROW_FLAG("rng", rng, true, "a source of random numbers"),
 	ROW_CALL("network", 'n', "mode=none", set_network, "no network device, as without it"),
 	ROW_FLAG("nodefaults", defaults, false,
 		 "leave out what was not asked for: the PL031 clock"),
@@ -267,7 +317,6 @@ static const struct {
 	{ "debug-single-step", 0, no_argument },
 	{ "dev", 0, required_argument },
 	{ "disable-mte", 0, no_argument },
-	{ "disk", 'd', required_argument },
 	{ "e2h0", 0, no_argument },
 	{ "firmware", 'f', required_argument },
 	{ "firmware-address", 0, required_argument },
@@ -279,7 +328,6 @@ static const struct {
 	{ "override-bad-firmware-cntfrq", 0, required_argument },
 	{ "pmu-counters", 0, required_argument },
 	{ "psci", 0, required_argument },
-	{ "rng", 0, no_argument },
 	{ "sandbox", 0, required_argument },
 	{ "sdl", 0, no_argument },
 	{ "shmem", 0, required_argument },

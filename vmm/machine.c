@@ -16,8 +16,10 @@
 #include "pl011.h"
 #include "pl031.h"
 #include "util.h"
+#include "virtio_block.h"
 #include "virtio_console.h"
 #include "virtio_mmio.h"
+#include "virtio_rng.h"
 
 /* KVM takes no smaller guest physical address space. */
 #define IPA_BITS_MIN 32
@@ -288,16 +290,37 @@ static int devices_up(struct machine *machine)
 	if (err == 0 && machine->config->defaults)
 		err = add_device(machine,
 				 pl031_create(PL031_BASE, rtc_irq, PL031_SPI, machine->loop));
+	if (err == 0 && machine->config->rng)
+		err = add_virtio(machine, virtio_rng_create(&machine->memory, machine->loop));
 	if (err < 0)
 		bus_destroy(&machine->bus);
-	else
-		bus_freeze(&machine->bus);
 	return err;
 }
 
 static void devices_down(struct machine *machine)
 {
 	bus_destroy(&machine->bus);
+}
+
+static int disks_up(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	int err = 0;
+
+	for (unsigned int i = 0; i < config->disk_count && err == 0; i++) {
+		const struct virtio_block_options options = {
+			.path = config->disks[i].path,
+			.read_only = config->disks[i].read_only,
+			.direct = config->disks[i].direct,
+			.engine = disk_engine_choose(config->block_engine),
+			.queues = config->cpus,
+		};
+
+		err = add_virtio(machine, virtio_block_create(&machine->memory, &options));
+	}
+	if (err == 0)
+		bus_freeze(&machine->bus);
+	return err;
 }
 
 /* What the guest finds when it starts. */
@@ -399,6 +422,7 @@ static const struct step {
 	{ vm_up, vm_down, MACHINE_HOST },
 	{ cpus_up, cpus_down, MACHINE_HOST },
 	{ devices_up, devices_down, MACHINE_HOST },
+	{ disks_up, NULL, MACHINE_BAD_INPUT },
 	{ tree_up, NULL, MACHINE_HOST },
 	{ entry_up, NULL, MACHINE_HOST },
 	{ clean_up, NULL, MACHINE_HOST },

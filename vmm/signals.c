@@ -46,7 +46,9 @@ int signals_create(struct signals *signals, struct event_loop *loop, struct verd
 	const sigset_t set = signals_set();
 	int err;
 
+	/* Both are errors of write(2) as well, and handled as these. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
 	*signals = (struct signals){

@@ -10,6 +10,8 @@
 #include "unit.h"
 #include "util.h"
 
+#include "pack.h"
+
 #define BASE GIB(1)
 
 static struct boot boot;
@@ -338,9 +340,12 @@ static void unreadable_file_is_refused(void **state)
 
 static void foreign_kernel_is_refused(void **state)
 {
-	write_file(path[0], "\x1f\x8b nothing", 10);
+	write_file(path[0],
+		   "\xfd"
+		   "7zXZ nothing",
+		   13);
 	assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
-	assert_said("kernel: is gzip-compressed");
+	assert_said("kernel: is xz-compressed");
 	assert_closed();
 }
 
@@ -376,6 +381,224 @@ static void file_that_shrinks_is_an_error(void **state)
 	memory_destroy(&memory);
 }
 
+/* Compressed kernels. */
+
+#define PLAIN_SIZE KIB(700)
+
+static struct memory memory;
+
+/* The file of an Image whose header says image_size, and whose sections end at sections. */
+static struct bytes plain_image(uint64_t image_size, uint32_t sections)
+{
+	struct bytes plain = { calloc(1, PLAIN_SIZE), PLAIN_SIZE };
+	uint64_t seed = 4;
+
+	for (size_t i = KIB(4); i < PLAIN_SIZE; i++)
+		plain.data[i] = chance(&seed) >> 60;
+	memcpy(plain.data, "MZ", 2);
+	memcpy(plain.data + 16, &image_size, 8);
+	memcpy(plain.data + 56, "ARM\x64\x40\0\0\0PE\0\0\0\0\x01", 15);
+	memcpy(plain.data + 0x40 + 24 + 16, &sections, 4);
+	return plain;
+}
+
+static struct bytes zboot_gzip(const void *data, size_t size)
+{
+	return pack_zboot(pack_gzip(data, size), "gzip", 0);
+}
+
+static struct bytes zboot_zstd(const void *data, size_t size)
+{
+	return pack_zboot(pack_zstd(data, size), "zstd22", 4);
+}
+
+static struct bytes (*const packers[])(const void *data, size_t size) = {
+	pack_gzip,
+	pack_zstd,
+	zboot_gzip,
+	zboot_zstd,
+};
+
+/* Writes the kernel's file; bytes cut off its end. Frees plain. */
+static void write_packed(struct bytes (*pack)(const void *data, size_t size), struct bytes plain,
+			 size_t cut)
+{
+	struct bytes packed = pack(plain.data, plain.size);
+
+	write_file(path[0], (char *)packed.data, packed.size - cut);
+	free(packed.data);
+	free(plain.data);
+}
+
+static int load_packed(void)
+{
+	int err;
+
+	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
+	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
+	err = boot_load(&boot, &memory);
+	boot_close(&boot);
+	return err;
+}
+
+static void assert_zero(uint64_t gpa, uint64_t size)
+{
+	const uint8_t *bytes = memory_at(&memory, gpa, size);
+
+	for (uint64_t i = 0; i < size; i++)
+		assert_int_equal(bytes[i], 0);
+}
+
+static void packed_kernel_reaches_its_place(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
+		struct bytes plain = plain_image(MIB(2), PLAIN_SIZE);
+
+		write_packed(packers[i], plain_image(MIB(2), PLAIN_SIZE), 0);
+		assert_int_equal(load_packed(), 0);
+		assert_silent();
+		assert_int_equal(boot.image.kind, IMAGE_LINUX);
+		assert_int_equal(boot.kernel_gpa, BASE);
+		assert_int_equal(boot.tree_gpa, BASE + MIB(2));
+		assert_memory_equal(memory_at(&memory, BASE, PLAIN_SIZE), plain.data, PLAIN_SIZE);
+		assert_zero(BASE + PLAIN_SIZE, MIB(16) - PLAIN_SIZE);
+		/* Recorded is what was written, and little more. */
+		assert_int_equal(memory.touched_count, 1);
+		assert_int_equal(memory.touched[0].start, BASE);
+		assert_in_range(memory.touched[0].size, PLAIN_SIZE, PLAIN_SIZE + KIB(256));
+		memory_destroy(&memory);
+		free(plain.data);
+	}
+}
+
+static void packed_kernel_may_fill_its_image_size(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
+		write_packed(packers[i], plain_image(PLAIN_SIZE, PLAIN_SIZE), 0);
+		assert_int_equal(load_packed(), 0);
+		assert_int_equal(memory.touched[0].size, PLAIN_SIZE);
+		memory_destroy(&memory);
+	}
+}
+
+static void packed_kernel_beyond_its_image_size_is_refused(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
+		write_packed(packers[i], plain_image(PLAIN_SIZE - 1, 0), 0);
+		assert_int_equal(load_packed(), -EFBIG);
+		assert_said("kernel: unpacks to more than the 716799 bytes that its image_size");
+		assert_zero(BASE + PLAIN_SIZE - 1, MIB(15));
+		memory_destroy(&memory);
+	}
+}
+
+static void packed_kernel_short_of_its_sections_is_refused(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
+		write_packed(packers[i], plain_image(MIB(2), PLAIN_SIZE + 1), 0);
+		assert_int_equal(load_packed(), -ENODATA);
+		assert_said("kernel: unpacks to 716800 bytes only, but its sections end at 716801");
+		memory_destroy(&memory);
+	}
+}
+
+static void packed_kernel_that_is_truncated_is_refused(void **state)
+{
+	for (size_t i = 0; i < 2; i++) {
+		write_packed(packers[i], plain_image(MIB(2), PLAIN_SIZE), 1);
+		assert_int_equal(load_packed(), -ENODATA);
+		assert_said("kernel: is truncated");
+		memory_destroy(&memory);
+		write_packed(packers[i], plain_image(PLAIN_SIZE, PLAIN_SIZE), 1);
+		assert_int_equal(load_packed(), -ENODATA);
+		assert_said("kernel: is truncated");
+		memory_destroy(&memory);
+	}
+	write_packed(zboot_gzip, plain_image(MIB(2), PLAIN_SIZE), 1);
+	assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+	assert_said("kernel: is truncated");
+	assert_closed();
+}
+
+static void packed_kernel_that_is_corrupt_is_refused(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
+		struct bytes plain = plain_image(MIB(2), PLAIN_SIZE);
+		struct bytes packed = packers[i](plain.data, plain.size);
+
+		packed.data[packed.size - 8] ^= 1;
+		write_file(path[0], (char *)packed.data, packed.size);
+		assert_int_equal(load_packed(), -EBADMSG);
+		assert_said("kernel: is corrupt");
+		memory_destroy(&memory);
+		free(packed.data);
+		free(plain.data);
+	}
+	write_file(path[0], "\x1f\x8b nothing", 10);
+	assert_int_equal(boot_open(&boot, path[0], NULL), -EBADMSG);
+	assert_said("kernel: is corrupt");
+	assert_closed();
+}
+
+static void packed_bomb_does_not_fit(void **state)
+{
+	struct bytes plain = plain_image(GIB(1), 0);
+
+	write_packed(pack_gzip, plain, 0);
+	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	assert_int_equal(boot_place(&boot, BASE, MIB(64)), -ENOSPC);
+	assert_said("need 1026 MiB of RAM, but the guest has 64 MiB");
+	boot_close(&boot);
+
+	/* Zeros behind an honest header. */
+	plain = (struct bytes){ calloc(1, MIB(64)), MIB(64) };
+	memcpy(plain.data + 16, "\0\0\x10", 3);
+	memcpy(plain.data + 56, "ARM\x64", 4);
+	write_packed(pack_gzip, plain, 0);
+	assert_int_equal(load_packed(), -EFBIG);
+	assert_said("more than the 1048576 bytes");
+	memory_destroy(&memory);
+}
+
+static void packed_flat_binary_is_refused(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
+		struct bytes plain = { calloc(1, 10000), 10000 };
+
+		write_packed(packers[i], plain, 0);
+		assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+		assert_said("-compressed, and what it holds is no arm64 Image");
+		assert_closed();
+	}
+}
+
+static void packed_twice_is_refused(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
+		struct bytes plain = plain_image(MIB(2), PLAIN_SIZE);
+
+		write_packed(pack_gzip, packers[i](plain.data, plain.size), 0);
+		assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+		assert_said("is gzip-compressed, and what it holds is ");
+		assert_closed();
+		free(plain.data);
+	}
+}
+
+static void packed_kernel_that_shrinks_is_an_error(void **state)
+{
+	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
+	write_packed(pack_zstd, plain_image(MIB(2), PLAIN_SIZE), 0);
+	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
+	assert_int_equal(truncate(path[0], KIB(100)), 0);
+	assert_int_equal(boot_load(&boot, &memory), -ENODATA);
+	assert_said("kernel: is truncated");
+	boot_close(&boot);
+	memory_destroy(&memory);
+}
+
 #define on_files(test) cmocka_unit_test_setup_teardown(test, files_begin, files_end)
 
 int main(void)
@@ -397,6 +620,16 @@ int main(void)
 		on_files(foreign_kernel_is_refused),
 		on_files(files_reach_their_places),
 		on_files(file_that_shrinks_is_an_error),
+		on_files(packed_kernel_reaches_its_place),
+		on_files(packed_kernel_may_fill_its_image_size),
+		on_files(packed_kernel_beyond_its_image_size_is_refused),
+		on_files(packed_kernel_short_of_its_sections_is_refused),
+		on_files(packed_kernel_that_is_truncated_is_refused),
+		on_files(packed_kernel_that_is_corrupt_is_refused),
+		on_files(packed_bomb_does_not_fit),
+		on_files(packed_flat_binary_is_refused),
+		on_files(packed_twice_is_refused),
+		on_files(packed_kernel_that_shrinks_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 #include "unit.h"
 #include "util.h"
 
-#define ARGS_MAX 16
+#define ARGS_MAX 32
 
 static struct config config;
 
@@ -256,6 +256,23 @@ static void kaslr_seeds(void **state)
 	assert_refused("-k Image --kaslr-seed x", "must be a number of up to 64 bits");
 }
 
+static void disks(void **state)
+{
+	assert_int_equal(parse("-k Image -d one --disk two,ro --disk=three,direct,ro"), CONFIG_OK);
+	assert_int_equal(config.disk_count, 3);
+	assert_string_equal(config.disks[0].path, "one");
+	assert_false(config.disks[0].read_only || config.disks[0].direct);
+	assert_string_equal(config.disks[1].path, "two");
+	assert_true(config.disks[1].read_only && !config.disks[1].direct);
+	assert_string_equal(config.disks[2].path, "three");
+	assert_true(config.disks[2].read_only && config.disks[2].direct);
+
+	assert_refused("-k Image -d one,rw", "--disk one,rw: what follows the name must be");
+	assert_refused("-k Image -d one,ro,", "what follows the name must be ro or direct");
+	assert_refused("-k Image -d 1 -d 2 -d 3 -d 4 -d 5 -d 6 -d 7 -d 8 -d 9",
+		       "--disk 9: there are 8 disks already");
+}
+
 static void choices(void **state)
 {
 	static const struct {
@@ -279,7 +296,12 @@ static void choices(void **state)
 		{ "--loglevel warning", offsetof(struct config, log_level), LOG_WARNING },
 		{ "--loglevel info", offsetof(struct config, log_level), LOG_INFO },
 		{ "--loglevel=debug", offsetof(struct config, log_level), LOG_DEBUG },
-		{ "--console serial", offsetof(struct config, irqchip), GIC_AUTO },
+		{ "--console serial", offsetof(struct config, console), CONSOLE_SERIAL },
+		{ "--console virtio", offsetof(struct config, console), CONSOLE_VIRTIO },
+		{ "--block-engine io_uring", offsetof(struct config, block_engine),
+		  DISK_ENGINE_IO_URING },
+		{ "--block-engine aio", offsetof(struct config, block_engine), DISK_ENGINE_AIO },
+		{ "--block-engine=sync", offsetof(struct config, block_engine), DISK_ENGINE_SYNC },
 		{ "--network none", offsetof(struct config, irqchip), GIC_AUTO },
 		{ "--network mode=none", offsetof(struct config, irqchip), GIC_AUTO },
 		{ "-n mode=none", offsetof(struct config, irqchip), GIC_AUTO },
@@ -364,8 +386,6 @@ static void options_of_lkvm_are_refused_by_name(void **state)
 		{ "--debug-single-step", "debug-single-step" },
 		{ "--dev /dev/x", "dev" },
 		{ "--disable-mte", "disable-mte" },
-		{ "--disk image", "disk" },
-		{ "-d image", "disk" },
 		{ "--e2h0", "e2h0" },
 		{ "--firmware f", "firmware" },
 		{ "-f f", "firmware" },
@@ -379,7 +399,6 @@ static void options_of_lkvm_are_refused_by_name(void **state)
 		{ "--override-bad-firmware-cntfrq 1", "override-bad-firmware-cntfrq" },
 		{ "--pmu-counters 4", "pmu-counters" },
 		{ "--psci 0.2", "psci" },
-		{ "--rng", "rng" },
 		{ "--sandbox s", "sandbox" },
 		{ "--sdl", "sdl" },
 		{ "--shmem 0:1M", "shmem" },
@@ -441,10 +460,10 @@ static void help_is_told_apart(void **state)
 static void help_lists_every_option(void **state)
 {
 	static const char *const names[] = {
-		"kernel",     "initrd",	     "params",	  "mem",	 "cpus",       "console",
-		"irqchip",    "pmu",	     "no-pvtime", "sve-max-vl",	 "kaslr-seed", "network",
-		"nodefaults", "mem-backing", "hugetlbfs", "cache-clean", "no-reboot",  "name",
-		"dump-dtb",   "stats",	     "loglevel",
+		"kernel",     "initrd",	     "params",	  "mem",	 "cpus",	 "console",
+		"irqchip",    "pmu",	     "no-pvtime", "sve-max-vl",	 "kaslr-seed",	 "network",
+		"nodefaults", "mem-backing", "hugetlbfs", "cache-clean", "no-reboot",	 "name",
+		"dump-dtb",   "stats",	     "loglevel",  "disk",	 "block-engine", "rng",
 	};
 	char *text = NULL;
 	size_t size;
@@ -493,6 +512,7 @@ int main(void)
 		caught_test(numbers_of_cpus),
 		caught_test(sve_lengths),
 		caught_test(kaslr_seeds),
+		caught_test(disks),
 		caught_test(choices),
 		caught_test(bad_choices_name_the_good_ones),
 		caught_test(unknown_options_are_named),

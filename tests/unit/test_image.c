@@ -262,6 +262,50 @@ static void impossible_fields_are_refused(void **state)
 	}
 }
 
+/* What a compressed file unpacks to: the size of all of it is not known. */
+static const char *parse_packed(size_t head_size)
+{
+	uint8_t *copy = malloc(head_size);
+	const char *complaint;
+
+	memcpy(copy, head, head_size);
+	memset(&image, 0x5a, sizeof(image));
+	complaint = image_parse_packed(copy, head_size, &image);
+	free(copy);
+	return complaint;
+}
+
+static void packed_image_has_the_extent_that_it_says(void **state)
+{
+	put_linux(0x80000, MIB(30), 0xa);
+	put_pe(MIB(20), KIB(64));
+	assert_null(parse_packed(sizeof(head)));
+	assert_int_equal(image.kind, IMAGE_LINUX);
+	assert_int_equal(image.text_offset, 0x80000);
+	assert_int_equal(image.extent, MIB(30));
+	assert_true(image.extent_known);
+	assert_int_equal(image.sections, MIB(20) + KIB(64));
+	assert_null(parse_packed(64));
+	assert_int_equal(image.sections, 0);
+}
+
+static void packed_is_an_image_that_says_its_size(void **state)
+{
+	assert_string_equal(parse_packed(0), "is empty");
+	assert_complaint(parse_packed(sizeof(head)), "no arm64 Image");
+	put_linux(0, MIB(30), 0);
+	assert_complaint(parse_packed(63), "no arm64 Image");
+	put_linux(0, 0, 0);
+	assert_complaint(parse_packed(sizeof(head)), "image_size");
+	put_linux(0, UINT64_MAX, 0);
+	assert_complaint(parse_packed(sizeof(head)), "image_size");
+	put_linux(0, MIB(30), 0);
+	put_pe(MIB(30), 1);
+	assert_complaint(parse_packed(sizeof(head)), "too small for its sections");
+	memcpy(head, "\x1f\x8b", 2);
+	assert_complaint(parse_packed(sizeof(head)), "gzip");
+}
+
 static void hostile_pe_offsets_are_survived(void **state)
 {
 	static const uint32_t offsets[] = {
@@ -332,6 +376,8 @@ int main(void)
 		on_head(the_furthest_section_counts),
 		on_head(what_is_appended_is_part_of_the_extent),
 		on_head(impossible_fields_are_refused),
+		on_head(packed_image_has_the_extent_that_it_says),
+		on_head(packed_is_an_image_that_says_its_size),
 		on_head(hostile_pe_offsets_are_survived),
 		on_head(hostile_section_tables_are_survived),
 		on_head(section_end_does_not_wrap),

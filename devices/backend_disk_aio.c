@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. Linux AIO is asynchronous with O_DIRECT; what goes by way of the page cache
+ * is done when io_submit(2) returns. That call stops at the first request that the kernel does not
+ * take; such a one is carried out right there.
+ */
+#include <errno.h>
+#include <libaio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk.h"
+#include "log.h"
+#include "util.h"
+
+#define BATCH 32
+
+struct aio {
+	struct disk_engine engine;
+	struct event_notifier completed; /* the kernel's to notify */
+	io_context_t context;
+	struct iocb *iocbs; /* one for each slot */
+	struct iocb **started; /* not submitted yet */
+	unsigned int started_count;
+};
+
+static bool aio_supported(void)
+{
+	io_context_t context = NULL;
+
+	if (io_setup(1, &context) < 0)
+		return false;
+	io_destroy(context);
+	return true;
+}
+
+static void aio_completed(struct event_notifier *notifier)
+{
+	struct aio *aio = container_of(notifier, struct aio, completed);
+
+	aio->engine.ready(&aio->engine);
+}
+
+static void aio_free(struct aio *aio)
+{
+	free(aio->started);
+	free(aio->iocbs);
+	free(aio);
+}
+
+static struct aio *aio_allocate(unsigned int depth)
+{
+	struct aio *aio = calloc(1, sizeof(*aio));
+
+	if (!aio)
+		return NULL;
+	aio->iocbs = calloc(depth, sizeof(*aio->iocbs));
+	aio->started = calloc(depth, sizeof(struct iocb *));
+	if (aio->iocbs && aio->started)
+		return aio;
+	aio_free(aio);
+	return NULL;
+}
+
+static struct disk_engine *aio_create(const struct disk *disk, struct event_loop *loop,
+				      unsigned int depth)
+{
+	struct aio *aio = aio_allocate(depth);
+	int err = aio ? io_setup(depth, &aio->context) : -ENOMEM;
+
+	if (err < 0) {
+		log_error("disk %s: Linux AIO: %s", disk->path, strerror(-err));
+		goto free_aio;
+	}
+	aio->engine = (struct disk_engine){ .ops = &disk_aio_ops, .disk = disk };
+	if (event_notifier_create(&aio->completed, loop, aio_completed) < 0)
+		goto destroy_context;
+	return &aio->engine;
+
+destroy_context:
+	io_destroy(aio->context);
+free_aio:
+	if (aio)
+		aio_free(aio);
+	return NULL;
+}
+
+static void prepare(struct aio *aio, struct disk_request *request)
+{
+	struct iocb *iocb = &aio->iocbs[request->slot];
+	const int fd = disk_fd(aio->engine.disk, request);
+
+	if (request->operation == DISK_READ)
+		io_prep_preadv(iocb, fd, request->segments, request->count, request->offset);
+	else if (request->operation == DISK_WRITE)
+		io_prep_pwritev2(iocb, fd, request->segments, request->count, request->offset,
+				 disk_write_flags(request));
+	else
+		io_prep_fdsync(iocb, fd);
+	io_set_eventfd(iocb, aio->completed.source.fd);
+	iocb->data = request;
+	aio->started[aio->started_count++] = iocb;
+}
+
+static void aio_start(struct disk_engine *engine, struct disk_request *request)
+{
+	if (request->operation == DISK_DISCARD || request->operation == DISK_WRITE_ZEROES)
+		disk_carry_out(engine->disk, request);
+	else
+		prepare(container_of(engine, struct aio, engine), request);
+}
+
+static void aio_submit(struct disk_engine *engine)
+{
+	struct aio *aio = container_of(engine, struct aio, engine);
+	unsigned int first = 0;
+
+	while (first < aio->started_count) {
+		int got = io_submit(aio->context, aio->started_count - first, aio->started + first);
+
+		if (got > 0) {
+			first += got;
+		} else if (got != -EINTR) {
+			disk_carry_out(engine->disk, aio->started[first]->data);
+			first++;
+		}
+	}
+	aio->started_count = 0;
+}
+
+static void aio_reap(struct disk_engine *engine)
+{
+	struct aio *aio = container_of(engine, struct aio, engine);
+	struct timespec at_once = { 0 };
+	struct io_event events[BATCH];
+	int got;
+
+	do {
+		got = io_getevents(aio->context, 0, BATCH, events, &at_once);
+		for (int i = 0; i < got; i++) {
+			struct disk_request *request = events[i].data;
+
+			if (disk_continue(engine->disk, request, (long)events[i].res))
+				prepare(aio, request);
+		}
+	} while (got == BATCH || got == -EINTR);
+	aio_submit(engine);
+}
+
+static void aio_destroy(struct disk_engine *engine)
+{
+	struct aio *aio = container_of(engine, struct aio, engine);
+
+	event_notifier_destroy(&aio->completed);
+	io_destroy(aio->context);
+	aio_free(aio);
+}
+
+const struct disk_engine_ops disk_aio_ops = {
+	.name = "aio",
+	.supported = aio_supported,
+	.create = aio_create,
+	.start = aio_start,
+	.submit = aio_submit,
+	.reap = aio_reap,
+	.destroy = aio_destroy,
+};

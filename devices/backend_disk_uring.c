@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. The ring's own descriptor is readable while there are completions, so the
+ * event loop waits for that one; an eventfd would take a read(2) more for each batch. What the page
+ * cache has is done when submit() returns, and an owner that reaps right then is not woken at all.
+ *
+ * Neither ring can overflow: the submission ring has as many entries as there are requests, and the
+ * completion ring twice as many.
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "disk.h"
+#include "log.h"
+#include "util.h"
+
+struct uring {
+	struct disk_engine engine;
+	struct event_loop *loop;
+	struct event_source source;
+	struct io_uring ring;
+};
+
+static bool uring_supported(void)
+{
+	struct io_uring ring;
+
+	if (io_uring_queue_init(1, &ring, 0) < 0)
+		return false;
+	io_uring_queue_exit(&ring);
+	return true;
+}
+
+static void uring_ready(struct event_source *source, uint32_t events)
+{
+	struct uring *uring = container_of(source, struct uring, source);
+
+	(void)events;
+	uring->engine.ready(&uring->engine);
+}
+
+static struct disk_engine *uring_create(const struct disk *disk, struct event_loop *loop,
+					unsigned int depth)
+{
+	struct uring *uring = calloc(1, sizeof(*uring));
+	int err = -ENOMEM;
+
+	if (!uring)
+		goto say;
+	uring->engine = (struct disk_engine){ .ops = &disk_uring_ops, .disk = disk };
+	uring->loop = loop;
+	err = io_uring_queue_init(depth, &uring->ring, 0);
+	if (err < 0)
+		goto free_uring;
+	uring->source = (struct event_source){ uring->ring.ring_fd, uring_ready };
+	err = event_add(loop, &uring->source, EPOLLIN);
+	if (err < 0)
+		goto exit_ring;
+	return &uring->engine;
+
+exit_ring:
+	io_uring_queue_exit(&uring->ring);
+free_uring:
+	free(uring);
+say:
+	log_error("disk %s: io_uring: %s", disk->path, strerror(-err));
+	return NULL;
+}
+
+static void prepare(struct uring *uring, struct disk_request *request)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+	const int fd = disk_fd(uring->engine.disk, request);
+
+	if (request->operation == DISK_READ)
+		io_uring_prep_readv(sqe, fd, request->segments, request->count, request->offset);
+	else if (request->operation == DISK_WRITE)
+		io_uring_prep_writev2(sqe, fd, request->segments, request->count, request->offset,
+				      disk_write_flags(request));
+	else
+		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+	io_uring_sqe_set_data(sqe, request);
+}
+
+static void uring_start(struct disk_engine *engine, struct disk_request *request)
+{
+	if (request->operation == DISK_DISCARD || request->operation == DISK_WRITE_ZEROES)
+		disk_carry_out(engine->disk, request);
+	else
+		prepare(container_of(engine, struct uring, engine), request);
+}
+
+static bool passes_by(int err)
+{
+	return err == -EINTR || err == -EAGAIN || err == -EBUSY;
+}
+
+static void uring_submit(struct disk_engine *engine)
+{
+	struct uring *uring = container_of(engine, struct uring, engine);
+	int got = 0;
+
+	while (io_uring_sq_ready(&uring->ring) > 0 && (got >= 0 || passes_by(got)))
+		got = io_uring_submit(&uring->ring);
+	if (got < 0 && !passes_by(got))
+		log_error("disk %s: io_uring: %s", engine->disk->path, strerror(-got));
+}
+
+static void uring_reap(struct disk_engine *engine)
+{
+	struct uring *uring = container_of(engine, struct uring, engine);
+	struct io_uring_cqe *cqe;
+	unsigned int head, count = 0;
+
+	io_uring_for_each_cqe(&uring->ring, head, cqe)
+	{
+		struct disk_request *request = io_uring_cqe_get_data(cqe);
+
+		if (disk_continue(engine->disk, request, cqe->res))
+			prepare(uring, request);
+		count++;
+	}
+	io_uring_cq_advance(&uring->ring, count);
+	uring_submit(engine);
+}
+
+static void uring_destroy(struct disk_engine *engine)
+{
+	struct uring *uring = container_of(engine, struct uring, engine);
+
+	event_remove(uring->loop, &uring->source);
+	io_uring_queue_exit(&uring->ring);
+	free(uring);
+}
+
+const struct disk_engine_ops disk_uring_ops = {
+	.name = "io_uring",
+	.supported = uring_supported,
+	.create = uring_create,
+	.start = uring_start,
+	.submit = uring_submit,
+	.reap = uring_reap,
+	.destroy = uring_destroy,
+};

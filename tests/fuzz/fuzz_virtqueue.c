@@ -1,0 +1,622 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Drivers that do anything: a list of operations, of which some are whole steps of a proper driver
+ * (a descriptor, a chain made available, a device set up), so that what is wrong comes late. The
+ * first byte says whether a bare virtqueue is driven, or a console or an entropy device behind
+ * virtio-mmio; these must work again after a reset, whatever has happened.
+ */
+#include <errno.h>
+#include <linux/virtio_ring.h>
+
+#include "bus.h"
+#include "fuzz.h"
+#include "irq.h"
+#include "memmap.h"
+#include "virtio_console.h"
+#include "virtio_mmio.h"
+#include "virtio_rng.h"
+
+#define RAM	 KIB(128)
+#define QUEUES	 2
+#define RING(q)	 (RAM_BASE + (q)*0x3000) /* descriptors, available and used ring: a page each */
+#define INDIRECT (RAM_BASE + 0x8000)
+#define DATA	 (RAM_BASE + 0xa000)
+
+#define CONFIG_ACK_DRIVER  3
+#define CONFIG_FEATURES_OK 11
+#define CONFIG_DRIVER_OK   15
+#define CONFIG_NEEDS_RESET 64
+#define EVENT_IDX	   (1u << VIRTIO_RING_F_EVENT_IDX)
+#define REGISTER_STATUS	   0x070
+#define REGISTER_CONFIG	   0x100
+#define REGISTERS_SIZE	   0x200
+
+static struct memory memory;
+static struct input input;
+static uint16_t queue_size[QUEUES];
+
+/* RAM, as a driver writes it. */
+
+static void *ram(uint64_t gpa, uint64_t size)
+{
+	void *bytes = memory_at(&memory, gpa, size);
+
+	MUST(bytes);
+	return bytes;
+}
+
+static struct vring_avail *avail_ring(unsigned int queue)
+{
+	return ram(RING(queue) + 0x1000, 0x1000);
+}
+
+/* Mostly in RAM. */
+static uint64_t take_address(void)
+{
+	const uint64_t kind = take(&input, 1);
+
+	switch (kind % 8) {
+	case 0:
+		return take(&input, 8);
+	case 1:
+		return RAM_BASE + RAM - take(&input, 1);
+	case 2:
+		return RAM_BASE - take(&input, 1);
+	default:
+		return DATA + take(&input, 2);
+	}
+}
+
+static uint32_t take_length(void)
+{
+	const uint64_t kind = take(&input, 1);
+
+	switch (kind % 8) {
+	case 0:
+		return take(&input, 4);
+	case 1:
+		return 16 * take(&input, 1);
+	default:
+		return kind >> 3;
+	}
+}
+
+static void write_descriptor(uint64_t table)
+{
+	struct vring_desc desc;
+	const uint64_t index = take(&input, 1) % 64;
+	const uint64_t flags = take(&input, 1);
+
+	desc.addr = flags & 0x80 ? INDIRECT + 16 * (flags >> 4 & 7) : take_address();
+	desc.len = flags & 0x80 ? 16 * (flags >> 2 & 0x1f) : take_length();
+	desc.flags = flags & 0x80 ? (flags & 1) | VRING_DESC_F_INDIRECT : flags & 7;
+	desc.next = take(&input, 1) % 72;
+	memcpy(ram(table + 16 * index, 16), &desc, 16);
+}
+
+static void offer(unsigned int queue)
+{
+	struct vring_avail *avail = avail_ring(queue);
+
+	if (queue_size[queue] == 0 || queue_size[queue] > VIRTQUEUE_SIZE_MAX)
+		return;
+	avail->ring[avail->idx % queue_size[queue]] = take(&input, 1) % 72;
+	avail->idx++;
+}
+
+/* What both kinds of run share; false: none of these. */
+static bool step_driver(unsigned int what, unsigned int queue)
+{
+	switch (what) {
+	case 0:
+		write_descriptor(RING(queue));
+		return true;
+	case 1:
+		write_descriptor(INDIRECT);
+		return true;
+	case 2:
+	case 3:
+		offer(queue);
+		return true;
+	case 4:
+		avail_ring(queue)->idx += take(&input, 2);
+		return true;
+	case 5: {
+		const uint64_t gpa = RAM_BASE + take(&input, 2) % 0x8000;
+		const uint64_t value = take(&input, 2);
+
+		memcpy(ram(gpa, 2), &value, 2);
+		return true;
+	}
+	default:
+		return false;
+	}
+}
+
+/* A bare virtqueue. */
+
+static struct virtqueue ring;
+static struct virtqueue_chain chain;
+static bool last_popped; /* chain is the last one, and may go back */
+static bool in_flight[VIRTQUEUE_SIZE_MAX];
+static uint16_t popped, pushed;
+
+static void forget(void)
+{
+	memset(in_flight, 0, sizeof(in_flight));
+	popped = pushed = 0;
+	last_popped = false;
+}
+
+static void start(void)
+{
+	struct virtqueue_layout layout = { RING(0), RING(0) + 0x1000, RING(0) + 0x2000, 0 };
+	const uint64_t how = take(&input, 1);
+
+	layout.size = 1u << how % 9;
+	if (how & 0x80) {
+		layout.desc = take_address();
+		layout.avail = take_address();
+		layout.used = take_address();
+		layout.size = take(&input, 2);
+	}
+	queue_size[0] = layout.size;
+	forget();
+	if (virtqueue_start(&ring, &memory, &layout, how & 0x10) == 0) {
+		MUST(layout.size > 0 && layout.size <= VIRTQUEUE_SIZE_MAX);
+		MUST((layout.size & (layout.size - 1)) == 0);
+		MUST(memory_at(&memory, layout.desc, 16 * layout.size));
+		MUST(memory_at(&memory, layout.avail, 6 + 2 * layout.size));
+		MUST(memory_at(&memory, layout.used, 6 + 8 * layout.size));
+	}
+}
+
+/* All of it can be touched, and adds up. Returns how many bytes there are. */
+static uint64_t check_segments(const struct iovec *segments, unsigned int count)
+{
+	const uint8_t *base = ram(RAM_BASE, RAM);
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		const uint8_t *begin = segments[i].iov_base;
+
+		MUST(begin >= base && begin <= base + RAM);
+		MUST(segments[i].iov_len <= (size_t)(base + RAM - begin));
+		bytes += segments[i].iov_len;
+	}
+	return bytes;
+}
+
+static void pop(void)
+{
+	const bool running = virtqueue_running(&ring);
+	int got = virtqueue_pop(&ring, &chain);
+
+	MUST(got == 1 || got == 0 || got == -EPROTO);
+	MUST(running || got == -EPROTO);
+	MUST(virtqueue_running(&ring) == (got != -EPROTO));
+	if (got != 1)
+		return;
+	MUST(chain.head < ring.layout.size && !in_flight[chain.head]);
+	MUST(chain.out_count + chain.in_count >= 1);
+	MUST(chain.out_count + chain.in_count <= VIRTQUEUE_SEGMENTS_MAX);
+	MUST(check_segments(chain.out, chain.out_count) == chain.out_bytes);
+	MUST(check_segments(chain.in, chain.in_count) == chain.in_bytes);
+	in_flight[chain.head] = true;
+	last_popped = true;
+	popped++;
+	MUST(ring.next_avail == popped);
+}
+
+static void copy(void)
+{
+	uint32_t offset = take(&input, 2), size = take(&input, 1), want;
+	uint8_t buffer[256] = { 0 };
+
+	if (!last_popped)
+		return;
+	want = offset >= chain.out_bytes ? 0 : chain.out_bytes - offset;
+	MUST(virtqueue_read(chain.out, chain.out_count, offset, buffer, size) ==
+	     (want < size ? want : size));
+	want = offset >= chain.in_bytes ? 0 : chain.in_bytes - offset;
+	MUST(virtqueue_write(chain.in, chain.in_count, offset, buffer, size) ==
+	     (want < size ? want : size));
+}
+
+static void push(uint16_t head)
+{
+	if (!virtqueue_running(&ring) || head >= ring.layout.size || !in_flight[head])
+		return;
+	virtqueue_push(&ring, head, take(&input, 2));
+	in_flight[head] = false;
+	last_popped = last_popped && head != chain.head;
+	pushed++;
+	MUST(ring.next_used == pushed);
+}
+
+static void step_queue(void)
+{
+	const unsigned int what = take(&input, 1) % 16;
+
+	if (step_driver(what, 0))
+		return;
+	switch (what) {
+	case 6:
+		start();
+		break;
+	case 7:
+		if (last_popped && virtqueue_running(&ring)) {
+			virtqueue_unpop(&ring, &chain);
+			in_flight[chain.head] = false;
+			popped--;
+		}
+		last_popped = false;
+		break;
+	case 8:
+		push(take(&input, 1));
+		break;
+	case 9:
+		if (last_popped)
+			push(chain.head);
+		break;
+	case 10:
+		virtqueue_publish(&ring);
+		MUST(!virtqueue_running(&ring) || ring.used->idx == pushed);
+		break;
+	case 11:
+		virtqueue_interrupt_due(&ring);
+		break;
+	case 12:
+		virtqueue_kicks_on(&ring);
+		virtqueue_kicks_off(&ring);
+		break;
+	case 13:
+		copy();
+		break;
+	default:
+		pop();
+		break;
+	}
+}
+
+static void run_queue(void)
+{
+	virtqueue_stop(&ring);
+	forget();
+	start();
+	while (input.size > 0)
+		step_queue();
+}
+
+/* In place of vmm/event.c and vmm/irq.c. */
+
+#define NOTIFIERS_MAX 4
+
+static struct event_notifier *notifiers[NOTIFIERS_MAX];
+static bool notified[NOTIFIERS_MAX];
+static struct event_timer *timer;
+static bool timer_armed;
+
+int event_notifier_create(struct event_notifier *notifier, struct event_loop *loop,
+			  void (*function)(struct event_notifier *notifier))
+{
+	for (unsigned int i = 0; i < NOTIFIERS_MAX; i++) {
+		if (notifiers[i])
+			continue;
+		notifier->notified = function;
+		notifiers[i] = notifier;
+		notified[i] = false;
+		return 0;
+	}
+	MUST(false);
+	return -1;
+}
+
+void event_notifier_destroy(struct event_notifier *notifier)
+{
+	for (unsigned int i = 0; i < NOTIFIERS_MAX; i++)
+		if (notifiers[i] == notifier)
+			notifiers[i] = NULL;
+}
+
+void event_notify(struct event_notifier *notifier)
+{
+	for (unsigned int i = 0; i < NOTIFIERS_MAX; i++)
+		notified[i] |= notifiers[i] == notifier;
+}
+
+int event_timer_create(struct event_timer *new, struct event_loop *loop, int clock,
+		       void (*expired)(struct event_timer *timer))
+{
+	new->expired = expired;
+	timer = new;
+	timer_armed = false;
+	return 0;
+}
+
+void event_timer_destroy(struct event_timer *old)
+{
+	MUST(timer == old);
+	timer = NULL;
+}
+
+void event_timer_in(struct event_timer *which, uint64_t nanoseconds)
+{
+	MUST(timer == which);
+	timer_armed = true;
+}
+
+/* No worker goes on for ever: it asks to come again, and that is counted. */
+static void turn(void)
+{
+	for (unsigned int left = 64; left > 0; left--) {
+		unsigned int i = 0;
+
+		while (i < NOTIFIERS_MAX && !(notifiers[i] && notified[i]))
+			i++;
+		if (i == NOTIFIERS_MAX)
+			return;
+		notified[i] = false;
+		notifiers[i]->notified(notifiers[i]);
+	}
+}
+
+static bool edge_raised;
+
+int irq_edge_create_spi(struct irq_edge *edge, int vm_fd, unsigned int spi)
+{
+	edge->eventfd = 1;
+	return 0;
+}
+
+void irq_edge_destroy(struct irq_edge *edge)
+{
+	edge->eventfd = -1;
+}
+
+void irq_edge_raise(const struct irq_edge *edge)
+{
+	MUST(edge->eventfd == 1);
+	edge_raised = true;
+}
+
+int irq_doorbell(int vm_fd, uint64_t gpa, uint32_t size, uint64_t value, int eventfd)
+{
+	return 0;
+}
+
+/* The console's other side: what it has and takes is the input's to say. */
+
+static struct console console;
+static uint64_t console_room, console_sent, console_typed;
+
+static size_t console_offer(struct console *which, const uint8_t *bytes, size_t count)
+{
+	size_t taken = count < console_room ? count : console_room;
+
+	MUST(which == &console);
+	if (taken > 0)
+		(void)*(volatile const uint8_t *)(bytes + taken - 1);
+	console_room -= taken;
+	console_sent += taken;
+	return taken;
+}
+
+static size_t console_read(struct console *which, uint8_t *bytes, size_t count)
+{
+	size_t have = count < console_typed ? count : console_typed;
+
+	MUST(which == &console);
+	memset(bytes, 'x', have);
+	console_typed -= have;
+	return have;
+}
+
+static bool console_size(struct console *which, uint16_t *columns, uint16_t *rows)
+{
+	*columns = 80;
+	*rows = 25;
+	return true;
+}
+
+/* Devices behind virtio-mmio. */
+
+static struct device *device;
+static struct virtio *virtio;
+
+static uint64_t access_register(uint64_t offset, uint8_t size, bool write, uint64_t value)
+{
+	struct mmio mmio = { offset, value, size, write };
+	enum mmio_result result = device->ops->access(device, &mmio);
+
+	MUST(result == MMIO_DONE || result == MMIO_BAD);
+	return result == MMIO_DONE ? mmio.value : UINT64_MAX;
+}
+
+static void set(uint64_t offset, uint32_t value)
+{
+	access_register(offset, 4, true, value);
+}
+
+static uint32_t get(uint64_t offset)
+{
+	return access_register(offset, 4, false, 0);
+}
+
+static void set_queue(unsigned int queue, uint16_t size)
+{
+	static const uint64_t registers[] = { 0x080, 0x090, 0x0a0 };
+
+	set(0x030, queue);
+	set(0x038, size);
+	for (unsigned int i = 0; i < 3; i++) {
+		set(registers[i], RING(queue) + i * 0x1000);
+		set(registers[i] + 4, 0);
+	}
+	set(0x044, 1);
+	queue_size[queue] = size;
+}
+
+static void activate(uint32_t features, uint16_t size)
+{
+	memset(ram(RAM_BASE, 0x8000), 0, 0x8000);
+	set(REGISTER_STATUS, 0);
+	MUST(get(REGISTER_STATUS) == 0);
+	set(REGISTER_STATUS, CONFIG_ACK_DRIVER);
+	set(0x024, 0);
+	set(0x020, features);
+	set(0x024, 1);
+	set(0x020, 1);
+	set(REGISTER_STATUS, CONFIG_FEATURES_OK);
+	for (unsigned int queue = 0; queue < virtio->queue_count; queue++)
+		set_queue(queue, size);
+	set(REGISTER_STATUS, CONFIG_DRIVER_OK);
+}
+
+static void step_register(bool config)
+{
+	static const uint8_t sizes[] = { 1, 2, 4, 8, 4, 4, 4, 4 };
+	const uint64_t how = take(&input, 1);
+	const uint8_t size = sizes[how & 7];
+	uint64_t offset = 4 * (take(&input, 1) % (REGISTER_CONFIG / 4));
+
+	if (config)
+		offset = (REGISTER_CONFIG - 8 + take(&input, 1)) % (REGISTERS_SIZE - size + 1);
+	if (how & 0x10)
+		access_register(offset, size, true, take(&input, size));
+	else if (size < 8)
+		access_register(offset, size, false, 0);
+}
+
+static void step_device(void)
+{
+	const unsigned int what = take(&input, 1);
+	const unsigned int queue = (what >> 4) % virtio->queue_count;
+
+	if (step_driver(what % 16, queue))
+		return;
+	switch (what % 16) {
+	case 6:
+		activate(take(&input, 1) & 1 ? EVENT_IDX : 0, 1u << take(&input, 1) % 7);
+		break;
+	case 7:
+		step_register(true);
+		break;
+	case 8:
+		console_typed = take(&input, 1);
+		if (console.input)
+			console.input(console.device);
+		turn();
+		break;
+	case 9:
+		console_room = take(&input, 2);
+		if (console.room)
+			console.room(console.device);
+		turn();
+		break;
+	case 10:
+		if (console.resized)
+			console.resized(console.device);
+		break;
+	case 11:
+		if (timer && timer_armed)
+			timer->expired(timer);
+		timer_armed = false;
+		break;
+	case 12:
+	case 13:
+		event_notify(&virtio->queues[queue].kick);
+		turn();
+		break;
+	default:
+		step_register(false);
+		break;
+	}
+}
+
+/* Features are settled before queues run, which they do while the driver is there. */
+static void check_device(void)
+{
+	const uint32_t status = get(REGISTER_STATUS);
+
+	if (status & 4)
+		MUST(status & 8);
+	if (status & 8)
+		MUST(!(virtio->accepted & ~virtio->offered) && virtio->accepted >> 32 & 1);
+	for (unsigned int i = 0; i < virtio->queue_count; i++)
+		if (virtio->queues[i].ring.desc)
+			MUST(virtio->queues[i].ready && status & 4);
+}
+
+/* What a proper driver finds afterwards. */
+static void check_works(void)
+{
+	const bool is_console = virtio->queue_count > 1;
+	const unsigned int queue = is_console ? 1 : 0;
+	const struct vring_desc desc = { DATA, 16, is_console ? 0 : VRING_DESC_F_WRITE, 0 };
+	const struct vring_used *used = ram(RING(queue) + 0x2000, 0x1000);
+
+	activate(0, 8);
+	MUST(get(REGISTER_STATUS) == CONFIG_DRIVER_OK);
+	console_room = UINT64_MAX;
+	console_sent = console_typed = 0;
+	edge_raised = false;
+	memcpy(ram(RING(queue) + 16 * 5, 16), &desc, 16);
+	avail_ring(queue)->ring[0] = 5;
+	avail_ring(queue)->idx = 1;
+	event_notify(&virtio->queues[queue].kick);
+	turn();
+	if (timer)
+		timer->expired(timer);
+	MUST(get(REGISTER_STATUS) == CONFIG_DRIVER_OK);
+	MUST(used->idx == 1 && used->ring[0].id == 5);
+	MUST(used->ring[0].len == (is_console ? 0 : 16));
+	MUST(!is_console || console_sent == 16);
+	MUST(edge_raised && (get(0x060) & 1));
+}
+
+static void run_device(bool is_console)
+{
+	struct event_loop loop = { .epoll_fd = -1 };
+
+	console = (struct console){
+		.offer = console_offer,
+		.read = console_read,
+		.size = console_size,
+	};
+	console_room = UINT64_MAX;
+	console_typed = 0;
+	virtio = is_console ? virtio_console_create(&memory, &loop, &console)
+			    : virtio_rng_create(&memory, &loop);
+	MUST(virtio);
+	device = virtio_mmio_create(0, -1, virtio);
+	MUST(device);
+	activate(EVENT_IDX, 16);
+	while (input.size > 0) {
+		step_device();
+		check_device();
+	}
+	check_works();
+	device->ops->destroy(device);
+	MUST(!console.input && !timer);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	input = (struct input){ data, size };
+	if (!memory.host)
+		MUST(memory_create(&memory, RAM_BASE, RAM, MEMORY_ANON, NULL) == 0);
+	memset(ram(RAM_BASE, RAM), 0, RAM);
+	switch (take(&input, 1) % 3) {
+	case 0:
+		run_queue();
+		break;
+	case 1:
+		run_device(true);
+		break;
+	default:
+		run_device(false);
+		break;
+	}
+	return 0;
+}

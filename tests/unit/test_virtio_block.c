@@ -1,0 +1,1028 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A driver as the specification has it, written by hand in the same memory, against the device with
+ * its threads and real files. Each of the driver's slots has descriptors, buffers and a region of
+ * the disk of its own, so that what any order of completion leaves behind is known.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "unit.h"
+#include "util.h"
+#include "virtio_block.h"
+
+#define BASE UINT64_C(0x40000000)
+#define RAM  MIB(16)
+
+#define SLOTS	   32
+#define SLOT_DESCS 8
+#define ENTRIES	   (SLOTS * SLOT_DESCS)
+
+/* Guest addresses, for each queue. */
+#define RING(queue)  (BASE + (queue)*UINT64_C(0x10000))
+#define DESC(queue)  RING(queue)
+#define AVAIL(queue) (RING(queue) + 0x2000)
+#define USED(queue)  (RING(queue) + 0x4000)
+
+/* And for each slot: header, status, data. */
+#define SLOT(slot)  (BASE + MIB(1) + (slot)*UINT64_C(0x20000))
+#define SLOT_DATA   0x1000
+#define DATA_MAX    65536
+#define REGION	    KIB(256) /* of the disk */
+#define DISK_SIZE   (SLOTS * REGION)
+#define SERIAL_NAME "a-name-longer-than-20-bytes"
+
+#define FLUSH_FEATURE (UINT64_C(1) << VIRTIO_BLK_F_FLUSH)
+#define RANGE_FEATURES \
+	(UINT64_C(1) << VIRTIO_BLK_F_DISCARD | UINT64_C(1) << VIRTIO_BLK_F_WRITE_ZEROES)
+
+static struct memory memory;
+static struct virtio *device;
+static char path[256];
+static uint8_t *model; /* of the disk's content */
+static uint64_t seed;
+
+/* The transport. */
+
+static atomic_uint interrupts, config_interrupts;
+
+static void queue_interrupt(struct virtio_transport *transport, unsigned int queue)
+{
+	interrupts++;
+}
+
+static void config_interrupt(struct virtio_transport *transport)
+{
+	config_interrupts++;
+}
+
+static struct virtio_transport transport = { queue_interrupt, config_interrupt };
+
+/*
+ * An engine in front of io_uring's that fails requests, or holds them back and lets go of one a
+ * millisecond.
+ */
+struct hook {
+	struct disk_engine engine;
+	struct disk_engine *inner;
+	struct event_timer timer;
+	struct disk_request *held[ENTRIES];
+	unsigned int count;
+};
+
+static atomic_int hook_error;
+static atomic_bool hook_slow;
+static atomic_uint hook_started, hook_stable;
+
+static void hook_ready(struct disk_engine *inner)
+{
+	struct hook *hook = inner->owner;
+
+	hook->engine.ready(&hook->engine);
+}
+
+static void hook_expired(struct event_timer *timer)
+{
+	struct hook *hook = container_of(timer, struct hook, timer);
+
+	hook->engine.ready(&hook->engine);
+}
+
+static const struct disk_engine_ops hook_ops;
+
+static struct disk_engine *hook_create(const struct disk *disk, struct event_loop *loop,
+				       unsigned int depth)
+{
+	struct hook *hook = calloc(1, sizeof(*hook));
+
+	hook->engine = (struct disk_engine){ .ops = &hook_ops, .disk = disk };
+	hook->inner = disk_engine_choose(DISK_ENGINE_IO_URING)->create(disk, loop, depth);
+	hook->inner->owner = hook;
+	hook->inner->ready = hook_ready;
+	event_timer_create(&hook->timer, loop, CLOCK_MONOTONIC, hook_expired);
+	return &hook->engine;
+}
+
+static void hook_start(struct disk_engine *engine, struct disk_request *request)
+{
+	struct hook *hook = container_of(engine, struct hook, engine);
+
+	hook_started++;
+	hook_stable += request->stable;
+	if (hook_error)
+		request->done(request, -hook_error);
+	else if (hook_slow)
+		hook->held[hook->count++] = request;
+	else
+		hook->inner->ops->start(hook->inner, request);
+}
+
+static void hook_submit(struct disk_engine *engine)
+{
+	struct hook *hook = container_of(engine, struct hook, engine);
+
+	if (hook->count > 0)
+		event_timer_in(&hook->timer, 1000000);
+	hook->inner->ops->submit(hook->inner);
+}
+
+static void hook_reap(struct disk_engine *engine)
+{
+	struct hook *hook = container_of(engine, struct hook, engine);
+
+	if (hook->count > 0)
+		hook->inner->ops->start(hook->inner, hook->held[--hook->count]);
+	hook_submit(engine);
+	hook->inner->ops->reap(hook->inner);
+}
+
+static void hook_destroy(struct disk_engine *engine)
+{
+	struct hook *hook = container_of(engine, struct hook, engine);
+
+	hook->inner->ops->destroy(hook->inner);
+	event_timer_destroy(&hook->timer);
+	free(hook);
+}
+
+static const struct disk_engine_ops hook_ops = {
+	.name = "hook",
+	.create = hook_create,
+	.start = hook_start,
+	.submit = hook_submit,
+	.reap = hook_reap,
+	.destroy = hook_destroy,
+};
+
+/* The driver. */
+
+struct driver_queue {
+	unsigned int index;
+	uint16_t avail, used; /* indices that the driver has come to */
+};
+
+static struct driver_queue queue0;
+
+static struct vring_avail *avail_of(const struct driver_queue *queue)
+{
+	return memory_at(&memory, AVAIL(queue->index), 4096);
+}
+
+static struct vring_used *used_of(const struct driver_queue *queue)
+{
+	return memory_at(&memory, USED(queue->index), 4096);
+}
+
+static void *guest(uint64_t gpa)
+{
+	return memory_at(&memory, gpa, 1);
+}
+
+static void status_add(uint8_t bits)
+{
+	pthread_mutex_lock(&device->lock);
+	virtio_set_status(device, atomic_load(&device->status) | bits);
+	pthread_mutex_unlock(&device->lock);
+}
+
+static void reset(void)
+{
+	pthread_mutex_lock(&device->lock);
+	virtio_set_status(device, 0);
+	pthread_mutex_unlock(&device->lock);
+}
+
+static void queue_begin(struct driver_queue *queue, unsigned int index)
+{
+	struct virtio_queue *virtio_queue = &device->queues[index];
+
+	*queue = (struct driver_queue){ .index = index };
+	memset(guest(RING(index)), 0, 0x10000);
+	pthread_mutex_lock(&device->lock);
+	virtio_queue->layout = (struct virtqueue_layout){
+		.desc = DESC(index),
+		.avail = AVAIL(index),
+		.used = USED(index),
+		.size = ENTRIES,
+	};
+	virtio_queue_set_ready(virtio_queue, true);
+	pthread_mutex_unlock(&device->lock);
+}
+
+/* Takes all features but these. */
+static void negotiate(uint64_t refused)
+{
+	const uint64_t wanted = device->offered & ~refused;
+
+	status_add(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
+	pthread_mutex_lock(&device->lock);
+	virtio_set_features(device, 0, wanted);
+	virtio_set_features(device, 1, wanted >> 32);
+	pthread_mutex_unlock(&device->lock);
+	status_add(VIRTIO_CONFIG_S_FEATURES_OK);
+	assert_true(atomic_load(&device->status) & VIRTIO_CONFIG_S_FEATURES_OK);
+}
+
+static void driver_begin(uint64_t refused)
+{
+	negotiate(refused);
+	queue_begin(&queue0, 0);
+	status_add(VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+static void device_begin(const struct disk_engine_ops *engine, bool read_only, unsigned int queues)
+{
+	const struct virtio_block_options options = {
+		.path = path,
+		.read_only = read_only,
+		.engine = engine,
+		.queues = queues,
+	};
+
+	device = virtio_block_create(&memory, &options);
+	assert_non_null(device);
+	device->transport = &transport;
+}
+
+static void device_end(void)
+{
+	device->ops->destroy(device);
+	device = NULL;
+}
+
+/* A chain in the making, at a slot's descriptors. */
+struct chain {
+	unsigned int slot, count;
+	struct driver_queue *queue;
+};
+
+static void chain_add(struct chain *chain, uint64_t gpa, uint32_t length, bool in)
+{
+	struct vring_desc *table = guest(DESC(chain->queue->index));
+	const unsigned int index = chain->slot * SLOT_DESCS + chain->count;
+
+	assert_true(chain->count < SLOT_DESCS);
+	table[index] = (struct vring_desc){ gpa, length, in ? VRING_DESC_F_WRITE : 0, 0 };
+	if (chain->count > 0) {
+		table[index - 1].flags |= VRING_DESC_F_NEXT;
+		table[index - 1].next = index;
+	}
+	chain->count++;
+}
+
+static void offer(struct driver_queue *queue, uint16_t head)
+{
+	struct vring_avail *avail = avail_of(queue);
+
+	avail->ring[queue->avail % ENTRIES] = head;
+	queue->avail++;
+	__atomic_store_n(&avail->idx, queue->avail, __ATOMIC_RELEASE);
+}
+
+static void kick(const struct driver_queue *queue)
+{
+	event_notify(&device->queues[queue->index].kick);
+}
+
+static bool used_any(const struct driver_queue *queue)
+{
+	return __atomic_load_n(&used_of(queue)->idx, __ATOMIC_ACQUIRE) != queue->used;
+}
+
+static void sleep_ms(unsigned int milliseconds)
+{
+	usleep(milliseconds * 1000);
+}
+
+/* The next chain that is done: its slot, and what the device says of its length. */
+static unsigned int take_used(struct driver_queue *queue, uint32_t *length)
+{
+	struct vring_used_elem elem;
+
+	for (int i = 0; i < 50000 && !used_any(queue); i++)
+		usleep(100);
+	assert_true(used_any(queue));
+	elem = used_of(queue)->ring[queue->used++ % ENTRIES];
+	*length = elem.len;
+	assert_int_equal(elem.id % SLOT_DESCS, 0);
+	return elem.id / SLOT_DESCS;
+}
+
+/* Requests: header at a slot's start, status 64 bytes on, data further on. */
+
+static uint8_t *slot_status(unsigned int slot)
+{
+	return guest(SLOT(slot) + 64);
+}
+
+static uint8_t *slot_data(unsigned int slot)
+{
+	return guest(SLOT(slot) + SLOT_DATA);
+}
+
+static void put_header(unsigned int slot, uint32_t type, uint64_t sector)
+{
+	struct virtio_blk_outhdr *header = guest(SLOT(slot));
+
+	*header = (struct virtio_blk_outhdr){ .type = type, .sector = sector };
+	*slot_status(slot) = 0xee;
+}
+
+/* Adds data in as many pieces as asked, cut anywhere. */
+static void add_data(struct chain *chain, uint32_t length, bool in, unsigned int pieces)
+{
+	uint64_t gpa = SLOT(chain->slot) + SLOT_DATA;
+
+	for (; pieces > 1 && length > 1; pieces--) {
+		const uint32_t part = 1 + chance(&seed) % (length - 1);
+
+		chain_add(chain, gpa, part, in);
+		gpa += part;
+		length -= part;
+	}
+	if (length > 0)
+		chain_add(chain, gpa, length, in);
+}
+
+/* Offers a request whose data lie in the slot, header and status by themselves. */
+static void request(struct driver_queue *queue, unsigned int slot, uint32_t type, uint64_t sector,
+		    uint32_t length, bool in, unsigned int pieces)
+{
+	struct chain chain = { .slot = slot, .queue = queue };
+
+	put_header(slot, type, sector);
+	chain_add(&chain, SLOT(slot), sizeof(struct virtio_blk_outhdr), false);
+	add_data(&chain, length, in, pieces);
+	chain_add(&chain, SLOT(slot) + 64, 1, true);
+	offer(queue, slot * SLOT_DESCS);
+}
+
+/* Kicks, waits for the one request that is out, and returns its status. */
+static uint8_t outcome(unsigned int slot, uint32_t used)
+{
+	uint32_t length;
+
+	kick(&queue0);
+	assert_int_equal(take_used(&queue0, &length), slot);
+	assert_int_equal(length, used);
+	return *slot_status(slot);
+}
+
+static uint8_t do_in(uint64_t sector, uint32_t length, uint32_t used)
+{
+	request(&queue0, 0, VIRTIO_BLK_T_IN, sector, length, true, 1);
+	return outcome(0, used);
+}
+
+static uint8_t do_out(uint64_t sector, uint32_t length)
+{
+	request(&queue0, 0, VIRTIO_BLK_T_OUT, sector, length, false, 1);
+	return outcome(0, 1);
+}
+
+static uint8_t do_range(uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
+{
+	struct virtio_blk_discard_write_zeroes *range = (void *)slot_data(0);
+
+	*range = (struct virtio_blk_discard_write_zeroes){ sector, sectors, flags };
+	request(&queue0, 0, type, 0, sizeof(*range), false, 1);
+	return outcome(0, 1);
+}
+
+static bool needs_reset(void)
+{
+	for (int i = 0; i < 5000; i++) {
+		if (atomic_load(&device->status) & VIRTIO_CONFIG_S_NEEDS_RESET)
+			return true;
+		sleep_ms(1);
+	}
+	return false;
+}
+
+/* A second vCPU, which goes on whatever happens, for two seconds at most. */
+static pthread_t second;
+static atomic_bool second_runs;
+
+static void second_begin(void *(*run)(void *unused))
+{
+	second_runs = true;
+	pthread_create(&second, NULL, run, NULL);
+}
+
+static void second_end(void)
+{
+	if (atomic_exchange(&second_runs, false))
+		pthread_join(second, NULL);
+}
+
+static void *keep_kicking(void *unused)
+{
+	for (int i = 0; i < 100000 && second_runs; i++) {
+		event_notify(&device->queues[0].kick);
+		usleep(20);
+	}
+	return NULL;
+}
+
+/* Offers every chain again as soon as it is done. */
+static void *keep_offering(void *unused)
+{
+	for (int i = 0; i < 20000 && second_runs; i++) {
+		while (used_any(&queue0))
+			offer(&queue0, used_of(&queue0)->ring[queue0.used++ % ENTRIES].id);
+		kick(&queue0);
+		usleep(100);
+	}
+	return NULL;
+}
+
+/* Around each test. */
+
+static int begin(void **state)
+{
+	FILE *file;
+
+	if (memory_create(&memory, BASE, RAM, MEMORY_ANON, NULL) < 0)
+		return -1;
+	snprintf(path, sizeof(path), "%s/" SERIAL_NAME, scratch_begin());
+	seed = 0x6e69647573;
+	model = malloc(DISK_SIZE);
+	for (size_t i = 0; i < DISK_SIZE; i++)
+		model[i] = chance(&seed);
+	file = fopen(path, "w");
+	if (!file || fwrite(model, DISK_SIZE, 1, file) != 1 || fclose(file) != 0)
+		return -1;
+	hook_error = 0;
+	hook_slow = false;
+	hook_started = hook_stable = 0;
+	interrupts = config_interrupts = 0;
+	return catch_begin(state);
+}
+
+static int finish(void **state)
+{
+	second_end();
+	if (device)
+		device_end();
+	free(model);
+	memory_destroy(&memory);
+	scratch_end();
+	return catch_end(state);
+}
+
+/* Reads part of the file past nidus. */
+static void file_read(void *buffer, size_t size, uint64_t offset)
+{
+	int fd = open(path, O_RDONLY);
+
+	assert_int_equal(pread(fd, buffer, size, offset), size);
+	close(fd);
+}
+
+static void assert_file_is_model(void)
+{
+	uint8_t *content = malloc(DISK_SIZE);
+
+	file_read(content, DISK_SIZE, 0);
+	assert_int_equal(memcmp(content, model, DISK_SIZE), 0);
+	free(content);
+}
+
+/* What is right. */
+
+static void configuration_tells_of_the_disk(void **state)
+{
+	struct virtio_blk_config config;
+
+	device_begin(&disk_sync_ops, false, 9);
+	assert_int_equal(device->queue_count, VIRTIO_BLOCK_QUEUES_MAX);
+	device->ops->config_read(device, 0, &config, device->ops->config_size);
+	assert_int_equal(config.capacity, DISK_SIZE / 512);
+	assert_int_equal(config.seg_max, 126);
+	assert_int_equal(config.blk_size, 512);
+	assert_int_equal(config.num_queues, VIRTIO_BLOCK_QUEUES_MAX);
+	assert_int_equal(config.max_discard_seg, 1);
+	assert_int_equal(config.max_write_zeroes_seg, 1);
+	assert_false(device->offered & UINT64_C(1) << VIRTIO_BLK_F_RO);
+	assert_true(device->offered & UINT64_C(1) << VIRTIO_BLK_F_MQ);
+	device_end();
+
+	device_begin(&disk_sync_ops, true, 1);
+	assert_true(device->offered & UINT64_C(1) << VIRTIO_BLK_F_RO);
+	assert_false(device->offered & (RANGE_FEATURES | UINT64_C(1) << VIRTIO_BLK_F_MQ));
+}
+
+static void id_is_the_name_of_the_file(void **state)
+{
+	device_begin(&disk_sync_ops, true, 1);
+	driver_begin(0);
+	request(&queue0, 0, VIRTIO_BLK_T_GET_ID, 0, VIRTIO_BLK_ID_BYTES, true, 3);
+	assert_int_equal(outcome(0, VIRTIO_BLK_ID_BYTES + 1), VIRTIO_BLK_S_OK);
+	assert_memory_equal(slot_data(0), SERIAL_NAME, VIRTIO_BLK_ID_BYTES);
+
+	/* A buffer that is too short, and one that is too long. */
+	request(&queue0, 0, VIRTIO_BLK_T_GET_ID, 0, 7, true, 1);
+	assert_int_equal(outcome(0, 8), VIRTIO_BLK_S_OK);
+	request(&queue0, 0, VIRTIO_BLK_T_GET_ID, 0, 40, true, 1);
+	assert_int_equal(outcome(0, VIRTIO_BLK_ID_BYTES), VIRTIO_BLK_S_OK);
+}
+
+/* What a slot of the randomized test is at. */
+struct job {
+	uint32_t type, length;
+	uint64_t offset;
+};
+
+static void job_begin(struct driver_queue *queue, unsigned int slot, struct job *job)
+{
+	static const uint32_t types[] = { VIRTIO_BLK_T_IN,	VIRTIO_BLK_T_IN,
+					  VIRTIO_BLK_T_OUT,	VIRTIO_BLK_T_OUT,
+					  VIRTIO_BLK_T_FLUSH,	VIRTIO_BLK_T_GET_ID,
+					  VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES };
+	const uint32_t sectors = 1 + chance(&seed) % (DATA_MAX / 512);
+	const uint64_t sector =
+		slot * (REGION / 512) + chance(&seed) % (REGION / 512 - sectors + 1);
+	const unsigned int pieces = 1 + chance(&seed) % 5;
+	struct virtio_blk_discard_write_zeroes *range = (void *)slot_data(slot);
+
+	*job = (struct job){ types[chance(&seed) % ARRAY_SIZE(types)], sectors * 512,
+			     sector * 512 };
+	switch (job->type) {
+	case VIRTIO_BLK_T_IN:
+		memset(slot_data(slot), 0, job->length);
+		request(queue, slot, job->type, sector, job->length, true, pieces);
+		break;
+	case VIRTIO_BLK_T_OUT:
+		for (uint32_t i = 0; i < job->length; i++)
+			slot_data(slot)[i] = model[job->offset + i] = chance(&seed);
+		request(queue, slot, job->type, sector, job->length, false, pieces);
+		break;
+	case VIRTIO_BLK_T_GET_ID:
+		request(queue, slot, job->type, 0, VIRTIO_BLK_ID_BYTES, true, pieces);
+		break;
+	case VIRTIO_BLK_T_FLUSH:
+		request(queue, slot, job->type, 0, 0, false, 0);
+		break;
+	default:
+		*range = (struct virtio_blk_discard_write_zeroes){ sector, sectors, 0 };
+		if (job->type == VIRTIO_BLK_T_WRITE_ZEROES)
+			range->flags = chance(&seed) % 2;
+		request(queue, slot, job->type, 0, sizeof(*range), false, pieces);
+	}
+}
+
+static void job_end(unsigned int slot, const struct job *job, uint32_t used)
+{
+	static const uint8_t zeroes[DATA_MAX];
+
+	assert_int_equal(*slot_status(slot), VIRTIO_BLK_S_OK);
+	switch (job->type) {
+	case VIRTIO_BLK_T_IN:
+		assert_int_equal(used, job->length + 1);
+		assert_memory_equal(slot_data(slot), model + job->offset, job->length);
+		break;
+	case VIRTIO_BLK_T_GET_ID:
+		assert_int_equal(used, VIRTIO_BLK_ID_BYTES + 1);
+		assert_memory_equal(slot_data(slot), SERIAL_NAME, VIRTIO_BLK_ID_BYTES);
+		break;
+	case VIRTIO_BLK_T_DISCARD:
+		assert_int_equal(used, 1);
+		/* May read as anything. */
+		file_read(model + job->offset, job->length, job->offset);
+		break;
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		assert_int_equal(used, 1);
+		memcpy(model + job->offset, zeroes, job->length);
+		break;
+	default:
+		assert_int_equal(used, 1);
+	}
+}
+
+static void run_jobs(struct driver_queue *queue, unsigned int first, unsigned int slots,
+		     unsigned int total)
+{
+	struct job jobs[SLOTS];
+	unsigned int begun = 0, ended = 0;
+
+	for (; begun < slots; begun++)
+		job_begin(queue, first + begun, &jobs[first + begun]);
+	kick(queue);
+	while (ended < total) {
+		uint32_t used;
+		const unsigned int slot = take_used(queue, &used);
+
+		job_end(slot, &jobs[slot], used);
+		ended++;
+		if (begun == total)
+			continue;
+		job_begin(queue, slot, &jobs[slot]);
+		begun++;
+		/* A kick for each of a few, so that batches of all sizes are seen. */
+		if (chance(&seed) % 4 == 0 || begun - ended == 1 || begun == total ||
+		    !used_any(queue))
+			kick(queue);
+	}
+	assert_false(used_any(queue));
+}
+
+static void content_stays_whole(const struct disk_engine_ops *engine)
+{
+	device_begin(engine, false, 1);
+	driver_begin(0);
+	run_jobs(&queue0, 0, SLOTS, 3000);
+	assert_true(interrupts > 0);
+	device_end();
+	assert_file_is_model();
+	assert_silent();
+}
+
+static void io_uring_keeps_content_whole(void **state)
+{
+	if (!disk_uring_ops.supported())
+		skip();
+	content_stays_whole(&disk_uring_ops);
+}
+
+static void aio_keeps_content_whole(void **state)
+{
+	content_stays_whole(&disk_aio_ops);
+}
+
+static void sync_keeps_content_whole(void **state)
+{
+	content_stays_whole(&disk_sync_ops);
+}
+
+static void queues_work_beside_each_other(void **state)
+{
+	struct driver_queue queues[2];
+
+	device_begin(disk_engine_choose(DISK_ENGINE_IO_URING), false, 2);
+	negotiate(0);
+	queue_begin(&queues[0], 0);
+	queue_begin(&queues[1], 1);
+	status_add(VIRTIO_CONFIG_S_DRIVER_OK);
+	for (int i = 0; i < 20; i++) {
+		run_jobs(&queues[0], 0, 8, 30);
+		run_jobs(&queues[1], 8, 8, 30);
+	}
+	device_end();
+	assert_file_is_model();
+}
+
+static void header_may_come_in_pieces(void **state)
+{
+	struct chain chain = { .slot = 0, .queue = &queue0 };
+
+	device_begin(&disk_sync_ops, false, 1);
+	driver_begin(0);
+	put_header(0, VIRTIO_BLK_T_IN, 9);
+	chain_add(&chain, SLOT(0), 3, false);
+	chain_add(&chain, SLOT(0) + 3, 0, false);
+	chain_add(&chain, SLOT(0) + 3, 8, false);
+	chain_add(&chain, SLOT(0) + 11, 5, false);
+	/* The status byte right behind the data, and an empty segment after it. */
+	chain_add(&chain, SLOT(0) + SLOT_DATA, 513, true);
+	chain_add(&chain, SLOT(0) + SLOT_DATA, 0, true);
+	slot_data(0)[512] = 0xee;
+	offer(&queue0, 0);
+	outcome(0, 513);
+	assert_int_equal(slot_data(0)[512], VIRTIO_BLK_S_OK);
+	assert_memory_equal(slot_data(0), model + 9 * 512, 512);
+
+	/* Data to write that begin in the header's segment. */
+	chain = (struct chain){ .slot = 1, .queue = &queue0 };
+	put_header(1, VIRTIO_BLK_T_OUT, 3);
+	memset(guest(SLOT(1) + 16), 0x77, 512);
+	chain_add(&chain, SLOT(1), 16 + 512, false);
+	chain_add(&chain, SLOT(1) + 0x800, 1, true);
+	offer(&queue0, SLOT_DESCS);
+	outcome(1, 1);
+	memset(model + 3 * 512, 0x77, 512);
+	assert_file_is_model();
+}
+
+static void writes_are_stable_without_flush(void **state)
+{
+	device_begin(&hook_ops, false, 1);
+	driver_begin(FLUSH_FEATURE);
+	assert_int_equal(do_out(0, 512), VIRTIO_BLK_S_OK);
+	assert_int_equal(hook_stable, 1);
+	reset();
+	driver_begin(0);
+	assert_int_equal(do_out(0, 512), VIRTIO_BLK_S_OK);
+	assert_int_equal(hook_stable, 1);
+	assert_int_equal(hook_started, 2);
+}
+
+/* What is wrong: the request fails. */
+
+static void outside_of_the_disk_is_an_error(void **state)
+{
+	const uint64_t sectors = DISK_SIZE / 512;
+
+	device_begin(&disk_sync_ops, false, 1);
+	driver_begin(0);
+	assert_int_equal(do_in(sectors - 1, 512, 513), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_in(sectors - 1, 1024, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_in(sectors, 512, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_in(sectors, 0, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_in(UINT64_MAX, 512, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_in(UINT64_MAX / 512 + 1, 512, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_out(sectors - 1, 1024), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_out(UINT64_MAX - 1, 1024), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_range(VIRTIO_BLK_T_DISCARD, sectors - 1, 2, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_range(VIRTIO_BLK_T_WRITE_ZEROES, UINT64_MAX, 2, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, UINT32_MAX, 0), VIRTIO_BLK_S_IOERR);
+	assert_file_is_model();
+	assert_silent();
+}
+
+static void parts_of_sectors_are_an_error(void **state)
+{
+	device_begin(&disk_sync_ops, false, 1);
+	driver_begin(0);
+	assert_int_equal(do_in(0, 511, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_in(0, 1, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_out(0, 513), VIRTIO_BLK_S_IOERR);
+	assert_file_is_model();
+}
+
+static void read_only_is_not_written(void **state)
+{
+	device_begin(&disk_sync_ops, true, 1);
+	driver_begin(0);
+	assert_int_equal(do_out(0, 512), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_range(VIRTIO_BLK_T_DISCARD, 0, 8, 0), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(do_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(do_in(0, 512, 513), VIRTIO_BLK_S_OK);
+	assert_memory_equal(slot_data(0), model, 512);
+	request(&queue0, 0, VIRTIO_BLK_T_FLUSH, 0, 0, false, 0);
+	assert_int_equal(outcome(0, 1), VIRTIO_BLK_S_OK);
+	assert_file_is_model();
+}
+
+static void what_is_unknown_is_unsupported(void **state)
+{
+	device_begin(&disk_sync_ops, false, 1);
+	driver_begin(0);
+	request(&queue0, 0, 2 /* T_SCSI_CMD */, 0, 512, false, 1);
+	assert_int_equal(outcome(0, 1), VIRTIO_BLK_S_UNSUPP);
+	request(&queue0, 0, VIRTIO_BLK_T_SECURE_ERASE, 0, 16, false, 1);
+	assert_int_equal(outcome(0, 1), VIRTIO_BLK_S_UNSUPP);
+	request(&queue0, 0, UINT32_MAX, 0, 0, false, 1);
+	assert_int_equal(outcome(0, 1), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(do_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 2), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(do_range(VIRTIO_BLK_T_DISCARD, 0, 8, 1), VIRTIO_BLK_S_UNSUPP);
+	/* A range that is none, half a range, two ranges. */
+	assert_int_equal(do_range(VIRTIO_BLK_T_DISCARD, 0, 0, 0), VIRTIO_BLK_S_OK);
+	request(&queue0, 0, VIRTIO_BLK_T_DISCARD, 0, 8, false, 1);
+	assert_int_equal(outcome(0, 1), VIRTIO_BLK_S_IOERR);
+	request(&queue0, 0, VIRTIO_BLK_T_DISCARD, 0, 32, false, 1);
+	assert_int_equal(outcome(0, 1), VIRTIO_BLK_S_IOERR);
+	assert_file_is_model();
+	reset();
+	driver_begin(RANGE_FEATURES);
+	assert_int_equal(do_range(VIRTIO_BLK_T_DISCARD, 0, 8, 0), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(do_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0), VIRTIO_BLK_S_UNSUPP);
+	assert_file_is_model();
+}
+
+static void errors_of_the_host_are_the_guests(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC };
+	const char *lines;
+	int count = 0;
+
+	device_begin(&hook_ops, false, 1);
+	driver_begin(0);
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		hook_error = errors[i];
+		assert_int_equal(do_out(0, 512), VIRTIO_BLK_S_IOERR);
+		assert_non_null(strstr(said(), strerror(errors[i])));
+		assert_int_equal(do_in(0, 512, 0), VIRTIO_BLK_S_IOERR);
+		hook_error = 0;
+		assert_int_equal(do_in(0, 512, 513), VIRTIO_BLK_S_OK);
+	}
+	hook_error = EIO;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(do_out(0, 512), VIRTIO_BLK_S_IOERR);
+	for (lines = said(); (lines = strchr(lines, '\n')); lines++)
+		count++;
+	assert_true(count <= 8);
+	assert_false(atomic_load(&device->status) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_file_is_model();
+}
+
+/* What is very wrong: the device wants a reset, and works after it. */
+
+static void assert_broken(void)
+{
+	kick(&queue0);
+	assert_true(needs_reset());
+	assert_false(used_any(&queue0));
+	assert_int_equal(config_interrupts, 1);
+	assert_said("broke the rules");
+	config_interrupts = 0;
+	reset();
+	driver_begin(0);
+	assert_int_equal(do_in(1, 512, 513), VIRTIO_BLK_S_OK);
+	assert_memory_equal(slot_data(0), model + 512, 512);
+}
+
+static void chains_without_status_or_header_break_the_queue(void **state)
+{
+	struct chain chain = { .queue = &queue0 };
+
+	device_begin(&disk_sync_ops, false, 1);
+	driver_begin(0);
+
+	put_header(0, VIRTIO_BLK_T_OUT, 0);
+	chain_add(&chain, SLOT(0), 16 + 512, false);
+	offer(&queue0, 0);
+	assert_broken();
+
+	chain = (struct chain){ .queue = &queue0 };
+	chain_add(&chain, SLOT(0), 15, false);
+	chain_add(&chain, SLOT(0) + 64, 1, true);
+	offer(&queue0, 0);
+	assert_broken();
+
+	chain = (struct chain){ .queue = &queue0 };
+	chain_add(&chain, SLOT(0) + 64, 513, true);
+	offer(&queue0, 0);
+	assert_broken();
+
+	/* A status of no bytes. */
+	chain = (struct chain){ .queue = &queue0 };
+	chain_add(&chain, SLOT(0), 16, false);
+	chain_add(&chain, SLOT(0) + 64, 0, true);
+	offer(&queue0, 0);
+	assert_broken();
+	assert_file_is_model();
+}
+
+static void head_in_flight_is_not_taken_again(void **state)
+{
+	device_begin(&hook_ops, false, 1);
+	driver_begin(0);
+	hook_slow = true;
+	request(&queue0, 0, VIRTIO_BLK_T_IN, 0, 4096, true, 2);
+	offer(&queue0, 0);
+	kick(&queue0);
+	assert_true(needs_reset());
+	assert_int_equal(hook_started, 1);
+	reset();
+	hook_slow = false;
+	driver_begin(0);
+	assert_int_equal(do_in(1, 512, 513), VIRTIO_BLK_S_OK);
+}
+
+/* Resets and the end. */
+
+static void fill_queue(void)
+{
+	for (unsigned int slot = 0; slot < SLOTS; slot++) {
+		const bool in = slot % 2 == 0;
+
+		memset(slot_data(slot), 0x99, DATA_MAX);
+		request(&queue0, slot, in ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT,
+			slot * (REGION / 512), DATA_MAX, in, 4);
+	}
+	kick(&queue0);
+}
+
+static void reset_under_load(const struct disk_engine_ops *engine, unsigned int rounds)
+{
+	device_begin(engine, false, 1);
+	second_begin(keep_kicking);
+	for (unsigned int round = 0; round < rounds; round++) {
+		uint16_t used;
+
+		driver_begin(0);
+		fill_queue();
+		usleep(chance(&seed) % 3000);
+		reset();
+		/* From here on the memory is the driver's alone. */
+		used = used_of(&queue0)->idx;
+		for (unsigned int slot = 0; slot < SLOTS; slot++) {
+			memset(slot_data(slot), 0x55, DATA_MAX);
+			*slot_status(slot) = 0x55;
+		}
+		sleep_ms(1);
+		for (unsigned int slot = 0; slot < SLOTS; slot++) {
+			for (unsigned int i = 0; i < DATA_MAX; i += 61)
+				assert_int_equal(slot_data(slot)[i], 0x55);
+			assert_int_equal(*slot_status(slot), 0x55);
+		}
+		assert_int_equal(used_of(&queue0)->idx, used);
+	}
+	second_end();
+	driver_begin(0);
+	assert_int_equal(do_in(0, 512, 513), VIRTIO_BLK_S_OK);
+	assert_memory_equal(slot_data(0), model, 512);
+	device_end();
+	assert_silent();
+}
+
+static void reset_waits_for_what_is_in_flight(void **state)
+{
+	hook_slow = true;
+	reset_under_load(&hook_ops, 20);
+	/* More was begun than could be done within the time that the driver gave. */
+	assert_true(hook_started >= 20);
+}
+
+static void reset_waits_for_every_engine(void **state)
+{
+	reset_under_load(disk_engine_choose(DISK_ENGINE_IO_URING), 100);
+	reset_under_load(&disk_aio_ops, 100);
+	reset_under_load(&disk_sync_ops, 100);
+}
+
+static void reset_comes_to_an_end(void **state)
+{
+	struct timespec begun, ended;
+
+	hook_slow = true;
+	device_begin(&hook_ops, false, 1);
+	driver_begin(0);
+	fill_queue();
+	second_begin(keep_offering);
+	sleep_ms(20);
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	reset();
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	second_end();
+	assert_true(ended.tv_sec - begun.tv_sec <= 1);
+	assert_true(hook_started < 10 * SLOTS);
+}
+
+static void destroying_waits_for_what_is_in_flight(void **state)
+{
+	hook_slow = true;
+	device_begin(&hook_ops, false, 1);
+	driver_begin(0);
+	fill_queue();
+	while (hook_started < SLOTS)
+		usleep(100);
+	device_end();
+	for (unsigned int slot = 0; slot < SLOTS; slot += 2)
+		assert_memory_equal(slot_data(slot), model + slot * REGION, DATA_MAX);
+}
+
+static void unfit_images_are_refused(void **state)
+{
+	const struct virtio_block_options options = {
+		.path = path,
+		.engine = &disk_sync_ops,
+		.queues = 1,
+	};
+
+	device_begin(&disk_sync_ops, false, 1);
+	assert_null(virtio_block_create(&memory, &options));
+	assert_said("a nidus uses it already");
+	device_end();
+	assert_int_equal(truncate(path, 0), 0);
+	assert_null(virtio_block_create(&memory, &options));
+	assert_said("its size, 0 bytes");
+}
+
+#define test(function) cmocka_unit_test_setup_teardown(function, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(configuration_tells_of_the_disk),
+		test(id_is_the_name_of_the_file),
+		test(io_uring_keeps_content_whole),
+		test(aio_keeps_content_whole),
+		test(sync_keeps_content_whole),
+		test(queues_work_beside_each_other),
+		test(header_may_come_in_pieces),
+		test(writes_are_stable_without_flush),
+		test(outside_of_the_disk_is_an_error),
+		test(parts_of_sectors_are_an_error),
+		test(read_only_is_not_written),
+		test(what_is_unknown_is_unsupported),
+		test(errors_of_the_host_are_the_guests),
+		test(chains_without_status_or_header_break_the_queue),
+		test(head_in_flight_is_not_taken_again),
+		test(reset_waits_for_what_is_in_flight),
+		test(reset_waits_for_every_engine),
+		test(reset_comes_to_an_end),
+		test(destroying_waits_for_what_is_in_flight),
+		test(unfit_images_are_refused),
+	};
+
+	return cmocka_run_group_tests_name("virtio_block", tests, NULL, NULL);
+}
