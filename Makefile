@@ -14,7 +14,7 @@ BUILD         ?= build
 FUZZ_SECONDS  ?= 600
 
 # In make check-long, whose last result tests/long-result tells, with the commit that it ran on.
-LONG_FUZZ_SECONDS ?= 120
+LONG_FUZZ_SECONDS ?= 60
 
 # gcc, or `make CC=clang`; cross or native.
 ifeq ($(origin CC),default)

@@ -32,6 +32,8 @@ static int describe_chosen(const struct board *board, struct devtree *tree)
 		devtree_u64(tree, "linux,initrd-start", board->initrd.start);
 		devtree_u64(tree, "linux,initrd-end", board->initrd.start + board->initrd.size);
 	}
+	if (board->pci)
+		devtree_u32(tree, "linux,pci-probe-only", 1);
 	if (board->kaslr_seed)
 		devtree_u64(tree, "kaslr-seed", board->kaslr_seed);
 	devtree_bytes(tree, "rng-seed", seed, sizeof(seed));

@@ -10,12 +10,18 @@
 #include "util.h"
 
 /*
- * Interrupts in all, a multiple of 32. A guest initializes the registers of every one, each an
- * exit, so there are no more than the memory map gives a use to: 32 private ones and 64 shared.
+ * Interrupts in all, messages apart, a multiple of 32. A guest initializes the registers of every
+ * one, each an exit, so there are no more than the memory map gives a use to: 32 private ones and
+ * 64 shared.
  */
-#define GIC_IRQS 96
+#define GIC_IRQS (GIC_SPI_BASE + GIC_SPI_COUNT)
 
 #define GICV2_CPUS_MAX 8
+
+static bool gic_is_v3(const struct gic *gic)
+{
+	return gic->kind != GIC_V2;
+}
 
 static int gic_set(const struct gic *gic, unsigned int group, uint64_t attr, const void *value)
 {
@@ -64,12 +70,28 @@ static int gic_place_v2(const struct gic *gic)
 static int gic_init(const struct gic *gic)
 {
 	const uint32_t irqs = GIC_IRQS;
-	int err = gic->kind == GIC_V3 ? gic_place_v3(gic) : gic_place_v2(gic);
+	int err = gic_is_v3(gic) ? gic_place_v3(gic) : gic_place_v2(gic);
 
 	if (err >= 0)
 		err = gic_set(gic, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &irqs);
 	if (err >= 0)
 		err = gic_set(gic, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	return err;
+}
+
+/* The ITS, once the GIC that it belongs to is initialized. */
+static int gic_init_its(struct gic *gic, int vm_fd)
+{
+	const uint64_t address = GIC_ITS_BASE;
+	int err;
+
+	gic->its_fd = err = kvm_create_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS);
+	if (err >= 0)
+		err = kvm_set_attr(gic->its_fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE,
+				   &address);
+	if (err >= 0)
+		err = kvm_set_attr(gic->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
+				   KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
 	return err;
 }
 
@@ -81,7 +103,7 @@ static int gic_create_device(struct gic *gic, int vm_fd, enum gic_kind kind)
 		return err == -ENODEV ? gic_create_device(gic, vm_fd, GIC_V2) : err;
 	}
 	gic->kind = kind;
-	gic->fd = kvm_create_device(vm_fd, kind == GIC_V3 ? KVM_DEV_TYPE_ARM_VGIC_V3
+	gic->fd = kvm_create_device(vm_fd, gic_is_v3(gic) ? KVM_DEV_TYPE_ARM_VGIC_V3
 							  : KVM_DEV_TYPE_ARM_VGIC_V2);
 	return gic->fd;
 }
@@ -90,13 +112,8 @@ int gic_create(struct gic *gic, int vm_fd, enum gic_kind kind, unsigned int cpus
 {
 	int err;
 
-	*gic = (struct gic){ .fd = -1, .cpus = cpus };
+	*gic = (struct gic){ .fd = -1, .its_fd = -1, .cpus = cpus };
 	err = gic_create_device(gic, vm_fd, kind);
-	if (err == -ENODEV) {
-		log_error("this host cannot give a guest a %s",
-			  kind == GIC_AUTO ? "GIC" : gic_kind_name(kind));
-		return err;
-	}
 	if (err >= 0 && gic->kind == GIC_V2 && cpus > GICV2_CPUS_MAX) {
 		log_error("%u vCPUs with a GICv2, which serves %d at most", cpus, GICV2_CPUS_MAX);
 		gic_destroy(gic);
@@ -104,18 +121,26 @@ int gic_create(struct gic *gic, int vm_fd, enum gic_kind kind, unsigned int cpus
 	}
 	if (err >= 0)
 		err = gic_init(gic);
-	if (err < 0) {
+	if (err >= 0 && kind == GIC_V3_ITS)
+		err = gic_init_its(gic, vm_fd);
+	if (err == -ENODEV)
+		log_error("this host cannot give a guest a %s",
+			  kind == GIC_AUTO ? "GIC" : gic_kind_name(kind));
+	else if (err < 0)
 		log_error("%s: %s", gic_kind_name(gic->kind), strerror(-err));
+	if (err < 0)
 		gic_destroy(gic);
-	}
-	return err;
+	return err < 0 ? err : 0;
 }
 
 void gic_destroy(struct gic *gic)
 {
-	if (gic->fd >= 0)
-		close(gic->fd);
-	gic->fd = -1;
+	if (gic->fd < 0)
+		return;
+	if (gic->its_fd >= 0)
+		close(gic->its_fd);
+	close(gic->fd);
+	gic->its_fd = gic->fd = -1;
 }
 
 static void gic_describe_registers(const struct gic *gic, struct devtree *tree)
@@ -130,7 +155,7 @@ static void gic_describe_registers(const struct gic *gic, struct devtree *tree)
 		range[count].base = GICV2_CPU_BASE;
 		range[count++].size = GICV2_CPU_SIZE;
 	}
-	for (unsigned int region = 0; region < 2 && gic->kind == GIC_V3; region++) {
+	for (unsigned int region = 0; region < 2 && gic_is_v3(gic); region++) {
 		if (gic_redist_count(gic, region) == 0)
 			continue;
 		range[count].base = gic_redist_base(region);
@@ -143,15 +168,25 @@ static void gic_describe_registers(const struct gic *gic, struct devtree *tree)
 		cells[4 * i + 3] = range[i].size;
 	}
 	devtree_cells(tree, "reg", cells, 4 * count);
-	if (gic->kind == GIC_V3)
+	if (gic_is_v3(gic))
 		devtree_u32(tree, "#redistributor-regions", count - 1);
+}
+
+static void gic_describe_its(struct devtree *tree)
+{
+	devtree_begin_at(tree, "its", GIC_ITS_BASE);
+	devtree_string(tree, "compatible", "arm,gic-v3-its");
+	devtree_flag(tree, "msi-controller");
+	devtree_u32(tree, "#msi-cells", 1);
+	devtree_reg(tree, GIC_ITS_BASE, GIC_ITS_SIZE);
+	devtree_u32(tree, "phandle", PHANDLE_ITS);
+	devtree_end(tree);
 }
 
 void gic_describe(const struct gic *gic, struct devtree *tree)
 {
 	devtree_begin_at(tree, "intc", GIC_DIST_BASE);
-	devtree_string(tree, "compatible",
-		       gic->kind == GIC_V3 ? "arm,gic-v3" : "arm,cortex-a15-gic");
+	devtree_string(tree, "compatible", gic_is_v3(gic) ? "arm,gic-v3" : "arm,cortex-a15-gic");
 	devtree_flag(tree, "interrupt-controller");
 	devtree_u32(tree, "#interrupt-cells", 3);
 	devtree_u32(tree, "#address-cells", 2);
@@ -159,6 +194,8 @@ void gic_describe(const struct gic *gic, struct devtree *tree)
 	devtree_flag(tree, "ranges");
 	gic_describe_registers(gic, tree);
 	devtree_u32(tree, "phandle", PHANDLE_GIC);
+	if (gic->kind == GIC_V3_ITS)
+		gic_describe_its(tree);
 	devtree_end(tree);
 }
 
@@ -176,6 +213,7 @@ const char *gic_kind_name(enum gic_kind kind)
 		[GIC_AUTO] = "auto",
 		[GIC_V3] = "gicv3",
 		[GIC_V2] = "gicv2",
+		[GIC_V3_ITS] = "gicv3-its",
 	};
 
 	return name[kind];

@@ -100,13 +100,14 @@ static bool passes_by(int err)
 
 static void uring_submit(struct disk_engine *engine)
 {
+	static struct log_limit limit;
 	struct uring *uring = container_of(engine, struct uring, engine);
 	int got = 0;
 
 	while (io_uring_sq_ready(&uring->ring) > 0 && (got >= 0 || passes_by(got)))
 		got = io_uring_submit(&uring->ring);
 	if (got < 0 && !passes_by(got))
-		log_error("disk %s: io_uring: %s", engine->disk->path, strerror(-got));
+		log_guest(&limit, "disk %s: io_uring: %s", engine->disk->path, strerror(-got));
 }
 
 static void uring_reap(struct disk_engine *engine)

@@ -47,14 +47,15 @@ static uint32_t fill(uint8_t *bytes, uint32_t length)
 /* One request: as much of its buffers as REQUEST_MAX allows. */
 static void virtio_rng_handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
-	uint32_t done = 0;
+	uint32_t done = 0, left = REQUEST_MAX;
 
-	for (unsigned int i = 0; i < chain->in_count && done < REQUEST_MAX; i++) {
-		size_t length = chain->in[i].iov_len;
+	/* Where the host falls short the rest stays as it is: what was written has no gap. */
+	for (unsigned int i = 0; i < chain->in_count && left > 0; i++) {
+		const uint32_t length = chain->in[i].iov_len < left ? chain->in[i].iov_len : left;
+		const uint32_t filled = fill(chain->in[i].iov_base, length);
 
-		if (length > REQUEST_MAX - done)
-			length = REQUEST_MAX - done;
-		done += fill(chain->in[i].iov_base, length);
+		done += filled;
+		left = filled < length ? 0 : left - filled;
 	}
 	virtqueue_push(&queue->ring, chain->head, done);
 }

@@ -53,14 +53,15 @@ struct device {
 #define BUS_DEVICES_MAX 64
 
 struct bus {
-	struct device *device[BUS_DEVICES_MAX];
+	struct device *device[BUS_DEVICES_MAX]; /* in the order in which they were added */
+	struct device *sorted[BUS_DEVICES_MAX]; /* by base, once frozen */
 	unsigned int count;
 	bool frozen;
 };
 
 /* Empty, nothing allocated. */
 void bus_create(struct bus *bus);
-/* Destroys the devices on it, from the last in the list to the first. */
+/* Destroys the devices on it, the last added first. */
 void bus_destroy(struct bus *bus);
 
 /*

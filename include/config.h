@@ -25,6 +25,13 @@ struct config_disk {
 	bool direct; /* past the host's page cache */
 };
 
+/* What virtio devices are attached by. */
+enum config_transport {
+	TRANSPORT_AUTO, /* PCI where there is a disk and the host has an ITS, else MMIO */
+	TRANSPORT_PCI,
+	TRANSPORT_MMIO,
+};
+
 /* Whose defaults hold: those of the name that nidus was called by. */
 enum config_flavour { CONFIG_NIDUS, CONFIG_LKVM };
 
@@ -48,6 +55,7 @@ struct config {
 	unsigned int disk_count;
 	enum disk_engine_kind block_engine;
 	bool rng;
+	enum config_transport transport;
 	enum gic_kind irqchip;
 	enum memory_backing mem_backing;
 	enum poc_policy cache_clean;

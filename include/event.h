@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The event loop: one thread, the one that started nidus, waits for host descriptors and calls
- * their owners. Callbacks run in that thread only and do not wait: all else would wait for them.
+ * Event loops: a thread waits for host descriptors and calls their owners. The thread that started
+ * nidus turns one, each worker (worker.h) another. Callbacks run in the thread of their loop only
+ * and do not wait: all else there would wait for them.
  */
 #ifndef NIDUS_EVENT_H
 #define NIDUS_EVENT_H

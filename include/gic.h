@@ -12,11 +12,13 @@ enum gic_kind {
 	GIC_AUTO, /* version 3 where the host can, else 2 */
 	GIC_V3,
 	GIC_V2,
+	GIC_V3_ITS, /* version 3 with an interrupt translation service, for MSIs */
 };
 
 struct gic {
 	enum gic_kind kind; /* never GIC_AUTO once created */
 	int fd;
+	int its_fd; /* -1: none */
 	unsigned int cpus;
 };
 
@@ -25,9 +27,13 @@ struct gic {
  * registers as memmap.h says. Errors: -errno, said; -ENODEV where the host has none of that kind.
  */
 int gic_create(struct gic *gic, int vm_fd, enum gic_kind kind, unsigned int cpus);
+/* Does nothing where fd is -1. */
 void gic_destroy(struct gic *gic);
 
-/* Adds the node that every `interrupts` property refers to, PHANDLE_GIC. */
+/*
+ * Adds the node that every `interrupts` property refers to, PHANDLE_GIC, and inside it that of the
+ * ITS, PHANDLE_ITS.
+ */
 void gic_describe(const struct gic *gic, struct devtree *tree);
 
 /* The third cell of a private peripheral interrupt that is level-sensitive. */

@@ -6,6 +6,7 @@
 #ifndef NIDUS_IRQ_H
 #define NIDUS_IRQ_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -43,10 +44,53 @@ void irq_edge_destroy(struct irq_edge *edge);
 /* Any thread. */
 void irq_edge_raise(const struct irq_edge *edge);
 
+#define IRQ_MSIS_MAX 512
+
+/*
+ * KVM's table of what its interrupt numbers (GSIs) mean: the shared peripheral interrupts, each by
+ * its own number, as KVM has them by default; above them, messages.
+ */
+struct irq_routes {
+	int vm_fd; /* outlives the table */
+	pthread_mutex_t lock; /* guards what follows, and the messages' address and data */
+	struct irq_msi *msi[IRQ_MSIS_MAX];
+};
+
+void irq_routes_create(struct irq_routes *routes, int vm_fd);
+void irq_routes_destroy(struct irq_routes *routes);
+
+/* A message-signalled interrupt, which the ITS translates. Raise its edge to send the message. */
+struct irq_msi {
+	struct irq_edge edge;
+	struct irq_routes *routes;
+	unsigned int index; /* in routes->msi[] */
+	uint32_t device_id; /* as the ITS knows the device */
+	bool routed;
+	uint64_t address;
+	uint32_t data;
+};
+
+/*
+ * A message of a device, without a meaning until irq_msi_route(); raised before that, it is lost.
+ * Once the VM's GIC is initialized; routes outlives it. Errors: -errno, said; -ENOSPC when there
+ * are too many.
+ */
+int irq_msi_create(struct irq_msi *msi, struct irq_routes *routes, uint32_t device_id);
+void irq_msi_destroy(struct irq_msi *msi);
+
+/*
+ * The write that is to be the message. Any thread, but one at a time for each message. A new one
+ * costs the host a table of all routes, the same one nothing. What KVM refuses is said a few times.
+ */
+void irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data);
+
 /*
  * Rings eventfd when a vCPU writes value, size bytes wide, to gpa (KVM_IOEVENTFD): no exit to user
  * space. Lasts as long as the VM; eventfd stays the caller's. Errors: -errno, said.
  */
 int irq_doorbell(int vm_fd, uint64_t gpa, uint32_t size, uint64_t value, int eventfd);
+
+/* The same for a write of any value and size. */
+int irq_doorbell_any(int vm_fd, uint64_t gpa, int eventfd);
 
 #endif

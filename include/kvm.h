@@ -27,9 +27,13 @@ int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *r
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level);
 
 int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd);
+/* Replaces the whole table. */
+int kvm_set_gsi_routing(int vm_fd, const struct kvm_irq_routing *routing);
 int kvm_ioeventfd(int vm_fd, const struct kvm_ioeventfd *ioeventfd);
 
 int kvm_create_device(int vm_fd, unsigned int type);
+/* Whether kvm_create_device() could. */
+bool kvm_has_device(int vm_fd, unsigned int type);
 bool kvm_has_attr(int fd, unsigned int group, uint64_t attr);
 int kvm_set_attr(int fd, unsigned int group, uint64_t attr, const void *value);
 

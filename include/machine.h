@@ -10,7 +10,10 @@
 #include "bus.h"
 #include "config.h"
 #include "gic.h"
+#include "irq.h"
 #include "memory.h"
+#include "memslot.h"
+#include "pci.h"
 #include "poc.h"
 #include "pvtime.h"
 #include "terminal.h"
@@ -42,6 +45,9 @@ struct machine {
 	struct pvtime pvtime;
 	struct bus bus;
 	unsigned int virtio_count; /* virtio-mmio transports so far */
+	struct memslot_rom ecam;
+	struct irq_routes routes;
+	struct pci *pci; /* NULL: virtio devices are attached by virtio-mmio */
 	struct poc_report cleaned;
 	unsigned int built; /* steps done */
 

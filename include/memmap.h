@@ -13,6 +13,8 @@
 #define GIC_DIST_SIZE	   UINT64_C(0x00010000)
 #define GICV2_CPU_BASE	   UINT64_C(0x08010000)
 #define GICV2_CPU_SIZE	   UINT64_C(0x00010000)
+#define GIC_ITS_BASE	   UINT64_C(0x08080000)
+#define GIC_ITS_SIZE	   UINT64_C(0x00020000)
 #define GIC_REDIST_BASE	   UINT64_C(0x080a0000)
 #define GIC_REDIST_STRIDE  UINT64_C(0x00020000)
 #define GIC_REDIST_COUNT   123 /* as many as end below the PL011 */
@@ -23,11 +25,18 @@
 #define PVTIME_SIZE	   UINT64_C(0x00010000)
 #define VIRTIO_MMIO_BASE   UINT64_C(0x0a000000)
 #define VIRTIO_MMIO_STRIDE UINT64_C(0x00000200)
+#define PCI_BARS_BASE	   UINT64_C(0x10000000)
+#define PCI_BARS_SIZE	   UINT64_C(0x2eff0000)
+#define PCI_ECAM_BASE	   UINT64_C(0x3f000000) /* of bus 0, the only one */
+#define PCI_ECAM_SIZE	   UINT64_C(0x00100000) /* then BARs, read like it without exits */
+#define PCI_READABLE_BASE  (PCI_ECAM_BASE + PCI_ECAM_SIZE)
+#define PCI_READABLE_SIZE  UINT64_C(0x00100000)
 #define RAM_BASE	   UINT64_C(0x40000000)
 #define RAM_SIZE_MAX	   (GIC_REDIST2_BASE - RAM_BASE)
 
 /* Shared peripheral interrupts, counted from 0; the GIC's INTID is GIC_SPI_BASE more. */
 #define GIC_SPI_BASE	32
+#define GIC_SPI_COUNT	64
 #define PL011_SPI	1
 #define VIRTIO_MMIO_SPI 16 /* of the first transport, one each */
 #define PL031_SPI	2

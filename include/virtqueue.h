@@ -6,7 +6,8 @@
  * what a device gets are checked host addresses. What breaks the rules breaks the queue: all calls
  * then fail until it is started again.
  *
- * All calls on one queue are made by the one thread that owns it.
+ * Calls on one queue are made by one thread at a time: by its worker, or by who starts or stops it,
+ * under a lock of theirs (virtio.h).
  */
 #ifndef NIDUS_VIRTQUEUE_H
 #define NIDUS_VIRTQUEUE_H

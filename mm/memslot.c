@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "kvm.h"
 #include "log.h"
 #include "memslot.h"
+#include "util.h"
 
-/* KVM_MEM_* flags of a slot: none yet; dirty logging goes here. */
+/* What a stage-2 block and a host huge page span, where pages are of 4 KiB. */
+#define BLOCK_SIZE MIB(2)
+
+/* KVM_MEM_* flags of a slot; dirty logging goes here. */
 static uint32_t memslot_flags(enum memslot_id id)
 {
-	(void)id;
-	return 0;
+	return id == MEMSLOT_ECAM ? KVM_MEM_READONLY : 0;
 }
 
 int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size)
@@ -28,4 +33,45 @@ int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_
 		log_error("memory slot of %" PRIu64 " MiB at 0x%" PRIx64 ": %s", size >> 20, gpa,
 			  strerror(-err));
 	return err;
+}
+
+static int memslot_rom_map(struct memslot_rom *rom, uint64_t gpa, uint64_t size)
+{
+	uint64_t reserved_size = size + 2 * BLOCK_SIZE;
+	void *reserved = mmap(NULL, reserved_size, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	*rom = (struct memslot_rom){ 0 };
+	if (reserved == MAP_FAILED) {
+		int err = -errno;
+
+		log_error("memory for 0x%" PRIx64 ": %s", gpa, strerror(-err));
+		return err;
+	}
+	rom->reserved = reserved;
+	rom->reserved_size = reserved_size;
+	rom->host = (uint8_t *)align_up((uintptr_t)reserved, BLOCK_SIZE) + gpa % BLOCK_SIZE;
+	/* Advice only: without transparent huge pages there are more stage-2 faults. */
+	madvise(rom->host, size, MADV_HUGEPAGE);
+	return 0;
+}
+
+int memslot_rom_create(struct memslot_rom *rom, int vm_fd, enum memslot_id id, uint64_t gpa,
+		       uint64_t size)
+{
+	int err = memslot_rom_map(rom, gpa, size);
+
+	if (err < 0 || kvm_check(vm_fd, KVM_CAP_READONLY_MEM) <= 0)
+		return err;
+	err = memslot_add(vm_fd, id, gpa, rom->host, size);
+	if (err < 0)
+		memslot_rom_destroy(rom);
+	return err;
+}
+
+void memslot_rom_destroy(struct memslot_rom *rom)
+{
+	if (rom->reserved)
+		munmap(rom->reserved, rom->reserved_size);
+	*rom = (struct memslot_rom){ 0 };
 }

@@ -86,9 +86,13 @@ expect() {
 	"$@" || complain "not so: $*"
 }
 
-# leftovers: what a nidus that has ended must not leave: processes, files beside those named.
+# What a nidus that has ended must not leave: processes of ours, files beside those named.
 expect_nothing_left() {
-	pgrep -P $$ -x nidus >/dev/null && complain "a nidus is still there"
+	for process in /proc/[0-9]*; do
+		if grep -qx 'Name:	nidus' "$process/status" && grep -qx "PPid:	$$" "$process/status"; then
+			complain "a nidus is still there: $process"
+		fi
+	done 2>/dev/null
 	set -- "$scratch"/*.[0-9]*
 	[ ! -e "$1" ] || complain "left behind: $*"
 }

@@ -26,6 +26,7 @@ sources_test_gic      := arm/gic.c arm/devtree.c
 sources_test_image    := arm/image.c
 sources_test_log      :=
 sources_test_memory   := mm/memory.c
+sources_test_pci      := devices/pci.c vmm/irq.c vmm/bus.c mm/memslot.c arm/devtree.c
 sources_test_pl011    := devices/pl011.c arm/devtree.c
 sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
@@ -37,17 +38,22 @@ sources_test_verdict  := vmm/verdict.c vmm/event.c
 sources_test_virtio   := $(virtio_sources)
 sources_test_virtio_console := $(virtio_sources) devices/virtio_console.c
 sources_test_virtio_mmio := $(virtio_sources) devices/virtio_mmio.c arm/devtree.c
+sources_test_virtio_pci := $(virtio_sources) devices/virtio_pci.c devices/pci.c vmm/irq.c \
+	vmm/bus.c arm/devtree.c
 sources_test_virtio_rng := $(virtio_sources) devices/virtio_rng.c
 sources_test_virtqueue := devices/virtqueue.c mm/memory.c
 sources_fuzz_config   := vmm/config.c
 sources_fuzz_devices  := devices/pl011.c devices/pl031.c arm/devtree.c vmm/bus.c
 sources_fuzz_image    := arm/image.c arm/boot.c arm/unpack.c mm/memory.c
+sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c devices/virtqueue.c \
+	vmm/bus.c mm/memory.c arm/devtree.c
 sources_fuzz_unpack   := arm/image.c arm/boot.c arm/unpack.c mm/memory.c
 sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mmio.c \
 	devices/virtio_console.c devices/virtio_rng.c mm/memory.c arm/devtree.c
 
 # These see KVM's API as an arm64 kernel has it, with fakes in place of vmm/kvm.c.
-FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_suspend
+FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_pci test_suspend \
+	test_virtio_pci
 
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): tests/unit/fake_kvm.c | $(SYSROOT)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bus.h"
 #include "log.h"
@@ -62,7 +63,8 @@ static int by_base(const void *left, const void *right)
 
 void bus_freeze(struct bus *bus)
 {
-	qsort(bus->device, bus->count, sizeof(bus->device[0]), by_base);
+	memcpy(bus->sorted, bus->device, sizeof(bus->sorted));
+	qsort(bus->sorted, bus->count, sizeof(bus->sorted[0]), by_base);
 	bus->frozen = true;
 }
 
@@ -72,7 +74,7 @@ struct device *bus_find(const struct bus *bus, uint64_t gpa)
 
 	while (low < high) {
 		unsigned int middle = low + (high - low) / 2;
-		struct device *device = bus->device[middle];
+		struct device *device = bus->sorted[middle];
 
 		if (gpa < device->base)
 			high = middle;
@@ -111,5 +113,5 @@ enum mmio_result bus_access(const struct bus *bus, uint64_t gpa, struct mmio *mm
 void bus_describe(const struct bus *bus, struct devtree *tree)
 {
 	for (unsigned int i = 0; i < bus->count; i++)
-		bus->device[i]->ops->describe(bus->device[i], tree);
+		bus->sorted[i]->ops->describe(bus->sorted[i], tree);
 }

@@ -134,12 +134,22 @@ static bool set_console(struct config *config, const char *text)
 
 static bool set_irqchip(struct config *config, const char *text)
 {
-	static const char *const names[] = { "gicv3", "gicv2", NULL };
-	static const enum gic_kind kinds[] = { GIC_V3, GIC_V2 };
+	static const char *const names[] = { "gicv3", "gicv3-its", "gicv2", NULL };
+	static const enum gic_kind kinds[] = { GIC_V3, GIC_V3_ITS, GIC_V2 };
 	int choice = parse_choice("irqchip", text, names);
 
 	if (choice >= 0)
 		config->irqchip = kinds[choice];
+	return choice >= 0;
+}
+
+static bool set_transport(struct config *config, const char *text)
+{
+	static const char *const names[] = { "auto", "pci", "mmio", NULL };
+	int choice = parse_choice("virtio-transport", text, names);
+
+	if (choice >= 0)
+		config->transport = choice;
 	return choice >= 0;
 }
 
@@ -266,8 +276,10 @@ static const struct row rows[] = {
 		"console", 0, "KIND", set_console,
 		"console of the guest, on nidus's own input and output: serial, a PL011 (ttyAMA0), or "
 		"virtio, hvc0, beside a PL011 for early messages (serial)"),
-	ROW_CALL("irqchip", 0, "KIND", set_irqchip,
-		 "interrupt controller: gicv3 or gicv2 (gicv3 where the host has it, else gicv2)"),
+	ROW_CALL(
+		"irqchip", 0, "KIND", set_irqchip,
+		"interrupt controller: gicv3, gicv3-its or gicv2 (gicv3 where the host has it, with "
+		"an ITS where PCI is to have it; else gicv2)"),
 	ROW_FLAG("pmu", pmu, true, "give the vCPUs a performance monitoring unit"),
 	ROW_FLAG("no-pvtime", pvtime, false, "do not tell the guest about stolen time"),
 	ROW_CALL("sve-max-vl", 0, "BITS", set_sve_max_vl,
@@ -279,6 +291,9 @@ static const struct row rows[] = {
 		 "past the host's page cache; up to 8 times (none)"),
 	ROW_CALL("block-engine", 0, "KIND", set_block_engine,
 		 "how disks are read and written: io_uring, aio or sync (io_uring)"),
+	ROW_CALL("virtio-transport", 0, "KIND", set_transport,
+		 "what virtio devices are attached by: pci, mmio or auto, which is pci where there "
+		 "is a disk and the host can (auto)"),
 	ROW_FLAG("rng", rng, true, "a source of random numbers"),
 	ROW_CALL("network", 'n', "mode=none", set_network, "no network device, as without it"),
 	ROW_FLAG("nodefaults", defaults, false,
@@ -335,7 +350,6 @@ static const struct {
 	{ "vcpu-affinity", 0, required_argument },
 	{ "vfio-pci", 0, required_argument },
 	{ "vidmode", 0, required_argument },
-	{ "virtio-transport", 0, required_argument },
 	{ "vnc", 0, no_argument },
 	{ "vsock", 0, required_argument },
 };
@@ -465,6 +479,11 @@ static enum config_result settle(struct config *config, enum config_flavour flav
 		config->mem_backing = MEMORY_HUGETLBFS;
 	if (config->hugetlbfs && config->mem_backing != MEMORY_HUGETLBFS) {
 		log_error("--hugetlbfs with another --mem-backing: leave one of them out");
+		return CONFIG_ERROR;
+	}
+	if (config->transport == TRANSPORT_PCI && config->irqchip != GIC_AUTO &&
+	    config->irqchip != GIC_V3_ITS) {
+		log_error("--virtio-transport pci with this --irqchip: PCI takes gicv3-its");
 		return CONFIG_ERROR;
 	}
 	if (config->params && strstr(config->params, "console=ttyS"))

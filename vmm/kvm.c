@@ -65,6 +65,11 @@ int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd)
 	return checked(ioctl(vm_fd, KVM_IRQFD, &irqfd));
 }
 
+int kvm_set_gsi_routing(int vm_fd, const struct kvm_irq_routing *routing)
+{
+	return checked(ioctl(vm_fd, KVM_SET_GSI_ROUTING, routing));
+}
+
 int kvm_ioeventfd(int vm_fd, const struct kvm_ioeventfd *ioeventfd)
 {
 	return checked(ioctl(vm_fd, KVM_IOEVENTFD, ioeventfd));
@@ -76,6 +81,16 @@ int kvm_create_device(int vm_fd, unsigned int type)
 	int err = checked(ioctl(vm_fd, KVM_CREATE_DEVICE, &device));
 
 	return err < 0 ? err : (int)device.fd;
+}
+
+bool kvm_has_device(int vm_fd, unsigned int type)
+{
+	const struct kvm_create_device device = {
+		.type = type,
+		.flags = KVM_CREATE_DEVICE_TEST,
+	};
+
+	return ioctl(vm_fd, KVM_CREATE_DEVICE, &device) == 0;
 }
 
 bool kvm_has_attr(int fd, unsigned int group, uint64_t attr)

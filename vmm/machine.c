@@ -19,6 +19,7 @@
 #include "virtio_block.h"
 #include "virtio_console.h"
 #include "virtio_mmio.h"
+#include "virtio_pci.h"
 #include "virtio_rng.h"
 
 /* KVM takes no smaller guest physical address space. */
@@ -70,6 +71,7 @@ static int memory_up(struct machine *machine)
 static void memory_down(struct machine *machine)
 {
 	pvtime_destroy(&machine->pvtime);
+	memslot_rom_destroy(&machine->ecam);
 	memory_destroy(&machine->memory);
 }
 
@@ -231,6 +233,29 @@ static int finish_vcpu(struct machine *machine, struct vcpu *vcpu)
 	return err < 0 ? err : pvtime_init_vcpu(&machine->pvtime, vcpu->fd, vcpu->index);
 }
 
+/* Whether virtio devices are to be on PCI, if the host can. */
+static bool wants_pci(const struct config *config)
+{
+	if (config->transport == TRANSPORT_AUTO)
+		return config->disk_count > 0 &&
+		       (config->irqchip == GIC_AUTO || config->irqchip == GIC_V3_ITS);
+	return config->transport == TRANSPORT_PCI;
+}
+
+/* The kind that was asked for, or what comes with what was asked for. */
+static enum gic_kind gic_kind_for(const struct machine *machine)
+{
+	const struct config *config = machine->config;
+
+	if (config->irqchip != GIC_AUTO || !wants_pci(config))
+		return config->irqchip;
+	/* Where there is no ITS, virtio-mmio will do, unless PCI was named. */
+	if (config->transport == TRANSPORT_AUTO &&
+	    !kvm_has_device(machine->vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS))
+		return GIC_AUTO;
+	return GIC_V3_ITS;
+}
+
 static int cpus_up(struct machine *machine)
 {
 	const struct config *config = machine->config;
@@ -242,7 +267,8 @@ static int cpus_up(struct machine *machine)
 	if (err >= 0)
 		err = create_vcpus(machine);
 	if (err >= 0)
-		err = gic_create(&machine->gic, machine->vm_fd, config->irqchip, config->cpus);
+		err = gic_create(&machine->gic, machine->vm_fd, gic_kind_for(machine),
+				 config->cpus);
 	if (err >= 0 && config->pvtime)
 		err = pvtime_create(&machine->pvtime, machine->vm_fd, env->vcpus[0].fd);
 	for (unsigned int i = 0; i < env->count && err >= 0; i++)
@@ -264,8 +290,30 @@ static int add_virtio(struct machine *machine, struct virtio *virtio)
 {
 	if (!virtio)
 		return -EIO;
+	if (machine->pci)
+		return virtio_pci_add(machine->pci, &machine->routes, virtio);
 	return add_device(machine,
 			  virtio_mmio_create(machine->virtio_count++, machine->vm_fd, virtio));
+}
+
+static int add_pci(struct machine *machine)
+{
+	int err = memslot_rom_create(&machine->ecam, machine->vm_fd, MEMSLOT_ECAM, PCI_ECAM_BASE,
+				     PCI_MEMORY_SIZE);
+
+	if (err < 0)
+		return err;
+	irq_routes_create(&machine->routes, machine->vm_fd);
+	machine->pci = pci_create(&machine->bus, machine->ecam.host);
+	return machine->pci ? 0 : -EIO;
+}
+
+static void devices_down(struct machine *machine)
+{
+	bus_destroy(&machine->bus);
+	if (machine->pci)
+		irq_routes_destroy(&machine->routes);
+	machine->pci = NULL;
 }
 
 static int add_consoles(struct machine *machine)
@@ -286,20 +334,17 @@ static int devices_up(struct machine *machine)
 	int err;
 
 	bus_create(&machine->bus);
-	err = add_consoles(machine);
+	err = machine->gic.kind == GIC_V3_ITS && wants_pci(machine->config) ? add_pci(machine) : 0;
+	if (err == 0)
+		err = add_consoles(machine);
 	if (err == 0 && machine->config->defaults)
 		err = add_device(machine,
 				 pl031_create(PL031_BASE, rtc_irq, PL031_SPI, machine->loop));
 	if (err == 0 && machine->config->rng)
 		err = add_virtio(machine, virtio_rng_create(&machine->memory, machine->loop));
 	if (err < 0)
-		bus_destroy(&machine->bus);
+		devices_down(machine);
 	return err;
-}
-
-static void devices_down(struct machine *machine)
-{
-	bus_destroy(&machine->bus);
 }
 
 static int disks_up(struct machine *machine)
@@ -347,6 +392,7 @@ static int build_tree(struct machine *machine, struct devtree *tree)
 		.stdout_path = config->console == CONSOLE_SERIAL ? "/pl011@9000000" : NULL,
 		.kaslr_seed = kaslr_seed(config),
 		.pmu = config->pmu,
+		.pci = machine->pci != NULL,
 		.gic = &machine->gic,
 	};
 	uint64_t *mpidr = calloc(env->count, sizeof(*mpidr));

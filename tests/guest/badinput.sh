@@ -78,7 +78,7 @@ refused "a letter that does not exist" "-Z" --kernel $kernel -Z
 refused "an option of lkvm that nidus has not" "--disable-mte" --kernel $kernel --disable-mte
 refused "an option without its argument" "--mem" --kernel $kernel --mem
 refused "one argument too many" "another" --kernel $kernel another
-refused "an interrupt controller that does not exist" "gicv3 or gicv2" --kernel $kernel --irqchip gicv1
+refused "an interrupt controller that does not exist" "gicv3, gicv3-its or gicv2" --kernel $kernel --irqchip gicv1
 refused "a log level that does not exist" "debug" --kernel $kernel --loglevel loud
 refused "statistics into a directory that is not there" "missing/stats.*No such file" \
 	--kernel $kernel --stats "$scratch/missing/stats"

@@ -12,7 +12,7 @@ struct fake_kvm fake_kvm;
 
 void fake_kvm_reset(void)
 {
-	fake_kvm = (struct fake_kvm){ .device_fd = -1 };
+	fake_kvm = (struct fake_kvm){ .device_fd = -1, .its_fd = -1 };
 }
 
 /* Notes a call, and returns what it shall return. */
@@ -42,10 +42,13 @@ int kvm_check(int fd, unsigned int capability)
 int kvm_create_device(int vm_fd, unsigned int type)
 {
 	int err = call("create_device", " %s",
-		       type == KVM_DEV_TYPE_ARM_VGIC_V3	  ? "gicv3"
-		       : type == KVM_DEV_TYPE_ARM_VGIC_V2 ? "gicv2"
-							  : "unknown");
+		       type == KVM_DEV_TYPE_ARM_VGIC_V3	   ? "gicv3"
+		       : type == KVM_DEV_TYPE_ARM_VGIC_V2  ? "gicv2"
+		       : type == KVM_DEV_TYPE_ARM_VGIC_ITS ? "its"
+							   : "unknown");
 
+	if (type == KVM_DEV_TYPE_ARM_VGIC_ITS)
+		return fake_kvm.no_its ? -ENODEV : err < 0 ? err : fake_kvm.its_fd;
 	if (type == KVM_DEV_TYPE_ARM_VGIC_V3 ? fake_kvm.no_gicv3 : fake_kvm.no_gicv2)
 		return -ENODEV;
 	return err < 0 ? err : fake_kvm.device_fd;
@@ -56,10 +59,45 @@ int kvm_set_attr(int fd, unsigned int group, uint64_t attr, const void *value)
 	/* What value points at is as wide as group says. */
 	if (!value)
 		return call("set_attr", " %u %" PRIu64, group, attr);
-	if (group == KVM_DEV_ARM_VGIC_GRP_ADDR && fd == fake_kvm.device_fd)
+	if (group == KVM_DEV_ARM_VGIC_GRP_ADDR &&
+	    (fd == fake_kvm.device_fd || fd == fake_kvm.its_fd))
 		return call("set_attr", " %u %" PRIu64 " 0x%" PRIx64, group, attr,
 			    *(const uint64_t *)value);
 	return call("set_attr", " %u %" PRIu64 " %" PRIu32, group, attr, *(const uint32_t *)value);
+}
+
+int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *region)
+{
+	return call("set_memory_region", " %u %u 0x%" PRIx64 " 0x%" PRIx64, region->slot,
+		    region->flags, (uint64_t)region->guest_phys_addr,
+		    (uint64_t)region->memory_size);
+}
+
+int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
+{
+	return call("irq_line", " %u %d", intid, level);
+}
+
+int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd)
+{
+	assert_in_range(gsi, 0, FAKE_KVM_GSIS - 1);
+	fake_kvm.irqfd[gsi] = eventfd;
+	return call("irqfd", " %u", gsi);
+}
+
+int kvm_set_gsi_routing(int vm_fd, const struct kvm_irq_routing *routing)
+{
+	assert_in_range(routing->nr, 0, FAKE_KVM_GSIS);
+	assert_int_equal(routing->flags, 0);
+	fake_kvm.route_count = routing->nr;
+	memcpy(fake_kvm.route, routing->entries, routing->nr * sizeof(routing->entries[0]));
+	return call("set_gsi_routing", " %u", routing->nr);
+}
+
+int kvm_ioeventfd(int vm_fd, const struct kvm_ioeventfd *ioeventfd)
+{
+	return call("ioeventfd", " 0x%" PRIx64 " %u %u", (uint64_t)ioeventfd->addr, ioeventfd->len,
+		    ioeventfd->flags);
 }
 
 int kvm_preferred_target(int vm_fd, struct kvm_vcpu_init *init)

@@ -10,6 +10,8 @@
 
 #include "kvm.h"
 
+#define FAKE_KVM_GSIS 1024
+
 struct fake_kvm {
 	/* A line for every call that changes something: its name without kvm_, its arguments. */
 	char journal[8192];
@@ -19,8 +21,12 @@ struct fake_kvm {
 	int error;
 
 	bool capability[1024]; /* what kvm_check() says */
-	bool no_gicv3, no_gicv2; /* kvm_create_device() says -ENODEV */
-	int device_fd; /* what it hands out: the test's to open */
+	bool no_gicv3, no_gicv2, no_its; /* kvm_create_device() says -ENODEV */
+	int device_fd, its_fd; /* what it hands out: the test's to open */
+
+	int irqfd[FAKE_KVM_GSIS]; /* the last eventfd of each GSI */
+	struct kvm_irq_routing_entry route[FAKE_KVM_GSIS]; /* the last table */
+	unsigned int route_count;
 
 	struct kvm_vcpu_init init; /* the last one of kvm_vcpu_init() */
 	bool sve_finalized; /* then KVM refuses to do it again, until a new vCPU */

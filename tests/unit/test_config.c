@@ -267,6 +267,7 @@ static void disks(void **state)
 	assert_string_equal(config.disks[2].path, "three");
 	assert_true(config.disks[2].read_only && config.disks[2].direct);
 
+	assert_refused("-k Image --virtio-transport pci --irqchip gicv3", "PCI takes gicv3-its");
 	assert_refused("-k Image -d one,rw", "--disk one,rw: what follows the name must be");
 	assert_refused("-k Image -d one,ro,", "what follows the name must be ro or direct");
 	assert_refused("-k Image -d 1 -d 2 -d 3 -d 4 -d 5 -d 6 -d 7 -d 8 -d 9",
@@ -298,6 +299,10 @@ static void choices(void **state)
 		{ "--loglevel=debug", offsetof(struct config, log_level), LOG_DEBUG },
 		{ "--console serial", offsetof(struct config, console), CONSOLE_SERIAL },
 		{ "--console virtio", offsetof(struct config, console), CONSOLE_VIRTIO },
+		{ "--virtio-transport auto", offsetof(struct config, transport), TRANSPORT_AUTO },
+		{ "--virtio-transport pci", offsetof(struct config, transport), TRANSPORT_PCI },
+		{ "--virtio-transport=mmio", offsetof(struct config, transport), TRANSPORT_MMIO },
+		{ "--irqchip gicv3-its", offsetof(struct config, irqchip), GIC_V3_ITS },
 		{ "--block-engine io_uring", offsetof(struct config, block_engine),
 		  DISK_ENGINE_IO_URING },
 		{ "--block-engine aio", offsetof(struct config, block_engine), DISK_ENGINE_AIO },
@@ -324,9 +329,9 @@ static void bad_choices_name_the_good_ones(void **state)
 	static const struct {
 		const char *line, *message;
 	} cases[] = {
-		{ "--irqchip gicv4", "--irqchip gicv4: must be gicv3 or gicv2" },
-		{ "--irqchip auto", "--irqchip auto: must be gicv3 or gicv2" },
-		{ "--irqchip=", "--irqchip : must be gicv3 or gicv2" },
+		{ "--irqchip gicv4", "--irqchip gicv4: must be gicv3, gicv3-its or gicv2" },
+		{ "--irqchip auto", "--irqchip auto: must be gicv3, gicv3-its or gicv2" },
+		{ "--irqchip=", "--irqchip : must be gicv3, gicv3-its or gicv2" },
 		{ "--mem-backing disk", "--mem-backing disk: must be anon, memfd or hugetlbfs" },
 		{ "--cache-clean some", "--cache-clean some: must be touched, all or none" },
 		{ "--loglevel loud", "--loglevel loud: must be error, warning, info or debug" },
@@ -406,7 +411,6 @@ static void options_of_lkvm_are_refused_by_name(void **state)
 		{ "--vcpu-affinity 0-3", "vcpu-affinity" },
 		{ "--vfio-pci d", "vfio-pci" },
 		{ "--vidmode 1", "vidmode" },
-		{ "--virtio-transport pci", "virtio-transport" },
 		{ "--vnc", "vnc" },
 		{ "--vsock 3", "vsock" },
 	};
@@ -460,10 +464,11 @@ static void help_is_told_apart(void **state)
 static void help_lists_every_option(void **state)
 {
 	static const char *const names[] = {
-		"kernel",     "initrd",	     "params",	  "mem",	 "cpus",	 "console",
-		"irqchip",    "pmu",	     "no-pvtime", "sve-max-vl",	 "kaslr-seed",	 "network",
-		"nodefaults", "mem-backing", "hugetlbfs", "cache-clean", "no-reboot",	 "name",
-		"dump-dtb",   "stats",	     "loglevel",  "disk",	 "block-engine", "rng",
+		"kernel",      "initrd",    "params",	    "mem",	   "cpus",
+		"console",     "irqchip",   "pmu",	    "no-pvtime",   "sve-max-vl",
+		"kaslr-seed",  "network",   "nodefaults",   "mem-backing", "hugetlbfs",
+		"cache-clean", "no-reboot", "name",	    "dump-dtb",	   "stats",
+		"loglevel",    "disk",	    "block-engine", "rng",	   "virtio-transport",
 	};
 	char *text = NULL;
 	size_t size;

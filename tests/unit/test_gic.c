@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <libfdt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ static int begin(void **state)
 {
 	fake_kvm_reset();
 	fake_kvm.device_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	fake_kvm.its_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return catch_begin(state);
 }
 
@@ -24,12 +26,18 @@ static int finish(void **state)
 {
 	gic_destroy(&gic);
 	fcntl(fake_kvm.device_fd, F_GETFD) < 0 ? 0 : close(fake_kvm.device_fd);
+	fcntl(fake_kvm.its_fd, F_GETFD) < 0 ? 0 : close(fake_kvm.its_fd);
 	return catch_end(state);
 }
 
 static bool device_is_open(void)
 {
 	return fcntl(fake_kvm.device_fd, F_GETFD) >= 0;
+}
+
+static bool its_is_open(void)
+{
+	return fcntl(fake_kvm.its_fd, F_GETFD) >= 0;
 }
 
 /* The journal's line for an address, and those that end it. */
@@ -162,11 +170,87 @@ static void destroy_closes_once(void **state)
 	gic_destroy(&gic);
 }
 
+static void its_follows_an_initialized_gic(void **state)
+{
+	char expected[512] = "create_device gicv3\n";
+
+	assert_int_equal(gic_create(&gic, 3, GIC_V3_ITS, 1), 0);
+	expect_address(expected, KVM_VGIC_V3_ADDR_TYPE_DIST, GIC_DIST_BASE);
+	expect_address(expected, KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
+		       UINT64_C(1) << 52 | GIC_REDIST_BASE);
+	expect_init(expected);
+	strcat(expected, "create_device its\n");
+	expect_address(expected, KVM_VGIC_ITS_ADDR_TYPE, 0x08080000);
+	sprintf(expected + strlen(expected), "set_attr %d %d\n", KVM_DEV_ARM_VGIC_GRP_CTRL,
+		KVM_DEV_ARM_VGIC_CTRL_INIT);
+	assert_string_equal(fake_kvm.journal, expected);
+	assert_int_equal(gic.kind, GIC_V3_ITS);
+	assert_true(its_is_open());
+	gic_destroy(&gic);
+	assert_false(its_is_open());
+	assert_false(device_is_open());
+	gic_destroy(&gic);
+	assert_silent();
+}
+
+static void other_kinds_have_no_its(void **state)
+{
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1), 0);
+	assert_null(strstr(fake_kvm.journal, "its"));
+	assert_int_equal(gic.its_fd, -1);
+}
+
+static void a_host_without_its_is_said(void **state)
+{
+	fake_kvm.no_its = true;
+	assert_int_equal(gic_create(&gic, 3, GIC_V3_ITS, 1), -ENODEV);
+	assert_said("this host cannot give a guest a gicv3-its");
+	assert_false(device_is_open());
+	assert_int_equal(gic.fd, -1);
+}
+
+/* A GIC of that kind as the tree shows it, its ITS included. */
+static void describe(struct devtree *tree, enum gic_kind kind)
+{
+	assert_int_equal(gic_create(&gic, 3, kind, 1), 0);
+	assert_int_equal(devtree_create(tree, 8192), 0);
+	gic_describe(&gic, tree);
+	assert_true(devtree_finish(tree) > 0);
+}
+
+static void its_is_in_the_tree(void **state)
+{
+	const fdt32_t reg[] = { 0, cpu_to_fdt32(0x08080000), 0, cpu_to_fdt32(0x20000) };
+	struct devtree tree;
+	int node, length;
+
+	describe(&tree, GIC_V3_ITS);
+	assert_true(fdt_path_offset(tree.blob, "/intc@8000000") > 0);
+	node = fdt_path_offset(tree.blob, "/intc@8000000/its@8080000");
+	assert_true(node > 0);
+	assert_int_equal(fdt_node_check_compatible(tree.blob, node, "arm,gic-v3-its"), 0);
+	assert_non_null(fdt_getprop(tree.blob, node, "msi-controller", NULL));
+	assert_int_equal(fdt_get_phandle(tree.blob, node), PHANDLE_ITS);
+	assert_memory_equal(fdt_getprop(tree.blob, node, "reg", &length), reg, sizeof(reg));
+	assert_int_equal(length, sizeof(reg));
+	devtree_destroy(&tree);
+}
+
+static void no_its_no_node(void **state)
+{
+	struct devtree tree;
+
+	describe(&tree, GIC_V3);
+	assert_true(fdt_node_offset_by_compatible(tree.blob, -1, "arm,gic-v3-its") < 0);
+	devtree_destroy(&tree);
+}
+
 static void kinds_have_names(void **state)
 {
 	assert_string_equal(gic_kind_name(GIC_AUTO), "auto");
 	assert_string_equal(gic_kind_name(GIC_V3), "gicv3");
 	assert_string_equal(gic_kind_name(GIC_V2), "gicv2");
+	assert_string_equal(gic_kind_name(GIC_V3_ITS), "gicv3-its");
 }
 
 #define on_kvm(test) cmocka_unit_test_setup_teardown(test, begin, finish)
@@ -184,6 +268,11 @@ int main(void)
 		on_kvm(fallback_serves_eight_cpus),
 		on_kvm(a_failure_closes_the_device),
 		on_kvm(destroy_closes_once),
+		on_kvm(its_follows_an_initialized_gic),
+		on_kvm(other_kinds_have_no_its),
+		on_kvm(a_host_without_its_is_said),
+		on_kvm(its_is_in_the_tree),
+		on_kvm(no_its_no_node),
 		on_kvm(kinds_have_names),
 	};
 

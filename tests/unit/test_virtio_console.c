@@ -522,7 +522,7 @@ static void hostile_heads_need_a_reset(void **state)
 /* Unbounded work per kick: a driver on another vCPU that gives each chain back at once. */
 
 static struct event_notifier other;
-static unsigned int others, since, most_between;
+static unsigned int others, chains, since, most_between;
 
 static void other_notified(struct event_notifier *notifier)
 {
@@ -533,6 +533,7 @@ static void other_notified(struct event_notifier *notifier)
 
 static void came_by(unsigned int queue)
 {
+	chains++;
 	if (++since > most_between)
 		most_between = since;
 	driver_avail(&driver[queue])->idx++;
@@ -566,7 +567,7 @@ static void endless_queues_leave_others_their_turn(void **state)
 	console.read = endless_read;
 	for (unsigned int queue = 0; queue < QUEUES; queue++) {
 		activate();
-		others = since = most_between = 0;
+		others = chains = since = most_between = 0;
 		assert_int_equal(event_notifier_create(&other, &loop, other_notified), 0);
 		event_notify(&other);
 		endless_ring(queue);
@@ -574,6 +575,7 @@ static void endless_queues_leave_others_their_turn(void **state)
 		for (unsigned int i = 0; i < 1000; i++)
 			assert_int_equal(event_loop_turn(&loop, false), 1);
 		assert_true(others >= 300);
+		assert_true(chains >= 300 * SIZE);
 		assert_in_range(most_between, SIZE, 2 * SIZE);
 		event_notifier_destroy(&other);
 	}

@@ -486,6 +486,10 @@ static void head_out_of_range_breaks(void **state)
 		driver_offer(&driver, heads[i]);
 		assert_broken();
 	}
+	/* Beyond all heads that there can be. */
+	start(256, false);
+	driver_offer(&driver, 256);
+	assert_broken();
 }
 
 static void same_head_twice_in_flight_breaks(void **state)

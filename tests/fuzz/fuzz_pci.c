@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Any sequence of accesses to two virtio devices on a PCI bus: config space, MSI-X, registers.
+ */
+#include <stdlib.h>
+
+#include "bus.h"
+#include "cache.h"
+#include "fuzz.h"
+#include "memmap.h"
+#include "util.h"
+#include "virtio_pci.h"
+
+#define QUEUES	2
+#define RAM	GIB(1)
+#define VECTORS (2 * (QUEUES + 1))
+
+static uint8_t readable[MIB(2)] __attribute__((aligned(4096)));
+static struct memory memory;
+static struct virtio *devices[2];
+static unsigned int created;
+
+/* In place of arm/cache.c, vmm/irq.c and vmm/event.c. */
+
+uint64_t cache_line_size(void)
+{
+	return 64;
+}
+
+void cache_clean(uintptr_t start, uintptr_t end, uint64_t line)
+{
+	MUST(start >= (uintptr_t)readable && end <= (uintptr_t)(readable + sizeof(readable)));
+}
+
+void cache_sync(void)
+{
+}
+
+int irq_msi_create(struct irq_msi *msi, struct irq_routes *routes, uint32_t device_id)
+{
+	*msi = (struct irq_msi){ .device_id = device_id };
+	created++;
+	return 0;
+}
+
+void irq_msi_destroy(struct irq_msi *msi)
+{
+	created--;
+}
+
+void irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data)
+{
+	MUST(address % 4 == 0);
+	msi->routed = true;
+}
+
+void irq_edge_raise(const struct irq_edge *edge)
+{
+	const struct irq_msi *msi = container_of(edge, struct irq_msi, edge);
+
+	MUST(msi->routed);
+}
+
+int irq_doorbell_any(int vm_fd, uint64_t gpa, int eventfd)
+{
+	MUST(gpa >= PCI_BARS_BASE && gpa < PCI_BARS_BASE + PCI_BARS_SIZE);
+	return 0;
+}
+
+int event_notifier_create(struct event_notifier *notifier, struct event_loop *loop,
+			  void (*notified)(struct event_notifier *notifier))
+{
+	*notifier = (struct event_notifier){ .notified = notified };
+	return 0;
+}
+
+void event_notifier_destroy(struct event_notifier *notifier)
+{
+}
+
+void event_notify(struct event_notifier *notifier)
+{
+	MUST(notifier->notified);
+}
+
+/* A device that looks at its queues and gives back what it finds. */
+
+static void handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
+{
+	virtqueue_push(&queue->ring, chain->head, 0);
+}
+
+static void process(struct virtio_queue *queue)
+{
+	virtio_serve(queue, handle);
+}
+
+static void config_read(struct virtio *virtio, uint32_t offset, void *value, uint32_t size)
+{
+	MUST(offset + size <= virtio->ops->config_size);
+	memset(value, 0x5a, size);
+}
+
+static void destroy(struct virtio *virtio)
+{
+	virtio_fini(virtio);
+	free(virtio);
+}
+
+static const struct virtio_ops ops = {
+	.name = "fuzzed",
+	.device_id = 2,
+	.config_size = 60,
+	.config_read = config_read,
+	.process = process,
+	.destroy = destroy,
+};
+
+static struct virtio *create(void)
+{
+	struct event_loop *const loops[QUEUES] = { NULL, NULL };
+	struct virtio *virtio = calloc(1, sizeof(*virtio));
+
+	MUST(virtio_init(virtio, &ops, &memory, loops, 0, QUEUES, 16) == 0);
+	return virtio;
+}
+
+/* What a driver may never change. */
+static void check(const struct bus *bus)
+{
+	for (unsigned int slot = 0; slot < 3; slot++) {
+		struct mmio mmio = { .size = 4 };
+
+		MUST(bus_access(bus, PCI_ECAM_BASE + 0x8000 * slot, &mmio) == MMIO_DONE);
+		MUST(mmio.value == (slot < 2 ? 0x10421af4 : UINT32_MAX));
+	}
+}
+
+static void step(const struct bus *bus, struct input *input)
+{
+	static const uint64_t places[] = {
+		PCI_ECAM_BASE,
+		PCI_ECAM_BASE + 0x8000,
+		PCI_READABLE_BASE,
+		PCI_READABLE_BASE + 0x1000,
+		PCI_READABLE_BASE + 0x20000,
+		PCI_READABLE_BASE + 0x21000,
+		PCI_BARS_BASE,
+		PCI_BARS_BASE + 0x1000,
+		PCI_BARS_BASE + 0x2000,
+		PCI_ECAM_BASE + 0x7ff8,
+		PCI_READABLE_BASE + 0x1fff8,
+		PCI_BARS_BASE + 0x3ff8,
+	};
+	const uint8_t how = take(input, 1), where = take(input, 1);
+	struct mmio mmio = { .size = 1 << (how & 3), .write = how & 4 };
+	struct virtio *virtio = devices[how >> 3 & 1];
+	struct virtio_queue *queue = &virtio->queues[how >> 4 & 1];
+
+	if (how >> 5 == 7) {
+		queue->kick.notified(&queue->kick);
+	} else if (how >> 5 == 6) {
+		if (where & 1)
+			virtio_config_changed(virtio);
+		else
+			virtio->transport->queue_interrupt(virtio->transport, queue->index);
+	} else {
+		mmio.value = take(input, mmio.size);
+		bus_access(bus, places[(how >> 3) % ARRAY_SIZE(places)] + where, &mmio);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input input = { data, size };
+	struct irq_routes routes = { .vm_fd = -1 };
+	struct bus bus;
+	struct pci *pci;
+
+	memset(readable, 0, sizeof(readable));
+	MUST(memory_create(&memory, RAM, MIB(2), MEMORY_ANON, NULL) == 0);
+	bus_create(&bus);
+	pci = pci_create(&bus, readable);
+	for (unsigned int i = 0; i < ARRAY_SIZE(devices); i++) {
+		devices[i] = create();
+		MUST(virtio_pci_add(pci, &routes, devices[i]) == 0);
+	}
+	MUST(created == VECTORS);
+	bus_freeze(&bus);
+	while (input.size > 0)
+		step(&bus, &input);
+	check(&bus);
+	bus_destroy(&bus);
+	MUST(created == 0);
+	memory_destroy(&memory);
+	return 0;
+}

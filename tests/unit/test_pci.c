@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <libfdt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fake_kvm.h"
+#include "unit.h"
+
+#include "cache.h"
+#include "devtree.h"
+#include "memmap.h"
+#include "memslot.h"
+#include "pci.h"
+#include "util.h"
+
+/* Config space, from PCI Local Bus 3.0, chapter 6, and not from the code under test. */
+enum {
+	VENDOR_ID = 0x00,
+	COMMAND = 0x04,
+	REVISION_ID = 0x08,
+	CACHE_LINE_SIZE = 0x0c,
+	BAR0 = 0x10,
+	SUBSYSTEM_ID = 0x2c,
+	EXPANSION_ROM = 0x30,
+	CAPABILITIES_POINTER = 0x34,
+	INTERRUPT_LINE = 0x3c,
+};
+
+#define MSIX	      0x11
+#define MSIX_ENABLE   0x80000000u
+#define MSIX_MASK_ALL 0x40000000u
+#define VECTORS	      3
+#define FIRST_GSI     64
+
+static uint8_t memory[MIB(2)] __attribute__((aligned(4096)));
+static struct bus bus;
+static struct irq_routes routes;
+static struct pci *pci;
+static struct pci_function function;
+static unsigned int cleaned, synced, writes_seen;
+static unsigned int msix; /* offset of the capability */
+static uint64_t table; /* address of its table */
+
+/* In place of arm/cache.c. */
+
+uint64_t cache_line_size(void)
+{
+	return 64;
+}
+
+void cache_clean(uintptr_t start, uintptr_t end, uint64_t line)
+{
+	assert_true(start >= (uintptr_t)memory && end <= (uintptr_t)(memory + sizeof(memory)));
+	assert_int_equal(end - start, line);
+	cleaned++;
+}
+
+void cache_sync(void)
+{
+	synced++;
+}
+
+/* Accesses of the guest. */
+
+static uint64_t ecam(unsigned int slot, unsigned int offset)
+{
+	return 0x3f000000 + slot * 0x8000 + offset;
+}
+
+static uint64_t load(uint64_t gpa, uint8_t size)
+{
+	struct mmio mmio = { .size = size };
+	uint64_t shown = 0;
+
+	assert_int_equal(bus_access(&bus, gpa, &mmio), MMIO_DONE);
+	/* With a read-only memory slot it is this that the guest reads. */
+	memcpy(&shown, memory + (gpa - 0x3f000000), size);
+	assert_int_equal(mmio.value, shown);
+	return mmio.value;
+}
+
+static void store(uint64_t gpa, uint8_t size, uint64_t value)
+{
+	struct mmio mmio = { .size = size, .value = value, .write = true };
+
+	assert_int_equal(bus_access(&bus, gpa, &mmio), MMIO_DONE);
+}
+
+static uint32_t config(unsigned int offset)
+{
+	return load(ecam(0, offset), 4);
+}
+
+static void set_config(unsigned int offset, uint32_t value)
+{
+	store(ecam(0, offset), 4, value);
+}
+
+static void set_control(uint32_t bits)
+{
+	store(ecam(0, msix + 2), 2, bits >> 16);
+}
+
+static void set_vector(unsigned int vector, uint64_t address, uint32_t data, bool masked)
+{
+	store(table + 16 * vector, 4, address);
+	store(table + 16 * vector + 4, 4, address >> 32);
+	store(table + 16 * vector + 8, 4, data);
+	store(table + 16 * vector + 12, 4, masked);
+}
+
+/* How often a vector's message was sent since the last call. */
+static uint64_t sent(unsigned int vector)
+{
+	uint64_t count = 0;
+
+	if (read(fake_kvm.irqfd[FIRST_GSI + vector], &count, sizeof(count)) < 0)
+		assert_int_equal(errno, EAGAIN);
+	return count;
+}
+
+static uint32_t pending(void)
+{
+	return load(table + (config(msix + 8) & ~7u), 4);
+}
+
+static void config_written(struct pci_function *which, unsigned int offset)
+{
+	assert_ptr_equal(which, &function);
+	writes_seen++;
+}
+
+static void add_function(void)
+{
+	const struct pci_identity identity = {
+		.vendor = 0x1234,
+		.device = 0x5678,
+		.subsystem_vendor = 0x9abc,
+		.subsystem = 0xdef0,
+		.class = 0x078000,
+		.revision = 0x42,
+	};
+	const uint8_t vendor_specific[] = { 0x09, 0xff, 7, 1, 2, 3, 4 };
+
+	assert_int_equal(pci_function_init(&function, pci, &identity), 0);
+	assert_int_equal(pci_function_add_memory(&function, 0, 0x4000), 0x10000000);
+	assert_int_equal(pci_function_add_msix(&function, &routes, 1, VECTORS), 0);
+	pci_function_add_readable(&function, 4);
+	pci_function_add_capability(&function, vendor_specific, sizeof(vendor_specific));
+	function.config_written = config_written;
+}
+
+static int begin(void **state)
+{
+	memset(memory, 0, sizeof(memory));
+	fake_kvm_reset();
+	bus_create(&bus);
+	irq_routes_create(&routes, 3);
+	pci = pci_create(&bus, memory);
+	assert_non_null(pci);
+	add_function();
+	bus_freeze(&bus);
+	msix = config(CAPABILITIES_POINTER) & 0xff;
+	table = config(BAR0 + 4) & ~0xfu;
+	cleaned = synced = writes_seen = 0;
+	return catch_begin(state);
+}
+
+static int finish(void **state)
+{
+	bus_destroy(&bus);
+	pci_function_fini(&function);
+	irq_routes_destroy(&routes);
+	return catch_end(state);
+}
+
+static void absent_functions_read_as_all_ones(void **state)
+{
+	cleaned = 0;
+	for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int offset = 0; offset < 64 && i != 0; offset += 4) {
+			store(0x3f000000 + 4096 * i + offset, 4, 0);
+			assert_int_equal(load(0x3f000000 + 4096 * i + offset, 4), UINT32_MAX);
+		}
+	assert_int_equal(cleaned, 0);
+}
+
+static void identity_can_be_read_only(void **state)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(config(VENDOR_ID), 0x56781234);
+		assert_int_equal(config(REVISION_ID), 0x07800042);
+		assert_int_equal(config(SUBSYSTEM_ID), 0xdef09abc);
+		assert_int_equal(config(INTERRUPT_LINE), 0); /* no pin */
+		set_config(VENDOR_ID, 0xa5a5a5a5);
+		set_config(REVISION_ID, 0xa5a5a5a5);
+		set_config(SUBSYSTEM_ID, 0xa5a5a5a5);
+	}
+	assert_int_equal(load(ecam(0, 2), 2), 0x5678);
+	assert_int_equal(load(ecam(0, 3), 1), 0x56);
+	assert_int_equal(load(ecam(0, 0), 8) >> 32, config(COMMAND));
+}
+
+static void command_has_three_bits(void **state)
+{
+	store(ecam(0, COMMAND), 2, 0xffff);
+	assert_int_equal(load(ecam(0, COMMAND), 2), 0x0406);
+	store(ecam(0, COMMAND), 2, 0);
+	assert_int_equal(load(ecam(0, COMMAND), 2), 0);
+	/* Status, of which a 1 would clear bits, keeps its capabilities list. */
+	set_config(COMMAND, UINT32_MAX);
+	assert_int_equal(config(COMMAND), 0x00100406);
+	set_config(INTERRUPT_LINE, UINT32_MAX);
+	assert_int_equal(config(INTERRUPT_LINE), 0xff);
+}
+
+static void bars_show_their_size_and_stay(void **state)
+{
+	static const struct {
+		uint32_t address, mask;
+	} expected[6] = {
+		[0] = { 0x10000000, 0xffffc000 },
+		[1] = { 0x3f100000, 0xfffff000 },
+		[4] = { 0x3f120000, 0xfffff000 },
+	};
+
+	for (unsigned int i = 0; i < 6; i++) {
+		const unsigned int bar = BAR0 + 4 * i;
+
+		assert_int_equal(config(bar), expected[i].address);
+		set_config(bar, UINT32_MAX);
+		assert_int_equal(config(bar), expected[i].mask);
+		set_config(bar, expected[i].address);
+		assert_int_equal(config(bar), expected[i].address);
+		set_config(bar, 0xfffffff0);
+		assert_int_equal(config(bar), expected[i].mask);
+		set_config(bar, 0x12345678);
+		assert_int_equal(config(bar), expected[i].address);
+		/* Byte by byte, ones do not come together. */
+		for (unsigned int j = 0; j < 4; j++)
+			store(ecam(0, bar + j), 1, 0xff);
+		assert_int_equal(config(bar), expected[i].address);
+	}
+	set_config(EXPANSION_ROM, 0xfffff800);
+	assert_int_equal(config(EXPANSION_ROM), 0);
+}
+
+static void capabilities_end(void **state)
+{
+	static const uint8_t expected[] = { MSIX, 0x09 };
+	unsigned int offset = config(CAPABILITIES_POINTER) & 0xff, count = 0;
+
+	while (offset != 0) {
+		assert_true(offset >= 0x40 && offset % 4 == 0 && count < ARRAY_SIZE(expected));
+		assert_int_equal(load(ecam(0, offset), 1), expected[count++]);
+		offset = load(ecam(0, offset + 1), 1);
+	}
+	assert_int_equal(count, ARRAY_SIZE(expected));
+	assert_int_equal(config(msix) & 0x07ff00ff, (VECTORS - 1) << 16 | MSIX);
+	assert_int_equal(config(msix + 4) & 7, 1);
+	assert_int_equal(config(msix + 8) & 7, 1);
+}
+
+static void a_change_reaches_the_point_of_coherency(void **state)
+{
+	set_config(COMMAND, 0);
+	assert_int_equal(cleaned, 1);
+	assert_int_equal(synced, 1);
+	set_config(VENDOR_ID, 0);
+	assert_int_equal(cleaned, 1);
+	set_vector(0, 0x8090040, 1, true);
+	assert_int_equal(cleaned, 5);
+	assert_int_equal(synced, 5);
+}
+
+static void writes_are_told(void **state)
+{
+	set_config(COMMAND, 0);
+	set_config(VENDOR_ID, 0);
+	assert_int_equal(writes_seen, 1);
+	store(ecam(0, COMMAND - 2), 4, 0xffff0000); /* half of it DeviceID, half of it Command */
+	assert_int_equal(writes_seen, 2);
+	assert_int_equal(load(ecam(0, COMMAND), 2), 0x0406);
+}
+
+static void vectors_begin_masked(void **state)
+{
+	for (unsigned int i = 0; i < VECTORS; i++)
+		assert_int_equal(load(table + 16 * i + 12, 4), 1);
+	assert_int_equal(load(table + 16 * VECTORS + 12, 4), 0);
+}
+
+static void unmasking_makes_a_route(void **state)
+{
+	const struct kvm_irq_routing_entry *route = fake_kvm.route;
+
+	set_control(MSIX_ENABLE | MSIX_MASK_ALL);
+	set_vector(1, 0x1208090043, 0xffffffff, false);
+	assert_int_equal(fake_kvm.route_count, 0);
+	set_control(MSIX_ENABLE);
+	assert_int_equal(fake_kvm.route_count, 65);
+	for (unsigned int i = 0; i < 64; i++) {
+		assert_int_equal(route[i].gsi, i);
+		assert_int_equal(route[i].type, KVM_IRQ_ROUTING_IRQCHIP);
+		assert_int_equal(route[i].u.irqchip.irqchip, 0);
+		assert_int_equal(route[i].u.irqchip.pin, i);
+	}
+	assert_int_equal(route[64].gsi, FIRST_GSI + 1);
+	assert_int_equal(route[64].type, KVM_IRQ_ROUTING_MSI);
+	assert_int_equal(route[64].flags, KVM_MSI_VALID_DEVID);
+	assert_int_equal(route[64].u.msi.address_lo, 0x08090040);
+	assert_int_equal(route[64].u.msi.address_hi, 0x12);
+	assert_int_equal(route[64].u.msi.data, 0xffffffff);
+	assert_int_equal(route[64].u.msi.devid, 0);
+	assert_silent();
+}
+
+static void only_a_new_message_makes_a_new_table(void **state)
+{
+	set_control(MSIX_ENABLE);
+	set_vector(0, 0x8090040, 7, false);
+	assert_int_equal(fake_kvm.route_count, 65);
+	fake_kvm.route_count = 0;
+	set_vector(0, 0x8090040, 7, true);
+	set_vector(0, 0x8090040, 7, false);
+	assert_int_equal(fake_kvm.route_count, 0);
+	set_vector(0, 0x8090040, 7, true);
+	set_vector(0, 0x8090040, 8, true);
+	assert_int_equal(fake_kvm.route_count, 0);
+	store(table + 12, 8, 0xffffffff00000000); /* the mask bit, and the next vector's address */
+	assert_int_equal(fake_kvm.route_count, 65);
+	assert_int_equal(fake_kvm.route[64].u.msi.data, 8);
+	assert_int_equal(load(table + 16, 4), 0xfffffffc);
+}
+
+static void messages_are_sent_while_nothing_masks_them(void **state)
+{
+	pci_function_interrupt(&function, 0);
+	set_control(MSIX_ENABLE);
+	set_vector(0, 0x8090040, 0, false);
+	assert_int_equal(sent(0), 0); /* MSI-X was off: there is nothing to make up for */
+	pci_function_interrupt(&function, 0);
+	assert_int_equal(sent(0), 1);
+	assert_int_equal(pending(), 0);
+	pci_function_interrupt(&function, VECTORS);
+	pci_function_interrupt(&function, 0xffff);
+	assert_int_equal(sent(0) + sent(1) + sent(2), 0);
+}
+
+static void a_masked_vector_is_pending(void **state)
+{
+	set_control(MSIX_ENABLE);
+	set_vector(2, 0x8090040, 2, true);
+	pci_function_interrupt(&function, 2);
+	pci_function_interrupt(&function, 2);
+	assert_int_equal(sent(2), 0);
+	assert_int_equal(pending(), 4);
+	store(table + 16 * 2 + 12, 4, 0xfffffffe);
+	assert_int_equal(sent(2), 1);
+	assert_int_equal(pending(), 0);
+	assert_int_equal(load(table + 16 * 2 + 12, 4), 0);
+	assert_int_equal(sent(0) + sent(1), 0);
+}
+
+static void a_masked_function_has_all_pending(void **state)
+{
+	set_control(MSIX_ENABLE | MSIX_MASK_ALL);
+	for (unsigned int i = 0; i < VECTORS; i++) {
+		set_vector(i, 0x8090040, i, i == 1);
+		pci_function_interrupt(&function, i);
+	}
+	assert_int_equal(pending(), 7);
+	assert_int_equal(sent(0) + sent(1) + sent(2), 0);
+	set_control(MSIX_ENABLE);
+	assert_int_equal(pending(), 2);
+	assert_int_equal(sent(0), 1);
+	assert_int_equal(sent(1), 0);
+	assert_int_equal(sent(2), 1);
+	store(table + (config(msix + 8) & ~7u), 4, UINT32_MAX); /* not a driver's to write */
+	assert_int_equal(pending(), 2);
+}
+
+static void what_kvm_refuses_is_said(void **state)
+{
+	fake_kvm.fails = "set_gsi_routing";
+	fake_kvm.error = -EINVAL;
+	set_control(MSIX_ENABLE);
+	set_vector(0, 0, 0, false);
+	assert_said("KVM_SET_GSI_ROUTING for message 0: Invalid argument");
+}
+
+static void any_access_is_harmless(void **state)
+{
+	uint64_t seed = 1;
+
+	for (unsigned int i = 0; i < 200000; i++) {
+		const uint8_t size = 1 << chance(&seed) % 4;
+		const uint64_t at = chance(&seed) % 3 == 0 ? chance(&seed) % 0x101000
+				    : chance(&seed) % 2	   ? chance(&seed) % 0x100
+							   : 0x100000 + chance(&seed) % 0x1100;
+		struct mmio mmio = {
+			.size = size,
+			.value = chance(&seed) % 4 ? chance(&seed) : UINT64_MAX,
+			.write = chance(&seed) % 4,
+		};
+
+		bus_access(&bus, 0x3f000000 + at, &mmio);
+		if (i % 64 == 0)
+			pci_function_interrupt(&function, chance(&seed) % (VECTORS + 1));
+	}
+	set_config(INTERRUPT_LINE, 0);
+	identity_can_be_read_only(state);
+	capabilities_end(state);
+	absent_functions_read_as_all_ones(state);
+	for (unsigned int i = 0x140; i < 0x1000; i += 4)
+		assert_int_equal(config(i), 0);
+	said();
+}
+
+static void accesses_may_cross_functions(void **state)
+{
+	store(ecam(0, 0xffc), 8, 0);
+	store(ecam(0, 0x7ffc), 8, UINT64_MAX);
+	assert_int_equal(load(ecam(1, 0), 4), UINT32_MAX);
+	assert_int_equal(load(ecam(0, 0xffc), 8), (uint64_t)UINT32_MAX << 32);
+}
+
+static void there_are_32_slots_each_with_its_requester(void **state)
+{
+	struct pci_function more[32];
+	const struct pci_identity identity = { 0 };
+
+	for (unsigned int i = 0; i < 31; i++) {
+		assert_int_equal(pci_function_init(&more[i], pci, &identity), 0);
+		assert_int_equal(pci_function_add_memory(&more[i], 0, 0x4000),
+				 0x10004000 + 0x4000 * i);
+	}
+	assert_int_equal(pci_function_add_msix(&more[30], &routes, 1, 1), 0);
+	assert_int_equal(pci_function_add_readable(&more[30], 2), 0x3f13f000);
+	assert_int_equal(pci_function_init(&more[31], pci, &identity), -ENOSPC);
+	assert_said("pci: more than 32 devices");
+	/* The last one's vector is the fourth message. */
+	store(ecam(31, (load(ecam(31, 0x34), 1)) + 2), 2, 0x8000);
+	store(0x3f11f000 + 12, 4, 0);
+	assert_int_equal(fake_kvm.route_count, 65);
+	assert_int_equal(fake_kvm.route[64].gsi, FIRST_GSI + VECTORS);
+	assert_int_equal(fake_kvm.route[64].u.msi.devid, 31 << 3);
+	for (unsigned int i = 0; i < 32; i++)
+		pci_function_fini(&more[i]);
+}
+
+static void messages_run_out(void **state)
+{
+	struct irq_msi *msi = calloc(IRQ_MSIS_MAX, sizeof(*msi));
+
+	for (unsigned int i = 0; i < IRQ_MSIS_MAX - VECTORS; i++)
+		assert_int_equal(irq_msi_create(&msi[i], &routes, 0), 0);
+	assert_int_equal(irq_msi_create(&msi[IRQ_MSIS_MAX - 1], &routes, 0), -ENOSPC);
+	assert_said("more than 512 message-signalled interrupts");
+	irq_msi_destroy(&msi[IRQ_MSIS_MAX - 1]);
+	irq_msi_destroy(&msi[10]);
+	assert_int_equal(irq_msi_create(&msi[10], &routes, 0), 0);
+	assert_int_equal(msi[10].index, 10 + VECTORS);
+	for (unsigned int i = 0; i < IRQ_MSIS_MAX - VECTORS; i++)
+		irq_msi_destroy(&msi[i]);
+	free(msi);
+}
+
+static void a_failing_irqfd_is_said(void **state)
+{
+	struct pci_function other;
+
+	assert_int_equal(pci_function_init(&other, pci, &(struct pci_identity){ 0 }), 0);
+	fake_kvm.fails = "irqfd";
+	fake_kvm.error = -EBUSY;
+	assert_int_equal(pci_function_add_msix(&other, &routes, 1, 2), -EBUSY);
+	assert_said("KVM_IRQFD for message 3: Device or resource busy");
+	pci_function_fini(&other);
+}
+
+static void tree_describes_the_bridge(void **state)
+{
+	static const uint32_t ranges[] = { 0x02000000, 0, 0x10000000, 0, 0x10000000, 0, 0x2eff0000,
+					   0x02000000, 0, 0x3f100000, 0, 0x3f100000, 0, 0x100000 };
+	struct devtree tree;
+	const fdt32_t *cells;
+	int node, length;
+
+	assert_int_equal(devtree_create(&tree, 8192), 0);
+	bus_describe(&bus, &tree);
+	assert_true(devtree_finish(&tree) > 0);
+	node = fdt_path_offset(tree.blob, "/pcie@3f000000");
+	assert_true(node > 0);
+	assert_int_equal(fdt_node_check_compatible(tree.blob, node, "pci-host-ecam-generic"), 0);
+	assert_non_null(fdt_getprop(tree.blob, node, "dma-coherent", NULL));
+	cells = fdt_getprop(tree.blob, node, "ranges", &length);
+	assert_int_equal(length, sizeof(ranges));
+	for (unsigned int i = 0; i < ARRAY_SIZE(ranges); i++)
+		assert_int_equal(fdt32_to_cpu(cells[i]), ranges[i]);
+	cells = fdt_getprop(tree.blob, node, "msi-map", &length);
+	assert_int_equal(length, 16);
+	assert_int_equal(fdt32_to_cpu(cells[1]), PHANDLE_ITS);
+	cells = fdt_getprop(tree.blob, node, "bus-range", &length);
+	assert_int_equal(length, 8);
+	assert_int_equal(cells[0] | cells[1], 0);
+	devtree_destroy(&tree);
+}
+
+static void registers_have_names(void **state)
+{
+	const struct device *device = bus_find(&bus, 0x3f000000);
+
+	assert_string_equal(device->ops->register_name(0x10), "BAR0");
+	assert_string_equal(device->ops->register_name(0x8004), "Command");
+	assert_string_equal(device->ops->register_name(0x42), "Capability");
+	assert_string_equal(device->ops->register_name(0x10001c), "MSIXVectorControl");
+	for (uint64_t offset = 0; offset < device->size; offset++)
+		device->ops->register_name(offset);
+}
+
+/* The memory that it all lies in. */
+
+static void memory_is_read_only_to_the_guest(void **state)
+{
+	struct memslot_rom rom;
+	char expected[128];
+
+	fake_kvm.capability[KVM_CAP_READONLY_MEM] = true;
+	fake_kvm.journal[0] = '\0';
+	assert_int_equal(memslot_rom_create(&rom, 3, MEMSLOT_ECAM, PCI_ECAM_BASE, PCI_MEMORY_SIZE),
+			 0);
+	sprintf(expected, "set_memory_region %d %lu 0x3f000000 0x200000\n", MEMSLOT_ECAM,
+		KVM_MEM_READONLY);
+	assert_string_equal(fake_kvm.journal, expected);
+	assert_int_equal((uintptr_t)rom.host % MIB(2), 0);
+	memset(rom.host, 0xff, PCI_MEMORY_SIZE);
+	memslot_rom_destroy(&rom);
+	assert_null(rom.host);
+	memslot_rom_destroy(&rom);
+}
+
+static void without_read_only_memory_there_is_no_slot(void **state)
+{
+	struct memslot_rom rom;
+
+	fake_kvm.journal[0] = '\0';
+	assert_int_equal(memslot_rom_create(&rom, 3, MEMSLOT_ECAM, PCI_ECAM_BASE, PCI_MEMORY_SIZE),
+			 0);
+	assert_string_equal(fake_kvm.journal, "");
+	assert_non_null(rom.host);
+	memslot_rom_destroy(&rom);
+}
+
+static void a_refused_slot_leaves_nothing(void **state)
+{
+	struct memslot_rom rom;
+
+	fake_kvm.capability[KVM_CAP_READONLY_MEM] = true;
+	fake_kvm.fails = "set_memory_region";
+	fake_kvm.error = -EINVAL;
+	assert_int_equal(memslot_rom_create(&rom, 3, MEMSLOT_ECAM, PCI_ECAM_BASE, PCI_MEMORY_SIZE),
+			 -EINVAL);
+	assert_said("memory slot of 2 MiB at 0x3f000000: Invalid argument");
+	assert_null(rom.host);
+}
+
+#define on_bus(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_bus(absent_functions_read_as_all_ones),
+		on_bus(identity_can_be_read_only),
+		on_bus(command_has_three_bits),
+		on_bus(bars_show_their_size_and_stay),
+		on_bus(capabilities_end),
+		on_bus(a_change_reaches_the_point_of_coherency),
+		on_bus(writes_are_told),
+		on_bus(vectors_begin_masked),
+		on_bus(unmasking_makes_a_route),
+		on_bus(only_a_new_message_makes_a_new_table),
+		on_bus(messages_are_sent_while_nothing_masks_them),
+		on_bus(a_masked_vector_is_pending),
+		on_bus(a_masked_function_has_all_pending),
+		on_bus(what_kvm_refuses_is_said),
+		on_bus(any_access_is_harmless),
+		on_bus(accesses_may_cross_functions),
+		on_bus(there_are_32_slots_each_with_its_requester),
+		on_bus(messages_run_out),
+		on_bus(a_failing_irqfd_is_said),
+		on_bus(tree_describes_the_bridge),
+		on_bus(registers_have_names),
+		on_bus(memory_is_read_only_to_the_guest),
+		on_bus(without_read_only_memory_there_is_no_slot),
+		on_bus(a_refused_slot_leaves_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
