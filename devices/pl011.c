@@ -308,11 +308,7 @@ static void pl011_describe(const struct device *device, struct devtree *tree)
 	static const char clock_names[] = "uartclk\0apb_pclk";
 	const uint32_t clocks[] = { PHANDLE_CLOCK, PHANDLE_CLOCK };
 
-	devtree_begin_at(tree, "pl011", device->base);
-	devtree_strings(tree, "compatible", compatible, sizeof(compatible));
-	devtree_u32(tree, "arm,primecell-periphid", PERIPHID);
-	devtree_reg(tree, device->base, device->size);
-	devtree_spi(tree, uart->spi, IRQ_LEVEL_HIGH);
+	primecell_begin(tree, device, compatible, sizeof(compatible), PERIPHID, uart->spi);
 	devtree_cells(tree, "clocks", clocks, ARRAY_SIZE(clocks));
 	devtree_strings(tree, "clock-names", clock_names, sizeof(clock_names));
 	devtree_end(tree);

@@ -177,11 +177,7 @@ static void pl031_describe(const struct device *device, struct devtree *tree)
 	const struct pl031 *rtc = container_of(device, struct pl031, device);
 	static const char compatible[] = "arm,pl031\0arm,primecell";
 
-	devtree_begin_at(tree, "pl031", device->base);
-	devtree_strings(tree, "compatible", compatible, sizeof(compatible));
-	devtree_u32(tree, "arm,primecell-periphid", PERIPHID);
-	devtree_reg(tree, device->base, device->size);
-	devtree_spi(tree, rtc->spi, IRQ_LEVEL_HIGH);
+	primecell_begin(tree, device, compatible, sizeof(compatible), PERIPHID, rtc->spi);
 	devtree_u32(tree, "clocks", PHANDLE_CLOCK);
 	devtree_string(tree, "clock-names", "apb_pclk");
 	devtree_end(tree);

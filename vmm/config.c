@@ -36,20 +36,28 @@ static bool parse_whole_number(const char *text, uint64_t max, uint64_t *value)
 	return parse_number(text, max, value, &rest) && *rest == '\0';
 }
 
-/* The position of text in names, a list that ends in NULL; -1, said, where it is not. */
-static int parse_choice(const char *option, const char *text, const char *const *names)
+/* Words that an option takes, and what they stand for. A list ends in an entry without a word. */
+struct choice {
+	const char *word;
+	int value;
+};
+
+static bool parse_choice(const char *option, const char *text, const struct choice *choices,
+			 int *value)
 {
 	char list[128] = "";
 
-	for (int i = 0; names[i]; i++) {
-		if (strcmp(text, names[i]) == 0)
-			return i;
+	for (int i = 0; choices[i].word; i++) {
+		if (strcmp(text, choices[i].word) == 0) {
+			*value = choices[i].value;
+			return true;
+		}
 		if (i > 0)
-			strcat(list, names[i + 1] ? ", " : " or ");
-		strcat(list, names[i]);
+			strcat(list, choices[i + 1].word ? ", " : " or ");
+		strcat(list, choices[i].word);
 	}
 	log_error("--%s %s: must be %s", option, text, list);
-	return -1;
+	return false;
 }
 
 /* One function an option that takes more than a string or a flag. They say what is wrong. */
@@ -122,37 +130,6 @@ static bool set_kaslr_seed(struct config *config, const char *text)
 	return false;
 }
 
-static bool set_console(struct config *config, const char *text)
-{
-	static const char *const names[] = { "serial", "virtio", NULL };
-	int choice = parse_choice("console", text, names);
-
-	if (choice >= 0)
-		config->console = choice;
-	return choice >= 0;
-}
-
-static bool set_irqchip(struct config *config, const char *text)
-{
-	static const char *const names[] = { "gicv3", "gicv3-its", "gicv2", NULL };
-	static const enum gic_kind kinds[] = { GIC_V3, GIC_V3_ITS, GIC_V2 };
-	int choice = parse_choice("irqchip", text, names);
-
-	if (choice >= 0)
-		config->irqchip = kinds[choice];
-	return choice >= 0;
-}
-
-static bool set_transport(struct config *config, const char *text)
-{
-	static const char *const names[] = { "auto", "pci", "mmio", NULL };
-	int choice = parse_choice("virtio-transport", text, names);
-
-	if (choice >= 0)
-		config->transport = choice;
-	return choice >= 0;
-}
-
 static bool set_network(struct config *config, const char *text)
 {
 	(void)config;
@@ -160,16 +137,6 @@ static bool set_network(struct config *config, const char *text)
 		return true;
 	log_error("--network %s: nidus has no network device, only mode=none", text);
 	return false;
-}
-
-static bool set_loglevel(struct config *config, const char *text)
-{
-	static const char *const names[] = { "error", "warning", "info", "debug", NULL };
-	int choice = parse_choice("loglevel", text, names);
-
-	if (choice >= 0)
-		config->log_level = choice;
-	return choice >= 0;
 }
 
 /* FILE[,ro][,direct]: the flags are cut off, so that what is left is the name. */
@@ -205,62 +172,100 @@ static bool set_disk(struct config *config, const char *text)
 	return true;
 }
 
-static bool set_block_engine(struct config *config, const char *text)
-{
-	static const char *const names[] = { "io_uring", "aio", "sync", NULL };
-	int choice = parse_choice("block-engine", text, names);
-
-	if (choice >= 0)
-		config->block_engine = choice;
-	return choice >= 0;
-}
-
 static bool set_mem_backing(struct config *config, const char *text)
 {
-	static const char *const names[] = { "anon", "memfd", "hugetlbfs", NULL };
-	int choice = parse_choice("mem-backing", text, names);
+	static const struct choice choices[] = {
+		{ "anon", MEMORY_ANON },
+		{ "memfd", MEMORY_MEMFD },
+		{ "hugetlbfs", MEMORY_HUGETLBFS },
+		{ NULL, 0 },
+	};
+	int value;
 
+	if (!parse_choice("mem-backing", text, choices, &value))
+		return false;
 	config->has_mem_backing = true;
-	if (choice >= 0)
-		config->mem_backing = choice;
-	return choice >= 0;
-}
-
-static bool set_cache_clean(struct config *config, const char *text)
-{
-	static const char *const names[] = { "touched", "all", "none", NULL };
-	int choice = parse_choice("cache-clean", text, names);
-
-	if (choice >= 0)
-		config->cache_clean = choice;
-	return choice >= 0;
+	config->mem_backing = value;
+	return true;
 }
 
 /* The options. */
 
-/* One row an option; what is set is a string, a flag, or whatever a function makes of the text. */
+static const struct choice consoles[] = {
+	{ "serial", CONSOLE_SERIAL },
+	{ "virtio", CONSOLE_VIRTIO },
+	{ NULL, 0 },
+};
+
+static const struct choice irqchips[] = {
+	{ "gicv3", GIC_V3 },
+	{ "gicv3-its", GIC_V3_ITS },
+	{ "gicv2", GIC_V2 },
+	{ NULL, 0 },
+};
+
+static const struct choice transports[] = {
+	{ "auto", TRANSPORT_AUTO },
+	{ "pci", TRANSPORT_PCI },
+	{ "mmio", TRANSPORT_MMIO },
+	{ NULL, 0 },
+};
+
+static const struct choice block_engines[] = {
+	{ "io_uring", DISK_ENGINE_IO_URING },
+	{ "aio", DISK_ENGINE_AIO },
+	{ "sync", DISK_ENGINE_SYNC },
+	{ NULL, 0 },
+};
+
+static const struct choice cache_policies[] = {
+	{ "touched", POC_TOUCHED },
+	{ "all", POC_ALL },
+	{ "none", POC_NONE },
+	{ NULL, 0 },
+};
+
+static const struct choice log_levels[] = {
+	{ "error", LOG_ERROR },
+	{ "warning", LOG_WARNING },
+	{ "info", LOG_INFO },
+	{ "debug", LOG_DEBUG },
+	{ NULL, 0 },
+};
+
+/*
+ * One row an option; what is set is a string, a flag, what a word stands for, or whatever a
+ * function makes of the text.
+ */
 struct row {
 	const char *name;
 	char letter; /* 0: none */
 	const char *argument; /* how help calls it; NULL: takes none */
 	const char *help;
-	enum { TEXT, FLAG, CALL } action;
-	size_t member; /* offset in struct config of what TEXT and FLAG set */
+	enum { TEXT, FLAG, CHOICE, CALL } action;
+	size_t member; /* offset in struct config of what is set, not with CALL */
 	bool value; /* of FLAG */
+	const struct choice *choices; /* of CHOICE, whose member is an enum */
 	bool (*set)(struct config *config, const char *text);
 };
 
-#define ROW_TEXT(name, letter, argument, member, help)                                           \
-	{                                                                                        \
-		name, letter, argument, help, TEXT, offsetof(struct config, member), false, NULL \
+#define ROW_TEXT(name, letter, argument, member, help)                                            \
+	{                                                                                         \
+		name, letter, argument, help, TEXT, offsetof(struct config, member), false, NULL, \
+			NULL                                                                      \
 	}
-#define ROW_FLAG(name, member, value, help)                                             \
-	{                                                                               \
-		name, 0, NULL, help, FLAG, offsetof(struct config, member), value, NULL \
+#define ROW_FLAG(name, member, value, help)                                                   \
+	{                                                                                     \
+		name, 0, NULL, help, FLAG, offsetof(struct config, member), value, NULL, NULL \
 	}
-#define ROW_CALL(name, letter, argument, set, help)               \
-	{                                                         \
-		name, letter, argument, help, CALL, 0, false, set \
+#define ROW_CHOICE(name, argument, member, choices, help)                                         \
+	{                                                                                         \
+		name, 0, argument, help, CHOICE, offsetof(struct config, member), false, choices, \
+			NULL                                                                      \
+	}
+#define ROW_CALL(name, letter, argument, set, help)                     \
+	{                                                               \
+		name, letter, argument, help, CALL, 0, false, NULL, set \
 	}
 
 static const struct row rows[] = {
@@ -272,12 +277,12 @@ static const struct row rows[] = {
 		 "guest RAM in MiB, or with K, M or G (512M; as lkvm: 256M for one vCPU, 64M more "
 		 "for each further one)"),
 	ROW_CALL("cpus", 'c', "N", set_cpus, "number of vCPUs (1)"),
-	ROW_CALL(
-		"console", 0, "KIND", set_console,
+	ROW_CHOICE(
+		"console", "KIND", console, consoles,
 		"console of the guest, on nidus's own input and output: serial, a PL011 (ttyAMA0), or "
 		"virtio, hvc0, beside a PL011 for early messages (serial)"),
-	ROW_CALL(
-		"irqchip", 0, "KIND", set_irqchip,
+	ROW_CHOICE(
+		"irqchip", "KIND", irqchip, irqchips,
 		"interrupt controller: gicv3, gicv3-its or gicv2 (gicv3 where the host has it, with "
 		"an ITS where PCI is to have it; else gicv2)"),
 	ROW_FLAG("pmu", pmu, true, "give the vCPUs a performance monitoring unit"),
@@ -289,11 +294,12 @@ static const struct row rows[] = {
 	ROW_CALL("disk", 'd', "FILE[,ro][,direct]", set_disk,
 		 "a disk: a raw image or a block device; ro: the guest may only read it; direct: "
 		 "past the host's page cache; up to 8 times (none)"),
-	ROW_CALL("block-engine", 0, "KIND", set_block_engine,
-		 "how disks are read and written: io_uring, aio or sync (io_uring)"),
-	ROW_CALL("virtio-transport", 0, "KIND", set_transport,
-		 "what virtio devices are attached by: pci, mmio or auto, which is pci where there "
-		 "is a disk and the host can (auto)"),
+	ROW_CHOICE("block-engine", "KIND", block_engine, block_engines,
+		   "how disks are read and written: io_uring, aio or sync (io_uring)"),
+	ROW_CHOICE(
+		"virtio-transport", "KIND", transport, transports,
+		"what virtio devices are attached by: pci, mmio or auto, which is pci where there "
+		"is a disk and the host can (auto)"),
 	ROW_FLAG("rng", rng, true, "a source of random numbers"),
 	ROW_CALL("network", 'n', "mode=none", set_network, "no network device, as without it"),
 	ROW_FLAG("nodefaults", defaults, false,
@@ -301,17 +307,17 @@ static const struct row rows[] = {
 	ROW_CALL("mem-backing", 0, "KIND", set_mem_backing,
 		 "what RAM is made of: anon, memfd or hugetlbfs (anon)"),
 	ROW_TEXT("hugetlbfs", 0, "DIR", hugetlbfs, "make RAM of pages from this hugetlbfs mount"),
-	ROW_CALL("cache-clean", 0, "POLICY", set_cache_clean,
-		 "what is cleaned to the Point of Coherency before the first vCPU runs: touched, "
-		 "all or none (touched)"),
+	ROW_CHOICE("cache-clean", "POLICY", cache_clean, cache_policies,
+		   "what is cleaned to the Point of Coherency before the first vCPU runs: touched, "
+		   "all or none (touched)"),
 	ROW_FLAG("no-reboot", reboot, false, "end when the guest resets (as lkvm: always)"),
 	ROW_TEXT("name", 0, "NAME", name,
 		 "a name for the guest, shown in statistics and of its threads"),
 	ROW_TEXT("dump-dtb", 0, "FILE", dump_dtb, "write the guest's device tree to a file"),
 	ROW_TEXT("stats", 0, "FILE", stats_file,
 		 "write statistics to a file at the end and on SIGUSR1"),
-	ROW_CALL("loglevel", 0, "LEVEL", set_loglevel,
-		 "error, warning, info or debug (warning; as lkvm: info)"),
+	ROW_CHOICE("loglevel", "LEVEL", log_level, log_levels,
+		   "error, warning, info or debug (warning; as lkvm: info)"),
 };
 
 /* Options that lkvm has and nidus has not. Scripts that use them are told which one it was. */
@@ -403,6 +409,8 @@ static bool row_apply(const struct row *row, struct config *config, const char *
 	case FLAG:
 		*(bool *)member = row->value;
 		return true;
+	case CHOICE:
+		return parse_choice(row->name, text, row->choices, member);
 	case CALL:
 		return row->set(config, text);
 	}
