@@ -12,7 +12,7 @@
 /*
  * Interrupts in all, messages apart, a multiple of 32. A guest initializes the registers of every
  * one, each an exit, so there are no more than the memory map gives a use to: 32 private ones and
- * 64 shared.
+ * 32 shared.
  */
 #define GIC_IRQS (GIC_SPI_BASE + GIC_SPI_COUNT)
 

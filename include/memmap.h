@@ -36,7 +36,7 @@
 
 /* Shared peripheral interrupts, counted from 0; the GIC's INTID is GIC_SPI_BASE more. */
 #define GIC_SPI_BASE	32
-#define GIC_SPI_COUNT	64
+#define GIC_SPI_COUNT	32
 #define PL011_SPI	1
 #define VIRTIO_MMIO_SPI 16 /* of the first transport, one each */
 #define PL031_SPI	2

@@ -22,6 +22,9 @@
 #include "virtio_pci.h"
 #include "virtio_rng.h"
 
+/* A console, a source of random numbers and the disks each have a virtio-mmio slot, if need be. */
+_Static_assert(2 + CONFIG_DISKS_MAX <= GIC_SPI_COUNT - VIRTIO_MMIO_SPI, "an interrupt for each");
+
 /* KVM takes no smaller guest physical address space. */
 #define IPA_BITS_MIN 32
 

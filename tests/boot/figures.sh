@@ -6,35 +6,48 @@
 . tests/lib.sh
 
 # What a plain boot costs the host, beside the best figure so far, on a board that counts
-# instructions: one vCPU, 512 MiB, serial console, quiet, page cache warm.
+# instructions: one vCPU, 512 MiB, quiet, page cache warm.
 
 best() {
 	sed -n "s/^$1 //p" tests/boot/figures
 }
 
+# plain_boot CONSOLE [OPTION...]
 plain_boot() {
+	kind=$1
+	shift
+	device=ttyAMA0
+	[ "$kind" = serial ] || device=hvc0
 	icnt nidus run --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --mem 512 --kaslr-seed 1 \
-		--params "console=ttyAMA0 quiet" "$@" </dev/null >"$console" 2>"$messages"
+		--console "$kind" --params "console=$device quiet" "$@" </dev/null >"$console" 2>"$messages"
 	status=$?
 }
 
-plain_boot
-plain_boot
-host=$(sed -n 's/^ICNT host //p' "$console")
-user=$(sed -n 's/^ICNT host_user //p' "$console")
-begin "a plain boot costs the host $host instructions ($user in user space), $(best host_instructions) at best"
-expect_status 0
-expect_line '^nidus guest: up'
-expect [ "$host" -gt 0 ]
-expect [ "$host" -le $(($(best host_instructions) * 102 / 100)) ]
-end
+for kind in serial virtio; do
+	# The first warms the page cache. A housekeeping thread of the host may run into one of the others.
+	host=
+	for _ in 1 2 3 4; do
+		plain_boot "$kind"
+		counted=$(sed -n 's/^ICNT host //p' "$console")
+		[ "${host:-$counted}" -lt "$counted" ] || host=$counted
+	done
+	record=$(best "${kind}_host_instructions")
+	begin "a plain boot with a $kind console costs the host $host instructions, $record at best"
+	expect_status 0
+	expect_line '^nidus guest: up'
+	expect [ "$host" -gt 0 ]
+	expect [ "$host" -le $((record * 102 / 100)) ]
+	end
 
-plain_boot --stats "$scratch/stats"
-exits=$(sed -n '/^  "exits"/,/}/s/.*"total": \([0-9]*\).*/\1/p' "$scratch/stats")
-begin "a plain boot exits to user space $exits times, $(best user_exits) at best"
-expect_status 0
-expect [ "$exits" -le "$(best user_exits)" ]
-end
+	plain_boot "$kind" --stats "$scratch/stats"
+	exits=$(sed -n '/^  "exits"/,/}/s/.*"total": \([0-9]*\).*/\1/p' "$scratch/stats")
+	record=$(best "${kind}_user_exits")
+	begin "a plain boot with a $kind console exits to user space $exits times, $record at best"
+	expect_status 0
+	expect [ "$exits" -gt 0 ]
+	expect [ "$exits" -le "$record" ]
+	end
+done
 
 # Two sizes of RAM cleaned whole: what a line more costs nidus.
 clean_all() {

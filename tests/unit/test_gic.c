@@ -50,7 +50,7 @@ static void expect_address(char *expected, uint64_t type, uint64_t address)
 
 static void expect_init(char *expected)
 {
-	sprintf(expected + strlen(expected), "set_attr %d 0 96\nset_attr %d %d\n",
+	sprintf(expected + strlen(expected), "set_attr %d 0 64\nset_attr %d %d\n",
 		KVM_DEV_ARM_VGIC_GRP_NR_IRQS, KVM_DEV_ARM_VGIC_GRP_CTRL,
 		KVM_DEV_ARM_VGIC_CTRL_INIT);
 }

@@ -33,7 +33,7 @@ enum {
 #define MSIX_ENABLE   0x80000000u
 #define MSIX_MASK_ALL 0x40000000u
 #define VECTORS	      3
-#define FIRST_GSI     64
+#define FIRST_GSI     32
 
 static uint8_t memory[MIB(2)] __attribute__((aligned(4096)));
 static struct bus bus;
@@ -301,20 +301,20 @@ static void unmasking_makes_a_route(void **state)
 	set_vector(1, 0x1208090043, 0xffffffff, false);
 	assert_int_equal(fake_kvm.route_count, 0);
 	set_control(MSIX_ENABLE);
-	assert_int_equal(fake_kvm.route_count, 65);
-	for (unsigned int i = 0; i < 64; i++) {
+	assert_int_equal(fake_kvm.route_count, 33);
+	for (unsigned int i = 0; i < 32; i++) {
 		assert_int_equal(route[i].gsi, i);
 		assert_int_equal(route[i].type, KVM_IRQ_ROUTING_IRQCHIP);
 		assert_int_equal(route[i].u.irqchip.irqchip, 0);
 		assert_int_equal(route[i].u.irqchip.pin, i);
 	}
-	assert_int_equal(route[64].gsi, FIRST_GSI + 1);
-	assert_int_equal(route[64].type, KVM_IRQ_ROUTING_MSI);
-	assert_int_equal(route[64].flags, KVM_MSI_VALID_DEVID);
-	assert_int_equal(route[64].u.msi.address_lo, 0x08090040);
-	assert_int_equal(route[64].u.msi.address_hi, 0x12);
-	assert_int_equal(route[64].u.msi.data, 0xffffffff);
-	assert_int_equal(route[64].u.msi.devid, 0);
+	assert_int_equal(route[32].gsi, FIRST_GSI + 1);
+	assert_int_equal(route[32].type, KVM_IRQ_ROUTING_MSI);
+	assert_int_equal(route[32].flags, KVM_MSI_VALID_DEVID);
+	assert_int_equal(route[32].u.msi.address_lo, 0x08090040);
+	assert_int_equal(route[32].u.msi.address_hi, 0x12);
+	assert_int_equal(route[32].u.msi.data, 0xffffffff);
+	assert_int_equal(route[32].u.msi.devid, 0);
 	assert_silent();
 }
 
@@ -322,7 +322,7 @@ static void only_a_new_message_makes_a_new_table(void **state)
 {
 	set_control(MSIX_ENABLE);
 	set_vector(0, 0x8090040, 7, false);
-	assert_int_equal(fake_kvm.route_count, 65);
+	assert_int_equal(fake_kvm.route_count, 33);
 	fake_kvm.route_count = 0;
 	set_vector(0, 0x8090040, 7, true);
 	set_vector(0, 0x8090040, 7, false);
@@ -331,8 +331,8 @@ static void only_a_new_message_makes_a_new_table(void **state)
 	set_vector(0, 0x8090040, 8, true);
 	assert_int_equal(fake_kvm.route_count, 0);
 	store(table + 12, 8, 0xffffffff00000000); /* the mask bit, and the next vector's address */
-	assert_int_equal(fake_kvm.route_count, 65);
-	assert_int_equal(fake_kvm.route[64].u.msi.data, 8);
+	assert_int_equal(fake_kvm.route_count, 33);
+	assert_int_equal(fake_kvm.route[32].u.msi.data, 8);
 	assert_int_equal(load(table + 16, 4), 0xfffffffc);
 }
 
@@ -445,9 +445,9 @@ static void there_are_32_slots_each_with_its_requester(void **state)
 	/* The last one's vector is the fourth message. */
 	store(ecam(31, (load(ecam(31, 0x34), 1)) + 2), 2, 0x8000);
 	store(0x3f11f000 + 12, 4, 0);
-	assert_int_equal(fake_kvm.route_count, 65);
-	assert_int_equal(fake_kvm.route[64].gsi, FIRST_GSI + VECTORS);
-	assert_int_equal(fake_kvm.route[64].u.msi.devid, 31 << 3);
+	assert_int_equal(fake_kvm.route_count, 33);
+	assert_int_equal(fake_kvm.route[32].gsi, FIRST_GSI + VECTORS);
+	assert_int_equal(fake_kvm.route[32].u.msi.devid, 31 << 3);
 	for (unsigned int i = 0; i < 32; i++)
 		pci_function_fini(&more[i]);
 }

@@ -40,7 +40,7 @@ enum { COMMON = 1, NOTIFY, ISR, DEVICE, PCI_CFG, TYPES };
 #define QUEUES	  2
 #define SIZE	  32
 #define NONE	  0xffff
-#define FIRST_GSI 64
+#define FIRST_GSI 32
 
 static uint8_t readable[MIB(2)] __attribute__((aligned(4096)));
 static struct memory memory;
@@ -419,7 +419,7 @@ static void interrupts_are_messages(void **state)
 	assert_int_equal(sent(2), 1);
 	assert_int_equal(sent(0), 0);
 	assert_int_equal(get(structure[ISR].address, 1), 0);
-	assert_int_equal(fake_kvm.route_count, 64 + QUEUES + 1);
+	assert_int_equal(fake_kvm.route_count, 32 + QUEUES + 1);
 
 	/* Once more than there are vectors, and with none. */
 	set_common(queue_select, 2, 1);
