@@ -67,7 +67,10 @@ static inline bool virtqueue_running(const struct virtqueue *queue)
 	return queue->desc && !queue->broken;
 }
 
-/* 1 and the next chain, 0 when there is none, -EPROTO when the driver broke the queue. */
+/*
+ * 1 and the next chain, 0 when there is none, -EPROTO when the driver broke the queue; then what is
+ * in chain is of no use.
+ */
 int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain);
 
 /* The last chain popped goes back unseen, to be popped again: there is no room for its data yet. */

@@ -195,6 +195,9 @@ static void pop(void)
 	MUST(got == 1 || got == 0 || got == -EPROTO);
 	MUST(running || got == -EPROTO);
 	MUST(virtqueue_running(&ring) == (got != -EPROTO));
+	/* What a broken queue leaves in the chain is nobody's to use. */
+	if (got < 0)
+		last_popped = false;
 	if (got != 1)
 		return;
 	MUST(chain.head < ring.layout.size && !in_flight[chain.head]);
