@@ -103,7 +103,7 @@ check-long: setup
 
 fuzz: setup
 	@$(MAKE) --no-print-directory fuzzers
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(notdir $(wildcard $(BUILD)/fuzz/fuzz_*))
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(FUZZERS)
 
 setup:
 	@guest-images/setup

@@ -35,7 +35,8 @@
  * which is passed nothing, has to restore.
  */
 static struct termios crash_termios;
-static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+static const int crash_signals[] = { SIGSEGV, SIGBUS,  SIGILL, SIGFPE,
+				     SIGABRT, SIGTRAP, SIGSYS, SIGXCPU };
 
 static void terminal_crash(int signal)
 {
@@ -167,16 +168,21 @@ static void output_lose(struct terminal *terminal, int error)
 	verdict_reach(terminal->verdict, OUTCOME_HOST_ERROR);
 }
 
-/* Writes what there is, one contiguous piece at a time. The event loop's thread, lock held. */
+/*
+ * Writes what there was when it began, one contiguous piece at a time; what vCPUs add meanwhile has
+ * its turn later, lest the loop get to nothing else. The event loop's thread, lock held.
+ */
 static void output_flush(struct terminal *terminal)
 {
-	while (terminal->output_count > 0) {
+	size_t left = terminal->output_count;
+
+	while (left > 0) {
 		const uint8_t *piece = terminal->output + terminal->output_start;
 		size_t size = TERMINAL_OUTPUT_SIZE - terminal->output_start;
 		ssize_t done;
 
-		if (size > terminal->output_count)
-			size = terminal->output_count;
+		if (size > left)
+			size = left;
 		if (size > WRITE_MAX)
 			size = WRITE_MAX;
 		/* vCPUs add behind the piece meanwhile; they never touch it. */
@@ -196,8 +202,11 @@ static void output_flush(struct terminal *terminal)
 		}
 		terminal->output_start = (terminal->output_start + done) % TERMINAL_OUTPUT_SIZE;
 		terminal->output_count -= done;
+		left -= done;
 		pthread_cond_broadcast(&terminal->output_room);
 	}
+	if (terminal->output_count > 0)
+		event_timer_in(&terminal->flush, 1);
 }
 
 /* After a flush: whom offer() has turned away is told to come again. Lock not held. */

@@ -13,7 +13,15 @@
 #   end
 
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+failed=0
+# A failure is told by the exit status as well, in case its line gets lost.
+finish() {
+	code=$?
+	rm -rf "$scratch"
+	[ $failed = 0 ] || code=1
+	exit $code
+}
+trap finish EXIT
 console=$scratch/console
 messages=$scratch/messages
 : >"$console"
@@ -34,7 +42,9 @@ end() {
 		echo "ok - $name"
 		return
 	fi
-	echo "not ok - $name$complaints"
+	failed=1
+	echo "
+not ok - $name$complaints"
 	tail -n 60 "$console" | sed 's/^/    console: /'
 	sed 's/^/    message: /' "$messages"
 }

@@ -7,6 +7,8 @@
 #include "log.h"
 #include "stats.h"
 
+#define CATCH_UP_TURNS 64
+
 static void session_told(void *opaque, int signal)
 {
 	struct session *session = opaque;
@@ -54,6 +56,19 @@ void session_destroy(struct session *session)
 	event_loop_destroy(&session->loop);
 }
 
+/*
+ * A guest that resets itself over and over may never let the event loop turn. What has come
+ * meanwhile, signals above all, is looked at before the verdict is. Devices that are still at work
+ * may go on making events, hence the bound.
+ */
+static void session_catch_up(struct session *session)
+{
+	for (unsigned int turns = 0; turns < CATCH_UP_TURNS; turns++)
+		if (verdict_outcome(&session->verdict) == OUTCOME_KILLED ||
+		    event_loop_turn(&session->loop, false) <= 0)
+			break;
+}
+
 /* One machine's life. */
 static enum status session_live(struct session *session)
 {
@@ -71,12 +86,7 @@ static enum status session_live(struct session *session)
 	}
 	session->machine_exists = true;
 	machine_run(machine);
-	/*
-	 * A guest that resets itself over and over may never let the event loop turn. What has come
-	 * meanwhile, signals above all, is looked at before the verdict is.
-	 */
-	while (event_loop_turn(&session->loop, false) > 0)
-		;
+	session_catch_up(session);
 	if (stats_write(session->config->stats_file, machine, session->resets) < 0)
 		status = STATUS_HOST;
 	session->machine_exists = false;
@@ -120,7 +130,7 @@ static bool session_goes_on(const struct session *session)
 
 int session_run(struct session *session)
 {
-	enum status status = session_live(session);
+	int status = session_live(session);
 
 	while (status == STATUS_OK && session_goes_on(session)) {
 		verdict_clear(&session->verdict);
@@ -129,5 +139,10 @@ int session_run(struct session *session)
 		status = session_live(session);
 	}
 	session_drain(session);
-	return status == STATUS_OK ? status_of(&session->verdict) : (int)status;
+	if (status == STATUS_OK)
+		status = status_of(&session->verdict);
+	/* Output may be lost as late as now, when the guest has long shut down. */
+	if (status == STATUS_OK && session->terminal.output_lost)
+		status = STATUS_HOST;
+	return status;
 }
