@@ -156,6 +156,11 @@ static size_t terminal_read(struct console *console, uint8_t *bytes, size_t coun
 
 /* Output. */
 
+static bool output_full(const struct terminal *terminal)
+{
+	return terminal->output_count == TERMINAL_OUTPUT_SIZE;
+}
+
 /* Nobody reads any more. What is left is dropped, and the run ends. */
 static void output_lose(struct terminal *terminal, int error)
 {
@@ -215,7 +220,7 @@ static void output_tell(struct terminal *terminal)
 	bool room;
 
 	pthread_mutex_lock(&terminal->lock);
-	room = terminal->output_refused && terminal->output_count < TERMINAL_OUTPUT_SIZE;
+	room = terminal->output_refused && !output_full(terminal);
 	if (room)
 		terminal->output_refused = false;
 	pthread_mutex_unlock(&terminal->lock);
@@ -249,11 +254,6 @@ static void flush_expired(struct event_timer *timer)
 	output_flush(terminal);
 	pthread_mutex_unlock(&terminal->lock);
 	output_tell(terminal);
-}
-
-static bool output_full(const struct terminal *terminal)
-{
-	return terminal->output_count == TERMINAL_OUTPUT_SIZE;
 }
 
 static void output_push(struct terminal *terminal, uint8_t byte)
