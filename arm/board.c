@@ -68,29 +68,28 @@ static void describe_cpus(const struct board *board, struct devtree *tree)
 
 	devtree_begin(tree, "psci");
 	devtree_strings(tree, "compatible", STRINGS("arm,psci-1.0\0arm,psci-0.2"));
-	devtree_string(tree, "method", "hvc");
+	devtree_string(tree, "method", board->nested ? "smc" : "hvc");
 	devtree_end(tree);
 }
 
 static void describe_timer(const struct board *board, struct devtree *tree)
 {
-	/* In the order of the arm,armv8-timer binding. */
+	/* In the order of the arm,armv8-timer binding; the last needs FEAT_VHE. */
 	static const unsigned int ppi[] = {
-		TIMER_SECURE_PPI,
-		TIMER_PHYSICAL_PPI,
-		TIMER_VIRTUAL_PPI,
-		TIMER_EL2_PHYSICAL_PPI,
+		TIMER_SECURE_PPI,	TIMER_PHYSICAL_PPI,    TIMER_VIRTUAL_PPI,
+		TIMER_EL2_PHYSICAL_PPI, TIMER_EL2_VIRTUAL_PPI,
 	};
+	const unsigned int count = ARRAY_SIZE(ppi) - (board->nested ? 0 : 1);
 	uint32_t cells[ARRAY_SIZE(ppi) * 3];
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(ppi); i++) {
+	for (unsigned int i = 0; i < count; i++) {
 		cells[3 * i] = IRQ_TYPE_PPI;
 		cells[3 * i + 1] = ppi[i];
 		cells[3 * i + 2] = gic_ppi_flags(board->gic);
 	}
 	devtree_begin(tree, "timer");
 	devtree_string(tree, "compatible", "arm,armv8-timer");
-	devtree_cells(tree, "interrupts", cells, ARRAY_SIZE(cells));
+	devtree_cells(tree, "interrupts", cells, 3 * count);
 	devtree_flag(tree, "always-on");
 	devtree_end(tree);
 }

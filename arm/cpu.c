@@ -5,6 +5,7 @@
 #include "cpu.h"
 #include "log.h"
 #include "memmap.h"
+#include "nested.h"
 #include "util.h"
 
 #define SYS_MPIDR_EL1	     ARM64_SYS_REG(3, 0, 0, 0, 5)
@@ -47,6 +48,10 @@ int cpu_model_create(struct cpu_model *model, int vm_fd, const struct cpu_wishes
 	}
 	if (wishes->pmu)
 		model_add(model, KVM_ARM_VCPU_PMU_V3);
+	if (wishes->nested)
+		model_add(model, KVM_ARM_VCPU_HAS_EL2);
+	if (wishes->e2h0)
+		model_add(model, KVM_ARM_VCPU_HAS_EL2_E2H0);
 
 	if (wishes->pmu && kvm_check(vm_fd, KVM_CAP_ARM_PMU_V3) <= 0) {
 		log_error("--pmu: this host has no PMU that KVM can give to a guest");
@@ -56,7 +61,7 @@ int cpu_model_create(struct cpu_model *model, int vm_fd, const struct cpu_wishes
 		log_error("--sve-max-vl: this host has no SVE");
 		return -ENOTSUP;
 	}
-	return 0;
+	return wishes->nested ? nested_check(vm_fd, wishes->e2h0) : 0;
 }
 
 /* Takes the vector lengths above max_vl bits from the set that KVM offers. */

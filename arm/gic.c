@@ -69,11 +69,13 @@ static int gic_place_v2(const struct gic *gic)
 
 static int gic_init(const struct gic *gic)
 {
-	const uint32_t irqs = GIC_IRQS;
+	const uint32_t irqs = GIC_IRQS, maintenance = GIC_PPI_BASE + GIC_MAINTENANCE_PPI;
 	int err = gic_is_v3(gic) ? gic_place_v3(gic) : gic_place_v2(gic);
 
 	if (err >= 0)
 		err = gic_set(gic, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &irqs);
+	if (err >= 0 && gic->nested)
+		err = gic_set(gic, KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ, 0, &maintenance);
 	if (err >= 0)
 		err = gic_set(gic, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
 	return err;
@@ -108,11 +110,11 @@ static int gic_create_device(struct gic *gic, int vm_fd, enum gic_kind kind)
 	return gic->fd;
 }
 
-int gic_create(struct gic *gic, int vm_fd, enum gic_kind kind, unsigned int cpus)
+int gic_create(struct gic *gic, int vm_fd, enum gic_kind kind, unsigned int cpus, bool nested)
 {
 	int err;
 
-	*gic = (struct gic){ .fd = -1, .its_fd = -1, .cpus = cpus };
+	*gic = (struct gic){ .fd = -1, .its_fd = -1, .cpus = cpus, .nested = nested };
 	err = gic_create_device(gic, vm_fd, kind);
 	if (err >= 0 && gic->kind == GIC_V2 && cpus > GICV2_CPUS_MAX) {
 		log_error("%u vCPUs with a GICv2, which serves %d at most", cpus, GICV2_CPUS_MAX);
@@ -172,6 +174,13 @@ static void gic_describe_registers(const struct gic *gic, struct devtree *tree)
 		devtree_u32(tree, "#redistributor-regions", count - 1);
 }
 
+static void gic_describe_maintenance(const struct gic *gic, struct devtree *tree)
+{
+	const uint32_t cells[] = { IRQ_TYPE_PPI, GIC_MAINTENANCE_PPI, gic_ppi_flags(gic) };
+
+	devtree_cells(tree, "interrupts", cells, ARRAY_SIZE(cells));
+}
+
 static void gic_describe_its(struct devtree *tree)
 {
 	devtree_begin_at(tree, "its", GIC_ITS_BASE);
@@ -193,6 +202,8 @@ void gic_describe(const struct gic *gic, struct devtree *tree)
 	devtree_u32(tree, "#size-cells", 2);
 	devtree_flag(tree, "ranges");
 	gic_describe_registers(gic, tree);
+	if (gic->nested)
+		gic_describe_maintenance(gic, tree);
 	devtree_u32(tree, "phandle", PHANDLE_GIC);
 	if (gic->kind == GIC_V3_ITS)
 		gic_describe_its(tree);

@@ -8,7 +8,8 @@
 #   usage                              the comment that the calling script begins with, on stdout
 #   make_once KIND RECIPE INPUT...     print <cache>/KIND-KEY; the function RECIPE makes it if need be
 #   fetch DIR NAME VERSION SUITE...    unpack an arm64 Debian package
-#   private_apt SUITE COMMAND...       an apt that sees one suite, for arm64
+#   fetch_all DIR NAME SUITE...        unpack one with all that it depends on
+#   private_apt SUITES COMMAND...      an apt that sees these suites, joined by "+", for arm64
 #   debian_sources SUITE               a sources.list line for SUITE on the mirror this machine uses
 #   unpack_busybox DIR                 a static arm64 busybox in DIR/bin
 #   archive                            the files named on stdin as a newc cpio archive, on stdout
@@ -85,7 +86,7 @@ debian_sources() {
 	echo "deb [signed-by=$keyring] ${uris%%$'\n'*} $1 main"
 }
 
-# private_apt SUITE COMMAND...: run apt-get or apt-cache on lists and sources of our own, so that neither the
+# private_apt SUITES COMMAND...: run apt-get or apt-cache on lists and sources of our own, so that neither the
 # configuration of this machine nor its package database has a part in it, and no root is needed.
 private_apt() {
 	local dir=$cache/apt/$1 command=$2
@@ -97,15 +98,17 @@ private_apt() {
 		-o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root "$@"
 }
 
-# refresh SUITE DAYS: bring the package lists of SUITE up to date if they are older than DAYS.
+# refresh SUITES DAYS: bring the package lists of SUITES up to date if they are older than DAYS.
 refresh() {
-	local dir=$cache/apt/$1
+	local dir=$cache/apt/$1 suite
 
 	if [[ -f $dir/updated && -n $(find "$dir/updated" -mtime "-$2") ]]; then
 		return
 	fi
 	mkdir -p "$dir/lists/partial" "$dir/archives/partial"
-	debian_sources "$1" >"$dir/sources.list"
+	for suite in ${1//+/ }; do
+		debian_sources "$suite"
+	done >"$dir/sources.list"
 	: >"$dir/status"
 	private_apt "$1" apt-get -qq update >&2
 	touch "$dir/updated"
@@ -144,6 +147,24 @@ fetch() {
 		done
 	done
 	die "no package $name $version for arm64 in: $*"
+}
+
+# fetch_all DIR NAME SUITE...: the newest NAME of the last suite, what it depends on from all of them. Lists are
+# brought up to date, because versions of many packages have to fit.
+fetch_all() {
+	local dir=$1 name=$2 suites package
+
+	shift 2
+	suites=$(IFS=+ && echo "$*")
+	refresh "$suites" 0
+	note "fetching $name with what it depends on from ${*: -1}"
+	private_apt "$suites" apt-get -qq -y --download-only --no-install-recommends -t "${*: -1}" install "$name" >&2
+	for package in "$cache/apt/$suites/archives"/*.deb; do
+		dpkg -x "$package" "$dir"
+		# shellcheck disable=SC2031	# set by make_once
+		basename "$package" >>"$made_from"
+	done
+	rm "$cache/apt/$suites/archives"/*.deb
 }
 
 # unpack_busybox DIR: Debian's static busybox for arm64 in DIR/bin, with a shell for scripts; it is up to /init to

@@ -20,6 +20,7 @@ struct board {
 	uint64_t kaslr_seed; /* 0: none, so no KASLR */
 	const uint64_t *mpidr; /* of each of gic->cpus vCPUs */
 	bool pmu;
+	bool nested; /* the guest starts at EL2: HVC is its own, PSCI is called by SMC */
 	bool pci; /* there is a PCI bus, whose BARs stay where they are */
 	const struct gic *gic;
 };

@@ -61,6 +61,10 @@ struct config {
 	enum poc_policy cache_clean;
 	enum log_level log_level;
 	bool pmu;
+	bool nested; /* vCPUs have an EL2 */
+	bool e2h0; /* without VHE */
+	bool has_counter_offset;
+	uint64_t counter_offset; /* ticks */
 	bool pvtime;
 	bool reboot; /* a guest that resets starts again */
 	bool defaults; /* devices that nobody asked for */

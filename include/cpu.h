@@ -14,6 +14,8 @@
 /* What the user asked for. */
 struct cpu_wishes {
 	bool pmu;
+	bool nested; /* an EL2, so that the guest can be a hypervisor */
+	bool e2h0; /* an EL2 without VHE, nested alone being one with it */
 	unsigned int sve_max_vl; /* bits, 0: as long as the host's */
 };
 

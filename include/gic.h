@@ -6,6 +6,8 @@
 #ifndef NIDUS_GIC_H
 #define NIDUS_GIC_H
 
+#include <stdbool.h>
+
 #include "devtree.h"
 
 enum gic_kind {
@@ -20,13 +22,15 @@ struct gic {
 	int fd;
 	int its_fd; /* -1: none */
 	unsigned int cpus;
+	bool nested; /* its guest is a hypervisor: there is a maintenance interrupt */
 };
 
 /*
  * Makes the controller, after all vCPUs are initialized and before any runs, and places its
- * registers as memmap.h says. Errors: -errno, said; -ENODEV where the host has none of that kind.
+ * registers as memmap.h says. nested: for a guest hypervisor, version 3 only. Errors: -errno, said;
+ * -ENODEV where the host has none of that kind.
  */
-int gic_create(struct gic *gic, int vm_fd, enum gic_kind kind, unsigned int cpus);
+int gic_create(struct gic *gic, int vm_fd, enum gic_kind kind, unsigned int cpus, bool nested);
 /* Does nothing where fd is -1. */
 void gic_destroy(struct gic *gic);
 

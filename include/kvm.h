@@ -21,6 +21,8 @@ int kvm_enable(int vm_fd, unsigned int capability);
 
 /* A VM whose guest physical addresses have ipa_bits bits. */
 int kvm_create_vm(int kvm_fd, unsigned int ipa_bits);
+/* What all counters of the VM are behind the host's, in ticks; before the first vCPU. */
+int kvm_set_counter_offset(int vm_fd, uint64_t offset);
 int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *region);
 
 /* Level of an interrupt as KVM_IRQ_LINE encodes it: KVM_ARM_IRQ_TYPE_SPI, intid from 32 on. */

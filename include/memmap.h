@@ -48,5 +48,7 @@
 #define TIMER_SECURE_PPI       13
 #define TIMER_PHYSICAL_PPI     14
 #define TIMER_EL2_PHYSICAL_PPI 10
+#define TIMER_EL2_VIRTUAL_PPI  12
+#define GIC_MAINTENANCE_PPI    9
 
 #endif

@@ -17,20 +17,21 @@ sources_test_boot     := arm/boot.c arm/image.c arm/unpack.c mm/memory.c
 sources_test_bus      := vmm/bus.c
 sources_test_config   := vmm/config.c
 sources_test_counters := vmm/counters.c
-sources_test_cpu      := arm/cpu.c
+sources_test_cpu      := arm/cpu.c arm/nested.c
 sources_test_disk     := $(wildcard devices/backend_disk*.c) vmm/event.c
 sources_test_event    := vmm/event.c
-sources_test_exit     := vmm/exit.c vmm/bus.c vmm/counters.c vmm/event.c vmm/verdict.c arm/cpu.c
+sources_test_exit     := vmm/exit.c vmm/bus.c vmm/counters.c vmm/event.c vmm/verdict.c arm/cpu.c arm/nested.c
 sources_test_file     := vmm/file.c
 sources_test_gic      := arm/gic.c arm/devtree.c
 sources_test_image    := arm/image.c
 sources_test_log      :=
 sources_test_memory   := mm/memory.c
+sources_test_nested   := arm/nested.c
 sources_test_pci      := devices/pci.c vmm/irq.c vmm/bus.c mm/memslot.c arm/devtree.c
 sources_test_pl011    := devices/pl011.c arm/devtree.c
 sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
-sources_test_suspend  := vmm/suspend.c arm/cpu.c
+sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
 sources_test_unpack   := arm/unpack.c
 sources_test_virtio_block := devices/virtio_block.c $(wildcard devices/backend_disk*.c) \
 	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/event.c mm/memory.c
@@ -52,7 +53,7 @@ sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mm
 	devices/virtio_console.c devices/virtio_rng.c mm/memory.c arm/devtree.c
 
 # These see KVM's API as an arm64 kernel has it, with fakes in place of vmm/kvm.c.
-FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_pci test_suspend \
+FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_nested test_pci test_suspend \
 	test_virtio_pci
 
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi

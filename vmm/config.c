@@ -130,6 +130,15 @@ static bool set_kaslr_seed(struct config *config, const char *text)
 	return false;
 }
 
+static bool set_counter_offset(struct config *config, const char *text)
+{
+	config->has_counter_offset = true;
+	if (parse_whole_number(text, UINT64_MAX, &config->counter_offset))
+		return true;
+	log_error("--counter-offset %s: must be a number of ticks of up to 64 bits", text);
+	return false;
+}
+
 static bool set_network(struct config *config, const char *text)
 {
 	(void)config;
@@ -286,6 +295,13 @@ static const struct row rows[] = {
 		"interrupt controller: gicv3, gicv3-its or gicv2 (gicv3 where the host has it, with "
 		"an ITS where PCI is to have it; else gicv2)"),
 	ROW_FLAG("pmu", pmu, true, "give the vCPUs a performance monitoring unit"),
+	ROW_FLAG("nested", nested, true,
+		 "give the vCPUs an EL2, so that the guest can be a hypervisor"),
+	ROW_FLAG("e2h0", e2h0, true,
+		 "with --nested: an EL2 without VHE, whose guests cannot be hypervisors again"),
+	ROW_CALL("counter-offset", 0, "N", set_counter_offset,
+		 "how many ticks the guest's counters are behind the host's (with --nested 0; "
+		 "else the virtual one starts at 0)"),
 	ROW_FLAG("no-pvtime", pvtime, false, "do not tell the guest about stolen time"),
 	ROW_CALL("sve-max-vl", 0, "BITS", set_sve_max_vl,
 		 "longest SVE vector, a multiple of 128 (the host's)"),
@@ -329,7 +345,6 @@ static const struct {
 	{ "9p", 0, required_argument },
 	{ "aarch32", 0, no_argument },
 	{ "balloon", 0, no_argument },
-	{ "counter-offset", 0, required_argument },
 	{ "debug", 0, no_argument },
 	{ "debug-iodelay", 0, required_argument },
 	{ "debug-ioport", 0, no_argument },
@@ -338,13 +353,11 @@ static const struct {
 	{ "debug-single-step", 0, no_argument },
 	{ "dev", 0, required_argument },
 	{ "disable-mte", 0, no_argument },
-	{ "e2h0", 0, no_argument },
 	{ "firmware", 'f', required_argument },
 	{ "firmware-address", 0, required_argument },
 	{ "flash", 'F', required_argument },
 	{ "force-pci", 0, no_argument },
 	{ "gtk", 0, no_argument },
-	{ "nested", 0, no_argument },
 	{ "no-dhcp", 0, no_argument },
 	{ "override-bad-firmware-cntfrq", 0, required_argument },
 	{ "pmu-counters", 0, required_argument },
@@ -487,6 +500,14 @@ static enum config_result settle(struct config *config, enum config_flavour flav
 		config->mem_backing = MEMORY_HUGETLBFS;
 	if (config->hugetlbfs && config->mem_backing != MEMORY_HUGETLBFS) {
 		log_error("--hugetlbfs with another --mem-backing: leave one of them out");
+		return CONFIG_ERROR;
+	}
+	if (config->e2h0 && !config->nested) {
+		log_error("--e2h0 without --nested: it says what kind of EL2 there is to be");
+		return CONFIG_ERROR;
+	}
+	if (config->nested && config->irqchip == GIC_V2) {
+		log_error("--nested with --irqchip gicv2: an EL2 takes gicv3 or gicv3-its");
 		return CONFIG_ERROR;
 	}
 	if (config->transport == TRANSPORT_PCI && config->irqchip != GIC_AUTO &&

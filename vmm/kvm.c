@@ -43,6 +43,13 @@ int kvm_create_vm(int kvm_fd, unsigned int ipa_bits)
 	return checked(ioctl(kvm_fd, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(ipa_bits)));
 }
 
+int kvm_set_counter_offset(int vm_fd, uint64_t offset)
+{
+	const struct kvm_arm_counter_offset counter_offset = { .counter_offset = offset };
+
+	return checked(ioctl(vm_fd, KVM_ARM_SET_COUNTER_OFFSET, &counter_offset));
+}
+
 int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *region)
 {
 	return checked(ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, region));

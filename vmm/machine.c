@@ -135,6 +135,24 @@ static void enable_events(const struct machine *machine)
 		kvm_enable(machine->vm_fd, wanted[i]);
 }
 
+/*
+ * Without an offset for the whole VM, KVM has the virtual counter start at 0, and not the physical
+ * one. A hypervisor uses both, so its are the host's unless asked otherwise: an offset of the
+ * physical counter makes every use of it an exit on CPUs without FEAT_ECV.
+ */
+static int set_counters(const struct machine *machine)
+{
+	const struct config *config = machine->config;
+	int err;
+
+	if (!config->has_counter_offset && !config->nested)
+		return 0;
+	err = kvm_set_counter_offset(machine->vm_fd, config->counter_offset);
+	if (err < 0)
+		log_error("KVM_ARM_SET_COUNTER_OFFSET: %s", strerror(-err));
+	return err;
+}
+
 static void say_why_no_kvm(int err)
 {
 	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
@@ -167,12 +185,16 @@ static int vm_up(struct machine *machine)
 		goto close_kvm;
 	}
 	enable_events(machine);
+	err = set_counters(machine);
+	if (err < 0)
+		goto close_vm;
 	err = memslot_add(machine->vm_fd, MEMSLOT_RAM, RAM_BASE,
 			  memory_at(&machine->memory, RAM_BASE, machine->memory.size),
 			  machine->memory.size);
 	if (err == 0)
 		return 0;
 
+close_vm:
 	close(machine->vm_fd);
 close_kvm:
 	close(machine->kvm_fd);
@@ -262,7 +284,12 @@ static enum gic_kind gic_kind_for(const struct machine *machine)
 static int cpus_up(struct machine *machine)
 {
 	const struct config *config = machine->config;
-	const struct cpu_wishes wishes = { .pmu = config->pmu, .sve_max_vl = config->sve_max_vl };
+	const struct cpu_wishes wishes = {
+		.pmu = config->pmu,
+		.nested = config->nested,
+		.e2h0 = config->e2h0,
+		.sve_max_vl = config->sve_max_vl,
+	};
 	struct vcpu_env *env = &machine->env;
 	int err = cpu_model_create(&machine->model, machine->vm_fd, &wishes);
 
@@ -270,8 +297,8 @@ static int cpus_up(struct machine *machine)
 	if (err >= 0)
 		err = create_vcpus(machine);
 	if (err >= 0)
-		err = gic_create(&machine->gic, machine->vm_fd, gic_kind_for(machine),
-				 config->cpus);
+		err = gic_create(&machine->gic, machine->vm_fd, gic_kind_for(machine), config->cpus,
+				 config->nested);
 	if (err >= 0 && config->pvtime)
 		err = pvtime_create(&machine->pvtime, machine->vm_fd, env->vcpus[0].fd);
 	for (unsigned int i = 0; i < env->count && err >= 0; i++)
@@ -395,6 +422,7 @@ static int build_tree(struct machine *machine, struct devtree *tree)
 		.stdout_path = config->console == CONSOLE_SERIAL ? "/pl011@9000000" : NULL,
 		.kaslr_seed = kaslr_seed(config),
 		.pmu = config->pmu,
+		.nested = config->nested,
 		.pci = machine->pci != NULL,
 		.gic = &machine->gic,
 	};

@@ -17,7 +17,7 @@ C
 options() {
 	grep -oE -e '--[a-z][a-z0-9-]+' | sort -u
 }
-"$work/help" | sed 's/^ *\(-., \)\?\(--[a-z-]*\).*/\2/' | options >"$work/help.options"
+"$work/help" | sed 's/^ *\(-., \)\?\(--[a-z0-9-]*\).*/\2/' | options >"$work/help.options"
 # Only where an option is introduced: a paragraph's tag, or the first column of a table.
 sed 's/\\-/-/g' docs/nidus.1 | grep -A 1 '^\.TP' | options >"$work/manual.options"
 sed -n 's/^| *\(`[^|]*\)|.*/\1/p' README.md | options >"$work/readme.options"

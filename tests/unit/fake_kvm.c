@@ -39,6 +39,11 @@ int kvm_check(int fd, unsigned int capability)
 	return fake_kvm.capability[capability];
 }
 
+bool kvm_has_device(int vm_fd, unsigned int type)
+{
+	return type == KVM_DEV_TYPE_ARM_VGIC_V3 && !fake_kvm.no_gicv3;
+}
+
 int kvm_create_device(int vm_fd, unsigned int type)
 {
 	int err = call("create_device", " %s",

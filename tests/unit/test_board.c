@@ -269,6 +269,29 @@ static void timer_interrupts_are_in_order(void **state)
 	}
 }
 
+static void a_hypervisor_has_its_own_timer_and_conduit(void **state)
+{
+	static const unsigned int ppis[] = { 13, 14, 11, 10, 12 };
+
+	board.nested = gic.nested = true;
+	build();
+	assert_text("/psci", "method", "smc");
+	assert_int_equal(cells("/timer", "interrupts"), 15);
+	for (unsigned int i = 0; i < ARRAY_SIZE(ppis); i++)
+		assert_int_equal(cell("/timer", "interrupts", 3 * i + 1), ppis[i]);
+	/* The maintenance interrupt. */
+	assert_int_equal(cells("/intc@8000000", "interrupts"), 3);
+	assert_int_equal(cell("/intc@8000000", "interrupts", 0), 1);
+	assert_int_equal(cell("/intc@8000000", "interrupts", 1), 9);
+	assert_int_equal(cell("/intc@8000000", "interrupts", 2), 4);
+}
+
+static void others_get_no_maintenance_interrupt(void **state)
+{
+	build();
+	assert_false(has("/intc@8000000", "interrupts"));
+}
+
 static void pmu_is_there_if_asked_for(void **state)
 {
 	build();
@@ -438,6 +461,8 @@ int main(void)
 		on_board(every_cpu_has_a_node),
 		on_board(psci_is_called_by_hvc),
 		on_board(timer_interrupts_are_in_order),
+		on_board(a_hypervisor_has_its_own_timer_and_conduit),
+		on_board(others_get_no_maintenance_interrupt),
 		on_board(pmu_is_there_if_asked_for),
 		on_board(gicv3_has_one_region_up_to_123_cpus),
 		on_board(gicv3_has_two_regions_beyond),

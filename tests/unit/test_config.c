@@ -339,6 +339,10 @@ static void bad_choices_name_the_good_ones(void **state)
 		{ "-n mode=user", "--network mode=user: nidus has no network device" },
 		{ "--hugetlbfs /m --mem-backing anon", "leave one of them out" },
 		{ "--mem-backing memfd --hugetlbfs /m", "leave one of them out" },
+		{ "--e2h0 -k Image", "--e2h0 without --nested" },
+		{ "--nested --irqchip gicv2 -k Image", "--nested with --irqchip gicv2" },
+		{ "--counter-offset -1", "--counter-offset -1: must be a number of ticks" },
+		{ "--counter-offset 1k", "--counter-offset 1k: must be a number of ticks" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -382,7 +386,6 @@ static void options_of_lkvm_are_refused_by_name(void **state)
 		{ "--9p d,t", "9p" },
 		{ "--aarch32", "aarch32" },
 		{ "--balloon", "balloon" },
-		{ "--counter-offset 5", "counter-offset" },
 		{ "--debug", "debug" },
 		{ "--debug-iodelay 5", "debug-iodelay" },
 		{ "--debug-ioport", "debug-ioport" },
@@ -391,7 +394,6 @@ static void options_of_lkvm_are_refused_by_name(void **state)
 		{ "--debug-single-step", "debug-single-step" },
 		{ "--dev /dev/x", "dev" },
 		{ "--disable-mte", "disable-mte" },
-		{ "--e2h0", "e2h0" },
 		{ "--firmware f", "firmware" },
 		{ "-f f", "firmware" },
 		{ "--firmware-address 0", "firmware-address" },
@@ -399,7 +401,6 @@ static void options_of_lkvm_are_refused_by_name(void **state)
 		{ "-F f", "flash" },
 		{ "--force-pci", "force-pci" },
 		{ "--gtk", "gtk" },
-		{ "--nested", "nested" },
 		{ "--no-dhcp", "no-dhcp" },
 		{ "--override-bad-firmware-cntfrq 1", "override-bad-firmware-cntfrq" },
 		{ "--pmu-counters 4", "pmu-counters" },
@@ -459,6 +460,20 @@ static void help_is_told_apart(void **state)
 	assert_int_equal(parse("-h"), CONFIG_HELP);
 	assert_int_equal(parse("-k Image -c 2 --help"), CONFIG_HELP);
 	assert_silent();
+}
+
+static void an_el2_is_there_if_asked_for(void **state)
+{
+	assert_int_equal(parse("Image"), CONFIG_OK);
+	assert_false(config.nested || config.e2h0 || config.has_counter_offset);
+	assert_int_equal(parse("Image --nested"), CONFIG_OK);
+	assert_true(config.nested);
+	assert_false(config.e2h0);
+	assert_int_equal(parse("Image --e2h0 --nested --irqchip gicv3-its"), CONFIG_OK);
+	assert_true(config.nested && config.e2h0);
+	assert_int_equal(parse("Image --counter-offset 0x8000000000000000"), CONFIG_OK);
+	assert_true(config.has_counter_offset);
+	assert_true(config.counter_offset == UINT64_C(1) << 63);
 }
 
 static void help_lists_every_option(void **state)
@@ -528,6 +543,7 @@ int main(void)
 		caught_test(further_arguments_are_refused),
 		caught_test(no_kernel_is_refused),
 		caught_test(help_is_told_apart),
+		caught_test(an_el2_is_there_if_asked_for),
 		caught_test(help_lists_every_option),
 		caught_test(parsing_again_starts_afresh),
 		caught_test(console_of_another_board_is_warned_about),

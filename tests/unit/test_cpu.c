@@ -67,6 +67,20 @@ static void pmu_is_given_when_wished_for(void **state)
 	assert_true(cpu_model_has(&model, KVM_ARM_VCPU_PMU_V3));
 }
 
+static void an_el2_is_given_when_wished_for(void **state)
+{
+	const uint32_t both = bit(KVM_ARM_VCPU_HAS_EL2) | bit(KVM_ARM_VCPU_HAS_EL2_E2H0);
+
+	fake_kvm.capability[KVM_CAP_ARM_EL2] = true;
+	fake_kvm.capability[KVM_CAP_ARM_EL2_E2H0] = true;
+	assert_int_equal(create((struct cpu_wishes){ 0 }), 0);
+	assert_int_equal(model.init.features[0] & both, 0);
+	assert_int_equal(create((struct cpu_wishes){ .nested = true }), 0);
+	assert_int_equal(model.init.features[0] & both, bit(KVM_ARM_VCPU_HAS_EL2));
+	assert_int_equal(create((struct cpu_wishes){ .nested = true, .e2h0 = true }), 0);
+	assert_int_equal(model.init.features[0] & both, both);
+}
+
 static void wishes_that_cannot_be_granted(void **state)
 {
 	assert_int_equal(create((struct cpu_wishes){ .pmu = true }), -ENOTSUP);
@@ -259,6 +273,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		on_kvm(features_follow_capabilities),
 		on_kvm(pmu_is_given_when_wished_for),
+		on_kvm(an_el2_is_given_when_wished_for),
 		on_kvm(wishes_that_cannot_be_granted),
 		on_kvm(no_target_is_an_error),
 		on_kvm(first_vcpu_is_on_and_others_off),

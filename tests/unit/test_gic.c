@@ -71,7 +71,7 @@ static void gicv3_places_its_regions_in_order(void **state)
 		char expected[512] = "create_device gicv3\n";
 
 		fake_kvm.journal[0] = '\0';
-		assert_int_equal(gic_create(&gic, 3, GIC_V3, cases[i].cpus), 0);
+		assert_int_equal(gic_create(&gic, 3, GIC_V3, cases[i].cpus, false), 0);
 		expect_address(expected, KVM_VGIC_V3_ADDR_TYPE_DIST, GIC_DIST_BASE);
 		for (unsigned int j = 0; j < 2; j++)
 			if (cases[i].regions[j] != 0)
@@ -89,7 +89,7 @@ static void gicv2_places_its_interfaces_in_order(void **state)
 {
 	char expected[512] = "create_device gicv2\n";
 
-	assert_int_equal(gic_create(&gic, 3, GIC_V2, 8), 0);
+	assert_int_equal(gic_create(&gic, 3, GIC_V2, 8, false), 0);
 	expect_address(expected, KVM_VGIC_V2_ADDR_TYPE_DIST, GIC_DIST_BASE);
 	expect_address(expected, KVM_VGIC_V2_ADDR_TYPE_CPU, GICV2_CPU_BASE);
 	expect_init(expected);
@@ -97,9 +97,23 @@ static void gicv2_places_its_interfaces_in_order(void **state)
 	assert_int_equal(gic.kind, GIC_V2);
 }
 
+static void maintenance_interrupt_comes_before_init(void **state)
+{
+	char expected[512] = "create_device gicv3\n";
+
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1, true), 0);
+	expect_address(expected, KVM_VGIC_V3_ADDR_TYPE_DIST, GIC_DIST_BASE);
+	expect_address(expected, KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
+		       UINT64_C(1) << 52 | GIC_REDIST_BASE);
+	sprintf(expected + strlen(expected), "set_attr %d 0 64\nset_attr %d 0 25\nset_attr %d %d\n",
+		KVM_DEV_ARM_VGIC_GRP_NR_IRQS, KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ,
+		KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT);
+	assert_string_equal(fake_kvm.journal, expected);
+}
+
 static void auto_prefers_version_3(void **state)
 {
-	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1), 0);
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1, false), 0);
 	assert_int_equal(gic.kind, GIC_V3);
 	assert_null(strstr(fake_kvm.journal, "gicv2"));
 }
@@ -107,7 +121,7 @@ static void auto_prefers_version_3(void **state)
 static void auto_falls_back_to_version_2(void **state)
 {
 	fake_kvm.no_gicv3 = true;
-	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1), 0);
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1, false), 0);
 	assert_int_equal(gic.kind, GIC_V2);
 	assert_silent();
 }
@@ -116,7 +130,7 @@ static void auto_falls_back_for_no_other_error(void **state)
 {
 	fake_kvm.fails = "create_device";
 	fake_kvm.error = -EEXIST;
-	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1), -EEXIST);
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1, false), -EEXIST);
 	assert_said("gicv3: File exists");
 	assert_string_equal(fake_kvm.journal, "create_device gicv3\n");
 }
@@ -124,19 +138,19 @@ static void auto_falls_back_for_no_other_error(void **state)
 static void what_the_host_lacks_is_said(void **state)
 {
 	fake_kvm.no_gicv3 = true;
-	assert_int_equal(gic_create(&gic, 3, GIC_V3, 1), -ENODEV);
+	assert_int_equal(gic_create(&gic, 3, GIC_V3, 1, false), -ENODEV);
 	assert_said("this host cannot give a guest a gicv3");
 	fake_kvm.no_gicv2 = true;
-	assert_int_equal(gic_create(&gic, 3, GIC_V2, 1), -ENODEV);
+	assert_int_equal(gic_create(&gic, 3, GIC_V2, 1, false), -ENODEV);
 	assert_said("this host cannot give a guest a gicv2");
-	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1), -ENODEV);
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1, false), -ENODEV);
 	assert_said("this host cannot give a guest a GIC");
 	assert_true(gic.fd < 0);
 }
 
 static void gicv2_serves_eight_cpus(void **state)
 {
-	assert_int_equal(gic_create(&gic, 3, GIC_V2, 9), -ENOSPC);
+	assert_int_equal(gic_create(&gic, 3, GIC_V2, 9, false), -ENOSPC);
 	assert_said("9 vCPUs with a GICv2, which serves 8 at most");
 	assert_string_equal(fake_kvm.journal, "create_device gicv2\n");
 	assert_false(device_is_open());
@@ -145,7 +159,7 @@ static void gicv2_serves_eight_cpus(void **state)
 static void fallback_serves_eight_cpus(void **state)
 {
 	fake_kvm.no_gicv3 = true;
-	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 9), -ENOSPC);
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 9, false), -ENOSPC);
 	assert_said("9 vCPUs with a GICv2");
 	assert_false(device_is_open());
 }
@@ -154,7 +168,7 @@ static void a_failure_closes_the_device(void **state)
 {
 	fake_kvm.fails = "set_attr";
 	fake_kvm.error = -E2BIG;
-	assert_int_equal(gic_create(&gic, 3, GIC_V3, 1), -E2BIG);
+	assert_int_equal(gic_create(&gic, 3, GIC_V3, 1, false), -E2BIG);
 	assert_said("gicv3: ");
 	assert_int_equal(gic.fd, -1);
 	assert_false(device_is_open());
@@ -162,7 +176,7 @@ static void a_failure_closes_the_device(void **state)
 
 static void destroy_closes_once(void **state)
 {
-	assert_int_equal(gic_create(&gic, 3, GIC_V3, 1), 0);
+	assert_int_equal(gic_create(&gic, 3, GIC_V3, 1, false), 0);
 	assert_true(device_is_open());
 	gic_destroy(&gic);
 	assert_false(device_is_open());
@@ -174,7 +188,7 @@ static void its_follows_an_initialized_gic(void **state)
 {
 	char expected[512] = "create_device gicv3\n";
 
-	assert_int_equal(gic_create(&gic, 3, GIC_V3_ITS, 1), 0);
+	assert_int_equal(gic_create(&gic, 3, GIC_V3_ITS, 1, false), 0);
 	expect_address(expected, KVM_VGIC_V3_ADDR_TYPE_DIST, GIC_DIST_BASE);
 	expect_address(expected, KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
 		       UINT64_C(1) << 52 | GIC_REDIST_BASE);
@@ -195,7 +209,7 @@ static void its_follows_an_initialized_gic(void **state)
 
 static void other_kinds_have_no_its(void **state)
 {
-	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1), 0);
+	assert_int_equal(gic_create(&gic, 3, GIC_AUTO, 1, false), 0);
 	assert_null(strstr(fake_kvm.journal, "its"));
 	assert_int_equal(gic.its_fd, -1);
 }
@@ -203,7 +217,7 @@ static void other_kinds_have_no_its(void **state)
 static void a_host_without_its_is_said(void **state)
 {
 	fake_kvm.no_its = true;
-	assert_int_equal(gic_create(&gic, 3, GIC_V3_ITS, 1), -ENODEV);
+	assert_int_equal(gic_create(&gic, 3, GIC_V3_ITS, 1, false), -ENODEV);
 	assert_said("this host cannot give a guest a gicv3-its");
 	assert_false(device_is_open());
 	assert_int_equal(gic.fd, -1);
@@ -212,7 +226,7 @@ static void a_host_without_its_is_said(void **state)
 /* A GIC of that kind as the tree shows it, its ITS included. */
 static void describe(struct devtree *tree, enum gic_kind kind)
 {
-	assert_int_equal(gic_create(&gic, 3, kind, 1), 0);
+	assert_int_equal(gic_create(&gic, 3, kind, 1, false), 0);
 	assert_int_equal(devtree_create(tree, 8192), 0);
 	gic_describe(&gic, tree);
 	assert_true(devtree_finish(tree) > 0);
@@ -260,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		on_kvm(gicv3_places_its_regions_in_order),
 		on_kvm(gicv2_places_its_interfaces_in_order),
+		on_kvm(maintenance_interrupt_comes_before_init),
 		on_kvm(auto_prefers_version_3),
 		on_kvm(auto_falls_back_to_version_2),
 		on_kvm(auto_falls_back_for_no_other_error),
