@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libfdt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,22 +11,43 @@
 #include "log.h"
 #include "util.h"
 
+/* What a tree begins with. Most fit; libfdt clears all of it. */
+#define FIRST_SIZE KIB(4)
+
 /* Does call unless an earlier one failed, and keeps its error. */
 #define STEP(tree, call)                        \
 	do {                                    \
 		if ((tree)->error == 0)         \
 			(tree)->error = (call); \
-	} while (0)
+	} while ((tree)->error == -FDT_ERR_NOSPACE && devtree_grow(tree))
+
+/* Doubles the blob, and forgets the error, unless the tree is as large as it may become. */
+static bool devtree_grow(struct devtree *tree)
+{
+	const size_t room = tree->room < tree->size / 2 ? 2 * tree->room : tree->size;
+	/* Zeroes, for padding is not written. */
+	void *blob = room > tree->room ? calloc(1, room) : NULL;
+
+	if (!blob)
+		return false;
+	tree->error = fdt_resize(tree->blob, blob, room);
+	free(tree->blob);
+	tree->blob = blob;
+	tree->room = room;
+	return true;
+}
 
 int devtree_create(struct devtree *tree, size_t size)
 {
-	*tree = (struct devtree){ .blob = malloc(size), .size = size };
+	const size_t room = size < FIRST_SIZE ? size : FIRST_SIZE;
+
+	*tree = (struct devtree){ .blob = malloc(room), .room = room, .size = size };
 	if (!tree->blob) {
 		log_error("device tree: %s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
 	/* Looking each name up among those already there would be most of nidus's own work. */
-	STEP(tree, fdt_create_with_flags(tree->blob, size, FDT_CREATE_FLAG_NO_NAME_DEDUP));
+	STEP(tree, fdt_create_with_flags(tree->blob, room, FDT_CREATE_FLAG_NO_NAME_DEDUP));
 	STEP(tree, fdt_finish_reservemap(tree->blob));
 	devtree_begin(tree, "");
 	return 0;

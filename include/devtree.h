@@ -18,12 +18,16 @@ enum devtree_irq_type { IRQ_TYPE_SPI, IRQ_TYPE_PPI };
 enum devtree_irq_trigger { IRQ_EDGE_RISING = 1, IRQ_LEVEL_HIGH = 4 };
 
 struct devtree {
-	void *blob; /* malloc()ed */
-	size_t size;
+	void *blob; /* malloc()ed, and elsewhere after any call */
+	size_t room; /* bytes of the blob, which grows */
+	size_t size; /* bytes that it may grow to */
 	int error; /* of libfdt */
 };
 
-/* Starts a tree of at most size bytes; its root node is open. -ENOMEM, said. */
+/*
+ * Starts a tree of at most size bytes, which takes no more memory than it needs; its root node is
+ * open. -ENOMEM, said.
+ */
 int devtree_create(struct devtree *tree, size_t size);
 /* Closes the root. The bytes of the blob, or -EMSGSIZE or -EINVAL, said. */
 int devtree_finish(struct devtree *tree);

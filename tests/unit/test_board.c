@@ -445,6 +445,42 @@ static void errors_stick(void **state)
 	assert_said("device tree of up to 100 bytes");
 }
 
+/* Far beyond what a tree begins with, and odd in length: padding is zeroes wherever it lies. */
+static void trees_grow(void **state)
+{
+	enum { NODES = 2000 };
+	char name[16], bytes[33];
+	int size, node, length;
+
+	memset(bytes, 0xa5, sizeof(bytes));
+	assert_int_equal(devtree_create(&tree, MIB(2)), 0);
+	for (unsigned int i = 0; i < NODES; i++) {
+		snprintf(name, sizeof(name), "node%u", i);
+		devtree_begin(&tree, name);
+		devtree_u32(&tree, "number", i);
+		devtree_bytes(&tree, "bytes", bytes, sizeof(bytes));
+		devtree_end(&tree);
+	}
+	size = devtree_finish(&tree);
+	assert_true(size > NODES * (int)sizeof(bytes));
+	assert_int_equal(fdt_check_full(tree.blob, size), 0);
+
+	node = fdt_first_subnode(tree.blob, 0);
+	for (unsigned int i = 0; i < NODES; i++) {
+		const fdt32_t *number = fdt_getprop(tree.blob, node, "number", &length);
+		const char *value;
+
+		assert_int_equal(length, sizeof(*number));
+		assert_int_equal(fdt32_to_cpu(*number), i);
+		value = fdt_getprop(tree.blob, node, "bytes", &length);
+		assert_int_equal(length, sizeof(bytes));
+		assert_memory_equal(value, bytes, sizeof(bytes));
+		assert_memory_equal(value + sizeof(bytes), "\0\0\0", 3);
+		node = fdt_next_subnode(tree.blob, node);
+	}
+	assert_int_equal(node, -FDT_ERR_NOTFOUND);
+}
+
 #define on_board(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int main(void)
@@ -472,6 +508,7 @@ int main(void)
 		on_board(too_small_a_buffer_is_an_error),
 		on_board(finishing_twice_is_an_error),
 		on_board(errors_stick),
+		on_board(trees_grow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
