@@ -133,8 +133,8 @@ int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size)
 
 	boot->kernel_gpa = ram_base + boot->image.text_offset;
 	if (boot->image.extent_known) {
-		boot->tree_gpa = ram_base + align_up(extent, TREE_ALIGN);
-		boot->initrd_gpa = boot->tree_gpa + BOOT_TREE_SIZE_MAX;
+		boot->initrd_gpa = ram_base + align_up(extent, INITRD_ALIGN);
+		boot->tree_gpa = boot->initrd_gpa + align_up(boot->initrd.size, TREE_ALIGN);
 	} else {
 		uint64_t top = ram_size < FLAT_TOP ? ram_size : FLAT_TOP;
 

@@ -67,8 +67,8 @@ static void linux_is_packed_in_order(void **state)
 	assert_int_equal(boot_place(&boot, BASE, MIB(256)), 0);
 	assert_sound(BASE, MIB(256));
 	assert_int_equal(boot.kernel_gpa, BASE + 0x80000);
-	assert_int_equal(boot.tree_gpa, BASE + 0x80000 + MIB(30) + KIB(4));
-	assert_int_equal(boot.initrd_gpa, boot.tree_gpa + MIB(2));
+	assert_int_equal(boot.initrd_gpa, BASE + 0x80000 + MIB(30) + KIB(4));
+	assert_int_equal(boot.tree_gpa, boot.initrd_gpa + MIB(5) + KIB(4));
 }
 
 static void linux_takes_a_large_initrd(void **state)
