@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "boot.h"
+#include "load.h"
 #include "log.h"
 #include "util.h"
 
@@ -151,7 +152,7 @@ int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size)
 static int boot_load_file(const struct boot_file *file, const char *what, uint64_t gpa,
 			  struct memory *memory)
 {
-	int err = memory_load_file(memory, gpa, file->fd, file->size);
+	int err = load_file(memory, gpa, file->fd, file->size);
 
 	if (err < 0)
 		log_error("%s %s: %s", what, file->path,

@@ -53,11 +53,9 @@ void *memory_at(const struct memory *memory, uint64_t gpa, uint64_t length);
 
 /*
  * Load calls: write RAM and record it. Errors: -EFAULT outside RAM, -EBUSY once sealed, -ENOSPC
- * with too many ranges; memory_load_file() also those of pread(2), and -ENODATA where the file
- * ends early. Nothing is said.
+ * with too many ranges. Nothing is said.
  */
 int memory_load(struct memory *memory, uint64_t gpa, const void *data, uint64_t length);
-int memory_load_file(struct memory *memory, uint64_t gpa, int fd, uint64_t length);
 
 /* Records the range and hands out where it is, for who writes it by himself, and at once. */
 int memory_load_at(struct memory *memory, uint64_t gpa, uint64_t length, void **host);

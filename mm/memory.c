@@ -16,9 +16,6 @@
 /* A stage-2 block and a host huge page: GPA and HVA are congruent modulo this, so that both fit. */
 #define BLOCK_SIZE MIB(2)
 
-/* pread(2) moves no more than this at a time (and Linux stops a little above it anyway). */
-#define READ_MAX GIB(1)
-
 /* What RAM is mapped from. */
 struct backing {
 	int fd; /* -1: anonymous memory */
@@ -189,26 +186,6 @@ int memory_load(struct memory *memory, uint64_t gpa, const void *data, uint64_t 
 
 	if (err == 0)
 		memcpy(host, data, length);
-	return err;
-}
-
-int memory_load_file(struct memory *memory, uint64_t gpa, int fd, uint64_t length)
-{
-	void *host;
-	int err = memory_load_at(memory, gpa, length, &host);
-
-	for (uint64_t done = 0; err == 0 && done < length;) {
-		uint64_t rest = length - done;
-		ssize_t got =
-			pread(fd, (uint8_t *)host + done, rest < READ_MAX ? rest : READ_MAX, done);
-
-		if (got > 0)
-			done += got;
-		else if (got == 0)
-			err = -ENODATA;
-		else if (errno != EINTR)
-			err = -errno;
-	}
 	return err;
 }
 

@@ -13,7 +13,7 @@ UNIT_HEADERS := $(wildcard include/*.h tests/unit/*.h)
 # The sources of nidus that each of them is linked with, besides the log.
 virtio_sources        := devices/virtio.c devices/virtqueue.c mm/memory.c vmm/event.c
 sources_test_board    := arm/board.c arm/devtree.c arm/gic.c devices/pl011.c devices/pl031.c vmm/event.c
-sources_test_boot     := arm/boot.c arm/image.c arm/unpack.c mm/memory.c
+sources_test_boot     := arm/boot.c arm/image.c arm/unpack.c mm/memory.c mm/load.c
 sources_test_bus      := vmm/bus.c
 sources_test_config   := vmm/config.c
 sources_test_counters := vmm/counters.c
@@ -24,6 +24,7 @@ sources_test_exit     := vmm/exit.c vmm/bus.c vmm/counters.c vmm/event.c vmm/ver
 sources_test_file     := vmm/file.c
 sources_test_gic      := arm/gic.c arm/devtree.c
 sources_test_image    := arm/image.c
+sources_test_load     := mm/load.c mm/memory.c
 sources_test_log      :=
 sources_test_memory   := mm/memory.c
 sources_test_nested   := arm/nested.c
@@ -45,10 +46,10 @@ sources_test_virtio_rng := $(virtio_sources) devices/virtio_rng.c
 sources_test_virtqueue := devices/virtqueue.c mm/memory.c
 sources_fuzz_config   := vmm/config.c
 sources_fuzz_devices  := devices/pl011.c devices/pl031.c arm/devtree.c vmm/bus.c
-sources_fuzz_image    := arm/image.c arm/boot.c arm/unpack.c mm/memory.c
+sources_fuzz_image    := arm/image.c arm/boot.c arm/unpack.c mm/memory.c mm/load.c
 sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c devices/virtqueue.c \
 	vmm/bus.c mm/memory.c arm/devtree.c
-sources_fuzz_unpack   := arm/image.c arm/boot.c arm/unpack.c mm/memory.c
+sources_fuzz_unpack   := arm/image.c arm/boot.c arm/unpack.c mm/memory.c mm/load.c
 sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mmio.c \
 	devices/virtio_console.c devices/virtio_rng.c mm/memory.c arm/devtree.c
 
@@ -77,7 +78,7 @@ $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: tests/fuzz/%.c $$(sources_$$*) \
 		tests/fuzz/quiet_log.c tests/fuzz/fuzz.h $(UNIT_HEADERS) tests/unit.mk
 	@mkdir -p $(@D)
 	$(FUZZCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lfdt -lz -lzstd
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lfdt -lz -lzstd -luring
 
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)

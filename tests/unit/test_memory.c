@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -194,7 +193,6 @@ static void load_outside_is_refused(void **state)
 {
 	assert_int_equal(memory_load(&memory, BASE + SIZE - 4, "nest", 5), -EFAULT);
 	assert_int_equal(memory_load(&memory, BASE - 1, "nest", 5), -EFAULT);
-	assert_int_equal(memory_load_file(&memory, BASE + SIZE, -1, 1), -EFAULT);
 	assert_int_equal(memory.touched_count, 0);
 	assert_silent();
 }
@@ -203,57 +201,12 @@ static void seal_ends_loading(void **state)
 {
 	memory_seal(&memory);
 	assert_int_equal(memory_load(&memory, BASE, "nest", 5), -EBUSY);
-	assert_int_equal(memory_load_file(&memory, BASE, -1, 5), -EBUSY);
 	assert_int_equal(*(char *)memory_at(&memory, BASE, 1), 0);
-}
-
-static int file_with(const char *bytes, size_t count)
-{
-	int fd = memfd_create("file", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, bytes, count), count);
-	return fd;
-}
-
-static void load_file_reads_from_the_start(void **state)
-{
-	int fd = file_with("nidus", 5);
-
-	assert_int_equal(memory_load_file(&memory, BASE + 3, fd, 4), 0);
-	assert_memory_equal(memory_at(&memory, BASE + 2, 6), "\0nidu\0", 6);
-	assert_int_equal(memory.touched_count, 1);
-	assert_true(memory.touched[0].start == BASE + 3 && memory.touched[0].size == 4);
-	close(fd);
-}
-
-static void short_file_is_an_error(void **state)
-{
-	int fd = file_with("nidus", 5);
-
-	assert_int_equal(memory_load_file(&memory, BASE, fd, 6), -ENODATA);
-	/* What was written before the error is recorded all the same. */
-	assert_int_equal(memory.touched_count, 1);
-	close(fd);
-}
-
-static void read_errors_come_back(void **state)
-{
-	int pipes[2], directory = open("/", O_RDONLY | O_CLOEXEC);
-
-	assert_int_equal(pipe(pipes), 0);
-	assert_int_equal(memory_load_file(&memory, BASE, -1, 1), -EBADF);
-	assert_int_equal(memory_load_file(&memory, BASE, directory, 1), -EISDIR);
-	assert_int_equal(memory_load_file(&memory, BASE, pipes[0], 1), -ESPIPE);
-	close(directory);
-	close(pipes[0]);
-	close(pipes[1]);
 }
 
 static void nothing_to_load_is_no_range(void **state)
 {
 	assert_int_equal(memory_load(&memory, BASE + SIZE, "", 0), 0);
-	assert_int_equal(memory_load_file(&memory, BASE, -1, 0), 0);
 	assert_int_equal(memory.touched_count, 0);
 }
 
@@ -392,9 +345,6 @@ int main(void)
 		on_memory(load_writes),
 		on_memory(load_outside_is_refused),
 		on_memory(seal_ends_loading),
-		on_memory(load_file_reads_from_the_start),
-		on_memory(short_file_is_an_error),
-		on_memory(read_errors_come_back),
 		on_memory(nothing_to_load_is_no_range),
 		on_memory(touched_ranges_melt),
 		on_memory(the_list_ends_at_sixteen),
