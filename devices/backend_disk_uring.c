@@ -5,7 +5,8 @@
  * cache has is done when submit() returns, and an owner that reaps right then is not woken at all.
  *
  * Neither ring can overflow: the submission ring has as many entries as there are requests, and the
- * completion ring twice as many.
+ * completion ring twice as many. Requests that the kernel refuses to take are carried out at once,
+ * so that each one comes to its end whatever becomes of the ring.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -93,9 +94,24 @@ static void uring_start(struct disk_engine *engine, struct disk_request *request
 		prepare(container_of(engine, struct uring, engine), request);
 }
 
-static bool passes_by(int err)
+/*
+ * What the kernel has not taken leaves the ring again and is carried out here. Without a polling
+ * thread of the kernel's, it looks at the tail only while we are in io_uring_enter(2).
+ */
+static void carry_out_rest(struct uring *uring)
 {
-	return err == -EINTR || err == -EAGAIN || err == -EBUSY;
+	struct io_uring_sq *sq = &uring->ring.sq;
+	const unsigned int first = *sq->khead, end = sq->sqe_tail;
+
+	sq->sqe_head = first;
+	sq->sqe_tail = first;
+	*sq->ktail = first;
+	for (unsigned int i = first; i != end; i++) {
+		const struct io_uring_sqe *sqe = &sq->sqes[i & sq->ring_mask];
+
+		disk_carry_out(uring->engine.disk,
+			       (struct disk_request *)(uintptr_t)sqe->user_data);
+	}
 }
 
 static void uring_submit(struct disk_engine *engine)
@@ -104,10 +120,13 @@ static void uring_submit(struct disk_engine *engine)
 	struct uring *uring = container_of(engine, struct uring, engine);
 	int got = 0;
 
-	while (io_uring_sq_ready(&uring->ring) > 0 && (got >= 0 || passes_by(got)))
+	while (io_uring_sq_ready(&uring->ring) > 0 && (got >= 0 || got == -EINTR))
 		got = io_uring_submit(&uring->ring);
-	if (got < 0 && !passes_by(got))
+	if (io_uring_sq_ready(&uring->ring) == 0)
+		return;
+	if (got != -EAGAIN && got != -EBUSY)
 		log_guest(&limit, "disk %s: io_uring: %s", engine->disk->path, strerror(-got));
+	carry_out_rest(uring);
 }
 
 static void uring_reap(struct disk_engine *engine)

@@ -307,6 +307,68 @@ static void refused_for_the_moment_is_carried_out(void **state)
 	disk_close(&disk);
 }
 
+/* The descriptor of the only ring that this process has. */
+static int ring_fd(void)
+{
+	char link[32], target[32];
+
+	for (int fd = 3; fd < 64; fd++) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		memset(target, 0, sizeof(target));
+		if (readlink(link, target, sizeof(target) - 1) > 0 &&
+		    strcmp(target, "anon_inode:[io_uring]") == 0)
+			return fd;
+	}
+	fail();
+	return -1;
+}
+
+static void read_blocks(struct rig *rig, uint8_t (*in)[512], unsigned int count)
+{
+	struct iovec segments[DEPTH];
+	struct disk_request requests[DEPTH];
+
+	done_count = 0;
+	for (unsigned int i = 0; i < count; i++) {
+		segments[i] = (struct iovec){ in[i], 512 };
+		requests[i] = (struct disk_request){
+			.operation = DISK_READ,
+			.slot = i,
+			.offset = 512 * i,
+			.segments = &segments[i],
+			.count = 1,
+			.done = on_done,
+		};
+		rig->engine->ops->start(rig->engine, &requests[i]);
+	}
+	rig->engine->ops->submit(rig->engine);
+	assert_int_equal(done_count, count);
+	for (unsigned int i = 0; i < count; i++)
+		assert_int_equal(in[i][1], (uint8_t)(i ^ 1));
+}
+
+/* A descriptor that is no ring any more fails for good, with what was submitted still in it. */
+static void what_a_broken_ring_refuses_is_carried_out(void **state)
+{
+	static uint8_t in[DEPTH][512];
+	struct rig rig;
+	int fd;
+
+	if (!disk_uring_ops.supported())
+		skip();
+	rig_begin(&rig, &disk_uring_ops, false);
+	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, in, sizeof(in)), 0);
+	fd = ring_fd();
+	assert_int_equal(dup2(rig.disk.fd, fd), fd);
+	read_blocks(&rig, in, DEPTH);
+	assert_said("io_uring: ");
+	memset(in, 0, sizeof(in));
+	read_blocks(&rig, in, DEPTH - 1);
+	memset(in, 0, sizeof(in));
+	read_blocks(&rig, in, DEPTH);
+	rig_end(&rig);
+}
+
 /* Ranges. */
 
 static void check_range(struct rig *rig, enum disk_operation operation, bool unmap)
@@ -435,6 +497,7 @@ int main(void)
 		test(file_that_became_shorter_is_an_error),
 		test(what_is_short_is_continued_where_it_ended),
 		test(refused_for_the_moment_is_carried_out),
+		test(what_a_broken_ring_refuses_is_carried_out),
 		test(ranges_become_zeroes),
 		test(zeroes_are_written_where_the_host_has_no_such_call),
 		test(discarded_ranges_are_given_back),
