@@ -63,6 +63,13 @@ $(BUILD)/board/%: tests/board/%.c Makefile | $(SYSROOT)
 	@mkdir -p $(@D)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
+# Programs of ours that run in Linux guests.
+GUEST_PROGRAMS := $(BUILD)/programs/reader
+
+$(BUILD)/programs/%: bench/%.c Makefile | $(SYSROOT)
+	@mkdir -p $(@D)
+	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -laio
+
 # Bare-metal guests, a page each.
 GUESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%.bin,$(wildcard tests/guest/*.c))
 GUEST_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -ffreestanding -nostdlib -static -fno-pic \
@@ -86,7 +93,7 @@ demo: setup-demo
 lint:
 	@tests/lint
 
-tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUESTS) unit fuzzers
+tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(GUESTS) unit fuzzers
 
 check: setup
 	@$(MAKE) --no-print-directory lint
