@@ -64,9 +64,10 @@ $(BUILD)/board/%: tests/board/%.c Makefile | $(SYSROOT)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 # Programs of ours that run in Linux guests.
-GUEST_PROGRAMS := $(BUILD)/programs/reader
+GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,load reader)
 
-$(BUILD)/programs/%: bench/%.c Makefile | $(SYSROOT)
+vpath %.c bench tests/boot
+$(BUILD)/programs/%: %.c Makefile | $(SYSROOT)
 	@mkdir -p $(@D)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -laio
 
