@@ -104,6 +104,27 @@ for engine in io_uring aio sync; do
 	expect_line '^alive'
 	expect_line 'disk .*: write: No space left on device'
 	end
+
+	begin "$engine: an image that becomes shorter is an I/O error of the guest, until it has its size again"
+	shrinking=$scratch/shrinking
+	make_disk "$shrinking"
+	read="dd if=/dev/vda of=/dev/null bs=4k count=16 iflag=direct"
+	start --disk "$shrinking" --params "console=ttyAMA0 panic=-1 -- sh -c \"while $read skip=3000; do \
+[ -e /tmp/ready ] || echo ready; touch /tmp/ready; usleep 10000; done; echo refused; $read && echo alive; \
+until $read skip=3000; do usleep 10000; done; echo whole again\""
+	wait_for '^ready'
+	truncate -s 10M "$shrinking"
+	wait_for '^alive'
+	truncate -s ${size}M "$shrinking"
+	wait_for '^whole again'
+	[ -z "$complaints" ] || kill -KILL $pid
+	wait $pid
+	expect [ $? = 0 ]
+	expect grep -q 'I/O error, dev vda, sector 24000 op 0x0:(READ)' "$scratch/first"
+	expect grep -q '^refused' "$scratch/first"
+	expect grep -q 'disk .*: read: Input/output error' "$scratch/first-messages"
+	expect [ "$(wc -l <"$scratch/first-messages")" -le 8 ]
+	end
 done
 engine=io_uring
 
