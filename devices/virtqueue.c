@@ -250,6 +250,14 @@ bool virtqueue_interrupt_due(struct virtqueue *queue)
 	return !(load(&queue->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
+unsigned int virtqueue_unseen(const struct virtqueue *queue)
+{
+	if (!virtqueue_running(queue))
+		return 0;
+	return (uint16_t)(queue->published -
+			  (queue->event_idx ? load(used_event(queue)) : queue->signalled));
+}
+
 bool virtqueue_kicks_on(struct virtqueue *queue)
 {
 	if (!virtqueue_running(queue))

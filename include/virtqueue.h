@@ -94,6 +94,13 @@ void virtqueue_publish(struct virtqueue *queue);
 bool virtqueue_interrupt_due(struct virtqueue *queue);
 
 /*
+ * How many published entries the driver has not looked at, as far as it says; if it wants to be
+ * interrupted for the next one it does. A hint, and no more to be trusted than other numbers of
+ * its.
+ */
+unsigned int virtqueue_unseen(const struct virtqueue *queue);
+
+/*
  * Whether the driver is to kick when it adds chains. Turning kicks on returns true when there are
  * chains already, for which none will come.
  */

@@ -33,6 +33,7 @@ sources_test_pl011    := devices/pl011.c arm/devtree.c
 sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
 sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
+sources_test_report   := devices/backend_report.c vmm/event.c
 sources_test_unpack   := arm/unpack.c
 sources_test_virtio_block := devices/virtio_block.c $(wildcard devices/backend_disk*.c) \
 	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/event.c mm/memory.c
@@ -42,6 +43,7 @@ sources_test_virtio_console := $(virtio_sources) devices/virtio_console.c
 sources_test_virtio_mmio := $(virtio_sources) devices/virtio_mmio.c arm/devtree.c
 sources_test_virtio_pci := $(virtio_sources) devices/virtio_pci.c devices/pci.c vmm/irq.c \
 	vmm/bus.c arm/devtree.c
+sources_test_virtio_report := $(virtio_sources) devices/virtio_report.c
 sources_test_virtio_rng := $(virtio_sources) devices/virtio_rng.c
 sources_test_virtqueue := devices/virtqueue.c mm/memory.c
 sources_fuzz_config   := vmm/config.c
@@ -51,7 +53,7 @@ sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c dev
 	vmm/bus.c mm/memory.c arm/devtree.c
 sources_fuzz_unpack   := arm/image.c arm/boot.c arm/unpack.c mm/memory.c mm/load.c
 sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mmio.c \
-	devices/virtio_console.c devices/virtio_rng.c mm/memory.c arm/devtree.c
+	devices/virtio_console.c devices/virtio_report.c devices/virtio_rng.c mm/memory.c arm/devtree.c
 
 # These see KVM's API as an arm64 kernel has it, with fakes in place of vmm/kvm.c.
 FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_nested test_pci test_suspend \

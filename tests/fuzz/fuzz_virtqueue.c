@@ -2,10 +2,11 @@
 /*
  * Drivers that do anything: a list of operations, of which some are whole steps of a proper driver
  * (a descriptor, a chain made available, a device set up), so that what is wrong comes late. The
- * first byte says whether a bare virtqueue is driven, or a console or an entropy device behind
- * virtio-mmio; these must work again after a reset, whatever has happened.
+ * first byte says whether a bare virtqueue is driven, or a console, a port for reports or an
+ * entropy device behind virtio-mmio; these must work again after a reset, whatever has happened.
  */
 #include <errno.h>
+#include <linux/virtio_console.h>
 #include <linux/virtio_ring.h>
 
 #include "bus.h"
@@ -14,19 +15,22 @@
 #include "memmap.h"
 #include "virtio_console.h"
 #include "virtio_mmio.h"
+#include "virtio_report.h"
 #include "virtio_rng.h"
 
-#define RAM	 KIB(128)
-#define QUEUES	 2
-#define RING(q)	 (RAM_BASE + (q)*0x3000) /* descriptors, available and used ring: a page each */
-#define INDIRECT (RAM_BASE + 0x8000)
-#define DATA	 (RAM_BASE + 0xa000)
+#define RAM	 KIB(256)
+#define QUEUES	 6
+#define RINGS	 0x3000 /* of a queue: descriptors, available and used ring, a page each */
+#define RING(q)	 (RAM_BASE + (q)*RINGS)
+#define INDIRECT RING(QUEUES)
+#define DATA	 (INDIRECT + 0x2000)
 
 #define CONFIG_ACK_DRIVER  3
 #define CONFIG_FEATURES_OK 11
 #define CONFIG_DRIVER_OK   15
 #define CONFIG_NEEDS_RESET 64
 #define EVENT_IDX	   (1u << VIRTIO_RING_F_EVENT_IDX)
+#define MULTIPORT	   (1u << VIRTIO_CONSOLE_F_MULTIPORT)
 #define REGISTER_STATUS	   0x070
 #define REGISTER_CONFIG	   0x100
 #define REGISTERS_SIZE	   0x200
@@ -122,7 +126,7 @@ static bool step_driver(unsigned int what, unsigned int queue)
 		avail_ring(queue)->idx += take(&input, 2);
 		return true;
 	case 5: {
-		const uint64_t gpa = RAM_BASE + take(&input, 2) % 0x8000;
+		const uint64_t gpa = RAM_BASE + take(&input, 3) % (QUEUES * RINGS);
 		const uint64_t value = take(&input, 2);
 
 		memcpy(ram(gpa, 2), &value, 2);
@@ -293,7 +297,7 @@ static void run_queue(void)
 
 /* In place of vmm/event.c and vmm/irq.c. */
 
-#define NOTIFIERS_MAX 4
+#define NOTIFIERS_MAX QUEUES
 
 static struct event_notifier *notifiers[NOTIFIERS_MAX];
 static bool notified[NOTIFIERS_MAX];
@@ -422,6 +426,28 @@ static bool console_size(struct console *which, uint16_t *columns, uint16_t *row
 	return true;
 }
 
+/* The same of reports. */
+
+static struct sink sink;
+static uint64_t sink_sent;
+
+static size_t sink_offer(struct sink *which, const struct iovec *segments, unsigned int count)
+{
+	const uint64_t length = check_segments(segments, count);
+	const size_t taken = length < console_room ? length : console_room;
+
+	MUST(which == &sink && length > 0);
+	console_room -= taken;
+	sink_sent += taken;
+	return taken;
+}
+
+static void sink_keep(struct sink *which, const struct iovec *segments, unsigned int count)
+{
+	MUST(which == &sink);
+	check_segments(segments, count);
+}
+
 /* Devices behind virtio-mmio. */
 
 static struct device *device;
@@ -462,7 +488,7 @@ static void set_queue(unsigned int queue, uint16_t size)
 
 static void activate(uint32_t features, uint16_t size)
 {
-	memset(ram(RAM_BASE, 0x8000), 0, 0x8000);
+	memset(ram(RING(0), virtio->queue_count * RINGS), 0, virtio->queue_count * RINGS);
 	set(REGISTER_STATUS, 0);
 	MUST(get(REGISTER_STATUS) == 0);
 	set(REGISTER_STATUS, CONFIG_ACK_DRIVER);
@@ -471,8 +497,11 @@ static void activate(uint32_t features, uint16_t size)
 	set(0x024, 1);
 	set(0x020, 1);
 	set(REGISTER_STATUS, CONFIG_FEATURES_OK);
-	for (unsigned int queue = 0; queue < virtio->queue_count; queue++)
-		set_queue(queue, size);
+	for (unsigned int queue = 0; queue < virtio->queue_count; queue++) {
+		const uint16_t max = virtio->queues[queue].size_max;
+
+		set_queue(queue, size < max ? size : max);
+	}
 	set(REGISTER_STATUS, CONFIG_DRIVER_OK);
 }
 
@@ -499,9 +528,14 @@ static void step_device(void)
 	if (step_driver(what % 16, queue))
 		return;
 	switch (what % 16) {
-	case 6:
-		activate(take(&input, 1) & 1 ? EVENT_IDX : 0, 1u << take(&input, 1) % 7);
+	case 6: {
+		const uint64_t features = take(&input, 1);
+
+		/* What was not offered is not to be accepted either. */
+		activate((features & 1 ? EVENT_IDX : 0) | (features & 2 ? MULTIPORT : 0),
+			 1u << take(&input, 1) % 7);
 		break;
+	}
 	case 7:
 		step_register(true);
 		break;
@@ -515,6 +549,8 @@ static void step_device(void)
 		console_room = take(&input, 2);
 		if (console.room)
 			console.room(console.device);
+		if (sink.room)
+			sink.room(sink.device);
 		turn();
 		break;
 	case 10:
@@ -551,75 +587,111 @@ static void check_device(void)
 			MUST(virtio->queues[i].ready && status & 4);
 }
 
-/* What a proper driver finds afterwards. */
-static void check_works(void)
+/* A chain of one segment, the first of a queue. */
+static void offer_one(unsigned int queue, uint64_t gpa, uint32_t length, uint16_t flags)
 {
-	const bool is_console = virtio->queue_count > 1;
-	const unsigned int queue = is_console ? 1 : 0;
-	const struct vring_desc desc = { DATA, 16, is_console ? 0 : VRING_DESC_F_WRITE, 0 };
-	const struct vring_used *used = ram(RING(queue) + 0x2000, 0x1000);
+	const struct vring_desc desc = { gpa, length, flags, 0 };
 
-	activate(0, 8);
-	MUST(get(REGISTER_STATUS) == CONFIG_DRIVER_OK);
-	console_room = UINT64_MAX;
-	console_sent = console_typed = 0;
-	edge_raised = false;
 	memcpy(ram(RING(queue) + 16 * 5, 16), &desc, 16);
 	avail_ring(queue)->ring[0] = 5;
 	avail_ring(queue)->idx = 1;
 	event_notify(&virtio->queues[queue].kick);
 	turn();
+}
+
+static void check_used(unsigned int queue, uint32_t length)
+{
+	const struct vring_used *used = ram(RING(queue) + 0x2000, 0x1000);
+
+	MUST(used->idx == 1 && used->ring[0].id == 5);
+	MUST(used->ring[0].len == length);
+}
+
+/* The driver has made the port, and is told its name. */
+static void check_talk(void)
+{
+	const struct virtio_console_control message = { 1, VIRTIO_CONSOLE_PORT_READY, 1 };
+
+	memcpy(ram(DATA, 8), &message, 8);
+	offer_one(2, DATA + 64, 64, VRING_DESC_F_WRITE);
+	offer_one(3, DATA, 8, 0);
+	check_used(3, 0);
+	check_used(2, 8 + strlen(VIRTIO_REPORT_NAME));
+	MUST(memcmp(ram(DATA + 64 + 8, 16), VIRTIO_REPORT_NAME, 16) == 0);
+}
+
+enum kind { CONSOLE, REPORT, RNG, KINDS };
+
+/* What a proper driver finds afterwards. */
+static void check_works(enum kind kind)
+{
+	const bool is_in = kind == RNG;
+	const unsigned int queue = virtio->queue_count - 1;
+
+	activate(kind == REPORT ? MULTIPORT : 0, 8);
+	MUST(get(REGISTER_STATUS) == CONFIG_DRIVER_OK);
+	console_room = UINT64_MAX;
+	console_sent = sink_sent = console_typed = 0;
+	edge_raised = false;
+	offer_one(queue, DATA, 16, is_in ? VRING_DESC_F_WRITE : 0);
 	if (timer)
 		timer->expired(timer);
 	MUST(get(REGISTER_STATUS) == CONFIG_DRIVER_OK);
-	MUST(used->idx == 1 && used->ring[0].id == 5);
-	MUST(used->ring[0].len == (is_console ? 0 : 16));
-	MUST(!is_console || console_sent == 16);
+	check_used(queue, is_in ? 16 : 0);
+	MUST(console_sent == (kind == CONSOLE ? 16 : 0));
+	MUST(sink_sent == (kind == REPORT ? 16 : 0));
 	MUST(edge_raised && (get(0x060) & 1));
+	if (kind == REPORT)
+		check_talk();
 }
 
-static void run_device(bool is_console)
+static struct virtio *create(enum kind kind)
 {
 	struct event_loop loop = { .epoll_fd = -1 };
 
+	if (kind == CONSOLE)
+		return virtio_console_create(&memory, &loop, &console);
+	if (kind == REPORT)
+		return virtio_report_create(&memory, &loop, &sink);
+	return virtio_rng_create(&memory, &loop);
+}
+
+static void run_device(enum kind kind)
+{
 	console = (struct console){
 		.offer = console_offer,
 		.read = console_read,
 		.size = console_size,
 	};
+	sink = (struct sink){ .offer = sink_offer, .keep = sink_keep };
 	console_room = UINT64_MAX;
 	console_typed = 0;
-	virtio = is_console ? virtio_console_create(&memory, &loop, &console)
-			    : virtio_rng_create(&memory, &loop);
+	virtio = create(kind);
 	MUST(virtio);
 	device = virtio_mmio_create(0, -1, virtio);
 	MUST(device);
-	activate(EVENT_IDX, 16);
+	activate(EVENT_IDX | (kind == REPORT ? MULTIPORT : 0), 16);
 	while (input.size > 0) {
 		step_device();
 		check_device();
 	}
-	check_works();
+	check_works(kind);
 	device->ops->destroy(device);
-	MUST(!console.input && !timer);
+	MUST(!console.input && !sink.room && !timer);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	uint64_t what;
+
 	input = (struct input){ data, size };
 	if (!memory.host)
 		MUST(memory_create(&memory, RAM_BASE, RAM, MEMORY_ANON, NULL) == 0);
 	memset(ram(RAM_BASE, RAM), 0, RAM);
-	switch (take(&input, 1) % 3) {
-	case 0:
+	what = take(&input, 1) % (KINDS + 1);
+	if (what == KINDS)
 		run_queue();
-		break;
-	case 1:
-		run_device(true);
-		break;
-	default:
-		run_device(false);
-		break;
-	}
+	else
+		run_device(what);
 	return 0;
 }
