@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. What is offered is written at once, or refused while the file takes nothing;
+ * then it stays where it is, in the driver's buffers, and the device is told when there is room.
+ * What is to be kept, because these buffers go away, is copied, and goes first when there is.
+ *
+ * The descriptor is watched by edges, from the beginning to the end: a port whose other side is not
+ * open yet (EPOLLHUP) or a pipe that nobody reads (EPOLLERR) would be told of for ever by levels,
+ * asked for or not. Whether a file is lost is for write(2) to say.
+ *
+ * A write must not wait, and O_NONBLOCK on a descriptor that was handed down would be felt by
+ * others who have it. So what can be opened once more is (a pipe, a terminal). For what cannot be
+ * (a port of virtio's, a socket) poll(2) is asked before each write, which is kept as small as what
+ * is ready takes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "report.h"
+#include "util.h"
+
+#define DESCRIPTOR_PREFIX "fd:"
+
+/* Of one write(2): what a pipe holds, so that no driver's buffer keeps the thread for long. */
+#define WRITE_MAX KIB(64)
+/* The same where the file may have others who write: what does not wait where poll(2) says so. */
+#define SHARED_WRITE_MAX PIPE_BUF
+#define WRITE_SEGMENTS	 32
+
+/* Writing. All with the lock held. */
+
+static size_t length_of(const struct iovec *segments, unsigned int count)
+{
+	size_t length = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		length += segments[i].iov_len;
+	return length;
+}
+
+/* The beginning of segments, no more than max bytes of it. Returns how many segments that are. */
+static unsigned int cut(struct iovec *piece, const struct iovec *segments, unsigned int count,
+			size_t max)
+{
+	unsigned int used = 0;
+
+	for (unsigned int i = 0; i < count && used < WRITE_SEGMENTS && max > 0; i++) {
+		if (segments[i].iov_len == 0)
+			continue;
+		piece[used] = segments[i];
+		if (piece[used].iov_len > max)
+			piece[used].iov_len = max;
+		max -= piece[used++].iov_len;
+	}
+	return used;
+}
+
+static void forget_kept(struct report *report)
+{
+	free(report->kept);
+	report->kept = NULL;
+	report->kept_start = report->kept_count = report->kept_size = 0;
+}
+
+static void lose(struct report *report, int error)
+{
+	log_warning("report %s: %s; from now on what the guest reports is dropped", report->name,
+		    strerror(error));
+	report->lost = true;
+	forget_kept(report);
+}
+
+static bool would_wait(const struct report *report)
+{
+	struct pollfd poll_fd = { .fd = report->source.fd, .events = POLLOUT };
+
+	return report->shared && poll(&poll_fd, 1, 0) >= 0 &&
+	       !(poll_fd.revents & (POLLOUT | POLLERR));
+}
+
+/* One write(2). 0: nothing went, for now, or it is lost. */
+static size_t write_some(struct report *report, const struct iovec *segments, unsigned int count)
+{
+	struct iovec piece[WRITE_SEGMENTS];
+	const unsigned int used =
+		cut(piece, segments, count, report->shared ? SHARED_WRITE_MAX : WRITE_MAX);
+	ssize_t done;
+
+	if (would_wait(report))
+		return 0;
+	do
+		done = writev(report->source.fd, piece, used);
+	while (done < 0 && errno == EINTR);
+	if (done >= 0)
+		return done;
+	if (errno != EAGAIN || !report->pollable)
+		lose(report, errno);
+	return 0;
+}
+
+static void write_kept(struct report *report)
+{
+	while (report->kept_count > 0) {
+		const struct iovec rest = { report->kept + report->kept_start, report->kept_count };
+		const size_t done = write_some(report, &rest, 1);
+
+		if (done == 0)
+			return;
+		report->kept_start += done;
+		report->kept_count -= done;
+	}
+	forget_kept(report);
+}
+
+/* The sink. */
+
+static size_t report_offer(struct sink *sink, const struct iovec *segments, unsigned int count)
+{
+	struct report *report = container_of(sink, struct report, sink);
+	const size_t length = length_of(segments, count);
+	size_t done = 0;
+
+	pthread_mutex_lock(&report->lock);
+	write_kept(report);
+	if (!report->lost && report->kept_count == 0)
+		done = write_some(report, segments, count);
+	/* What nobody will read is taken and dropped. */
+	if (report->lost)
+		done = length;
+	report->refused = done == 0 && length > 0;
+	pthread_mutex_unlock(&report->lock);
+	return done;
+}
+
+/* Makes room for so many bytes more. */
+static bool kept_grow(struct report *report, size_t length)
+{
+	const size_t size = report->kept_count + length;
+	uint8_t *grown;
+
+	if (length > REPORT_KEPT_MAX - report->kept_count)
+		return false;
+	if (report->kept_start > 0)
+		memmove(report->kept, report->kept + report->kept_start, report->kept_count);
+	report->kept_start = 0;
+	if (size <= report->kept_size)
+		return true;
+	grown = realloc(report->kept, size);
+	if (!grown)
+		return false;
+	report->kept = grown;
+	report->kept_size = size;
+	return true;
+}
+
+static void kept_append(struct report *report, const struct iovec *segments, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		if (segments[i].iov_len > 0)
+			memcpy(report->kept + report->kept_count, segments[i].iov_base,
+			       segments[i].iov_len);
+		report->kept_count += segments[i].iov_len;
+	}
+}
+
+static void report_keep(struct sink *sink, const struct iovec *segments, unsigned int count)
+{
+	static struct log_limit limit;
+	struct report *report = container_of(sink, struct report, sink);
+	const size_t length = length_of(segments, count);
+
+	pthread_mutex_lock(&report->lock);
+	if (!report->lost && length > 0) {
+		if (kept_grow(report, length))
+			kept_append(report, segments, count);
+		else
+			log_guest(&limit, "report %s: %zu bytes are dropped: it is not being read",
+				  report->name, length);
+		event_notify(&report->flush);
+	}
+	pthread_mutex_unlock(&report->lock);
+}
+
+void report_flush(struct report *report)
+{
+	bool room;
+
+	if (report->source.fd < 0)
+		return;
+	pthread_mutex_lock(&report->lock);
+	write_kept(report);
+	room = report->refused && report->kept_count == 0;
+	if (room)
+		report->refused = false;
+	pthread_mutex_unlock(&report->lock);
+	if (room && report->sink.room)
+		report->sink.room(report->sink.device);
+}
+
+bool report_pending(struct report *report)
+{
+	bool pending;
+
+	if (report->source.fd < 0)
+		return false;
+	pthread_mutex_lock(&report->lock);
+	pending = report->kept_count > 0;
+	pthread_mutex_unlock(&report->lock);
+	return pending;
+}
+
+static void report_ready(struct event_source *source, uint32_t events)
+{
+	(void)events;
+	report_flush(container_of(source, struct report, source));
+}
+
+static void flush_notified(struct event_notifier *notifier)
+{
+	report_flush(container_of(notifier, struct report, flush));
+}
+
+/* Opening. */
+
+/* A name behind which there is what others have, or a device: nothing to be made or emptied. */
+static bool is_special(const char *name)
+{
+	return (strncmp(name, "/dev/", 5) == 0 && strncmp(name, "/dev/shm/", 9) != 0) ||
+	       strncmp(name, "/proc/", 6) == 0;
+}
+
+static int open_name(const char *name)
+{
+	const int how = O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC;
+	const int made = is_special(name) ? 0 : O_CREAT | O_TRUNC;
+	int fd = open(name, how | made | O_NONBLOCK, 0666);
+
+	if (fd < 0 && errno == ENXIO) {
+		struct stat st;
+
+		/* A FIFO without a reader is worth waiting for. */
+		if (stat(name, &st) < 0 || !S_ISFIFO(st.st_mode))
+			return -ENXIO;
+		fd = open(name, how);
+		if (fd >= 0)
+			fcntl(fd, F_SETFL, O_APPEND | O_NONBLOCK);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* The number in fd:N, or -1. */
+static int descriptor_number(const char *name)
+{
+	const char *digits = name + strlen(DESCRIPTOR_PREFIX);
+	unsigned long number;
+	char *rest;
+
+	if (*digits < '0' || *digits > '9')
+		return -1;
+	number = strtoul(digits, &rest, 10);
+	return *rest == '\0' && number <= INT_MAX ? (int)number : -1;
+}
+
+static int open_descriptor(struct report *report, int number)
+{
+	const int flags = fcntl(number, F_GETFL);
+	char path[32];
+	struct stat st;
+	int fd = -1;
+
+	if (flags < 0 || fstat(number, &st) < 0)
+		return -errno;
+	if ((flags & O_ACCMODE) == O_RDONLY || flags & O_PATH)
+		return -EBADF;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", number);
+	if (!(flags & O_NONBLOCK) && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0) {
+		fd = fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		report->shared = !(flags & O_NONBLOCK) && !S_ISREG(st.st_mode);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* A disk named by mistake would be overwritten. */
+static int check_kind(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISBLK(st.st_mode) ? -ESPIPE : 0;
+}
+
+int report_create(struct report *report, const char *name)
+{
+	const bool is_descriptor =
+		name && strncmp(name, DESCRIPTOR_PREFIX, strlen(DESCRIPTOR_PREFIX)) == 0;
+	int err;
+
+	*report = (struct report){
+		.sink = { .offer = report_offer, .keep = report_keep },
+		.name = name,
+		.source = { .fd = -1, .ready = report_ready },
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	};
+	if (!name)
+		return 0;
+	report->source.fd =
+		is_descriptor ? open_descriptor(report, descriptor_number(name)) : open_name(name);
+	err = report->source.fd < 0 ? report->source.fd : check_kind(report->source.fd);
+	if (err < 0) {
+		log_error("report %s: %s", name, strerror(-err));
+		report_destroy(report);
+	}
+	return err;
+}
+
+void report_destroy(struct report *report)
+{
+	if (report->source.fd >= 0)
+		close(report->source.fd);
+	report->source.fd = -1;
+	forget_kept(report);
+}
+
+int report_start(struct report *report, struct event_loop *loop)
+{
+	int err;
+
+	if (report->source.fd < 0)
+		return 0;
+	report->loop = loop;
+	err = event_notifier_create(&report->flush, loop, flush_notified);
+	if (err < 0)
+		return err;
+	err = event_add(loop, &report->source, EPOLLOUT | EPOLLET);
+	report->pollable = err == 0;
+	if (err == 0 || err == -EPERM)
+		return 0;
+	log_error("report %s: %s", report->name, strerror(-err));
+	event_notifier_destroy(&report->flush);
+	return err;
+}
+
+void report_stop(struct report *report)
+{
+	if (report->source.fd < 0)
+		return;
+	if (report->pollable)
+		event_remove(report->loop, &report->source);
+	event_notifier_destroy(&report->flush);
+}
