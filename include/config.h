@@ -43,6 +43,7 @@ struct config {
 	const char *params; /* NULL: none */
 	const char *hugetlbfs; /* mount point, or NULL */
 	const char *dump_dtb; /* file, or NULL */
+	const char *report; /* file or fd:N, or NULL */
 	const char *stats_file; /* or NULL */
 
 	uint64_t mem_size; /* bytes */

@@ -16,6 +16,7 @@
 #include "pci.h"
 #include "poc.h"
 #include "pvtime.h"
+#include "sink.h"
 #include "terminal.h"
 #include "vcpu.h"
 #include "verdict.h"
@@ -33,6 +34,7 @@ struct machine {
 	const struct config *config;
 	struct event_loop *loop;
 	struct terminal *terminal;
+	struct sink *report; /* NULL: none was asked for */
 	struct verdict *verdict;
 
 	/* In the order in which they are built. */
@@ -67,7 +69,7 @@ enum machine_fault {
 /* Builds everything up to the first KVM_RUN. What is wrong is said; nothing is left then. */
 enum machine_fault machine_create(struct machine *machine, const struct config *config,
 				  struct event_loop *loop, struct terminal *terminal,
-				  struct verdict *verdict);
+				  struct sink *report, struct verdict *verdict);
 void machine_destroy(struct machine *machine);
 
 /* Runs the vCPUs, and the event loop in the calling thread, until there is a verdict. */

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "event.h"
 #include "machine.h"
+#include "report.h"
 #include "signals.h"
 #include "terminal.h"
 #include "verdict.h"
@@ -28,6 +29,7 @@ struct session {
 	struct verdict verdict;
 	struct signals signals;
 	struct terminal terminal;
+	struct report report;
 	struct machine machine;
 	bool machine_exists; /* for statistics on request */
 	unsigned int resets;

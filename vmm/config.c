@@ -330,6 +330,10 @@ static const struct row rows[] = {
 	ROW_TEXT("name", 0, "NAME", name,
 		 "a name for the guest, shown in statistics and of its threads"),
 	ROW_TEXT("dump-dtb", 0, "FILE", dump_dtb, "write the guest's device tree to a file"),
+	ROW_TEXT(
+		"report", 0, "FILE", report,
+		"what the guest writes to its virtio port org.nidus.report goes to a file, a pipe or "
+		"a device; fd:N: to descriptor N"),
 	ROW_TEXT("stats", 0, "FILE", stats_file,
 		 "write statistics to a file at the end and on SIGUSR1"),
 	ROW_CHOICE("loglevel", "LEVEL", log_level, log_levels,

@@ -20,10 +20,11 @@
 #include "virtio_console.h"
 #include "virtio_mmio.h"
 #include "virtio_pci.h"
+#include "virtio_report.h"
 #include "virtio_rng.h"
 
-/* A console, a source of random numbers and the disks each have a virtio-mmio slot, if need be. */
-_Static_assert(2 + CONFIG_DISKS_MAX <= GIC_SPI_COUNT - VIRTIO_MMIO_SPI, "an interrupt for each");
+/* Console, source of random numbers, reports and disks: each a virtio-mmio slot, if need be. */
+_Static_assert(3 + CONFIG_DISKS_MAX <= GIC_SPI_COUNT - VIRTIO_MMIO_SPI, "an interrupt for each");
 
 /* KVM takes no smaller guest physical address space. */
 #define IPA_BITS_MIN 32
@@ -372,6 +373,9 @@ static int devices_up(struct machine *machine)
 				 pl031_create(PL031_BASE, rtc_irq, PL031_SPI, machine->loop));
 	if (err == 0 && machine->config->rng)
 		err = add_virtio(machine, virtio_rng_create(&machine->memory, machine->loop));
+	if (err == 0 && machine->report)
+		err = add_virtio(machine, virtio_report_create(&machine->memory, machine->loop,
+							       machine->report));
 	if (err < 0)
 		devices_down(machine);
 	return err;
@@ -507,12 +511,13 @@ static const struct step {
 
 enum machine_fault machine_create(struct machine *machine, const struct config *config,
 				  struct event_loop *loop, struct terminal *terminal,
-				  struct verdict *verdict)
+				  struct sink *report, struct verdict *verdict)
 {
 	*machine = (struct machine){
 		.config = config,
 		.loop = loop,
 		.terminal = terminal,
+		.report = report,
 		.verdict = verdict,
 	};
 	reach(machine, PHASE_BEGUN);

@@ -26,10 +26,12 @@ enum status session_create(struct session *session, const struct config *config)
 		return STATUS_USAGE;
 	if (config->dump_dtb && file_check(config->dump_dtb) < 0)
 		return STATUS_USAGE;
+	if (report_create(&session->report, config->report) < 0)
+		return STATUS_USAGE;
 
 	vcpu_prepare();
 	if (event_loop_create(&session->loop) < 0)
-		return STATUS_HOST;
+		goto destroy_report;
 	if (verdict_create(&session->verdict, &session->loop) < 0)
 		goto destroy_loop;
 	if (signals_create(&session->signals, &session->loop, &session->verdict, session_told,
@@ -37,23 +39,31 @@ enum status session_create(struct session *session, const struct config *config)
 		goto destroy_verdict;
 	if (terminal_create(&session->terminal, &session->loop, &session->verdict) < 0)
 		goto destroy_signals;
+	if (report_start(&session->report, &session->loop) < 0)
+		goto destroy_terminal;
 	return STATUS_OK;
 
+destroy_terminal:
+	terminal_destroy(&session->terminal);
 destroy_signals:
 	signals_destroy(&session->signals);
 destroy_verdict:
 	verdict_destroy(&session->verdict);
 destroy_loop:
 	event_loop_destroy(&session->loop);
+destroy_report:
+	report_destroy(&session->report);
 	return STATUS_HOST;
 }
 
 void session_destroy(struct session *session)
 {
+	report_stop(&session->report);
 	terminal_destroy(&session->terminal);
 	signals_destroy(&session->signals);
 	verdict_destroy(&session->verdict);
 	event_loop_destroy(&session->loop);
+	report_destroy(&session->report);
 }
 
 /*
@@ -76,6 +86,7 @@ static enum status session_live(struct session *session)
 	enum status status = STATUS_OK;
 
 	switch (machine_create(machine, session->config, &session->loop, &session->terminal,
+			       session->config->report ? &session->report.sink : NULL,
 			       &session->verdict)) {
 	case MACHINE_BAD_INPUT:
 		return STATUS_USAGE;
@@ -94,11 +105,23 @@ static enum status session_live(struct session *session)
 	return status;
 }
 
+/* Whether something that the guest wrote is worth waiting for who takes it. */
+static bool session_pending(struct session *session)
+{
+	const enum outcome outcome = verdict_outcome(&session->verdict);
+
+	if (outcome == OUTCOME_KILLED)
+		return false;
+	/* A reader of reports that does not read cannot keep the user here. */
+	return terminal_pending(&session->terminal) ||
+	       (outcome != OUTCOME_QUIT && report_pending(&session->report));
+}
+
 /* What the guest wrote last still gets out, unless nobody takes it or we are told to go. */
 static void session_drain(struct session *session)
 {
-	while (terminal_pending(&session->terminal) &&
-	       verdict_outcome(&session->verdict) != OUTCOME_KILLED)
+	report_flush(&session->report);
+	while (session_pending(session))
 		if (event_loop_turn(&session->loop, true) < 0)
 			break;
 }

@@ -87,6 +87,16 @@ refused "a device tree into a directory that is not there" "missing/dtb.*No such
 refused "statistics into a directory as if it were a file" "Is a directory" \
 	--kernel $kernel --stats "$scratch"
 
+refused "reports into a directory" "report $scratch: Is a directory" --kernel $kernel --report "$scratch"
+refused "reports into a directory that is not there" "report .*missing/report: No such file" \
+	--kernel $kernel --report "$scratch/missing/report"
+refused "reports into a device that is not there" "report /dev/vport9p9: No such file" \
+	--kernel $kernel --report /dev/vport9p9
+for descriptor in fd:99 fd: fd:-1 fd:x; do
+	refused "reports into descriptor '$descriptor'" "report $descriptor: Bad file descriptor" \
+		--kernel $kernel --report $descriptor
+done
+
 begin "more vCPUs than KVM allows"
 guest --kernel $kernel --cpus 4096
 expect_refused 3 "--cpus 4096: .* at most"

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash source=tests/lib.sh
+# images: small
+# board: --timeout 600
+. tests/lib.sh
+
+report=$scratch/report
+fifo=$scratch/fifo
+mkfifo "$fifo"
+
+# lines NAME COUNT: lines of 64 bytes, in the words of a shell whose command has no double quotes in it.
+lines() {
+	echo "awk -v n=$1 -v f='%s %06d ......................................................\n' \
+'BEGIN { for (i = 0; i < $2; i++) { printf f, n, i; fflush() } }'"
+}
+
+# in_guest OPTION... -- TEXT: a guest whose shell runs TEXT, with the port by the name as descriptor 3.
+in_guest() {
+	options=
+	while [ "$1" != -- ]; do
+		options="$options $1"
+		shift
+	done
+	# shellcheck disable=SC2086,SC2154	# options have no blanks in them
+	linux $options $machine -- sh -c "\"for p in /sys/class/virtio-ports/*; do \
+grep -sqx org.nidus.report \$p/name && exec 3>/dev/\${p##*/}; done; $2\""
+}
+
+# start OPTION...: in the background, as $pid.
+start() {
+	"$@" &
+	pid=$!
+}
+
+# check_lines NAME COUNT: all of them are there, in their order.
+check_lines() {
+	sh -c "$(lines "$1" "$2")" >"$scratch/expected"
+	grep "^$1 " "$report" >"$scratch/found"
+	expect cmp "$scratch/expected" "$scratch/found"
+}
+
+expect_silent() {
+	expect [ ! -s "$messages" ]
+}
+
+for transport in mmio pci; do
+	for kind in serial virtio; do
+		machine="--virtio-transport $transport --console $kind --cpus 2"
+		params="console=hvc0 quiet"
+		[ $kind = virtio ] || params=quiet
+
+		begin "virtio-$transport, $kind console: 1 MiB of lines from two processes, then power off: all are there"
+		in_guest --report "$report" -- "$(lines a 8192) >&3 & $(lines b 8192) >&3 & wait"
+		expect_status 0
+		expect_silent
+		expect_line '^nidus guest: up, 2 CPUs'
+		expect [ "$(wc -c <"$report")" = 1048576 ]
+		check_lines a 8192
+		check_lines b 8192
+		end
+
+		begin "virtio-$transport, $kind console: what is written last is not lost, five times"
+		for _ in 1 2 3 4 5; do
+			in_guest --report "$report" -- "$(lines a 50) >&3"
+			expect_status 0
+			check_lines a 50
+		done
+		end
+	done
+done
+
+machine="--virtio-transport mmio --console serial"
+params=quiet
+
+begin "with a serial console there is no other, and the port has its name"
+in_guest --report "$report" -- "ls /dev /sys/class/virtio-ports; cat /proc/consoles; echo told >&3"
+expect_status 0
+expect_line "^vport0p1"
+refuse_line 'vport0p0'
+refuse_line 'hvc'
+expect [ "$(cat "$report")" = told ]
+end
+
+begin "a port may be opened and closed as often as one likes, and has nothing to read"
+in_guest --report "$report" -- "exec 3>&-; for i in 1 2 3 4 5 6 7 8 9; do echo \$i >/dev/vport0p1; done; \
+timeout 1 cat /dev/vport0p1 && echo read nothing"
+expect_status 0
+expect [ "$(tr -d '\n' <"$report")" = 123456789 ]
+refuse_line '^read nothing'
+end
+
+begin "without --report there is no port"
+in_guest --console virtio --rng -- "ls /dev /sys/class/virtio-ports"
+expect_status 0
+refuse_line 'vport0p1'
+end
+
+begin "a reader that comes late and is slow gets all"
+{
+	sleep 4
+	while dd bs=4096 count=1 2>/dev/null >"$scratch/block"; [ -s "$scratch/block" ]; do
+		cat "$scratch/block"
+		usleep 5000
+	done
+} <"$fifo" >"$report" &
+reader=$!
+in_guest --report "$fifo" -- "$(lines a 8192) >&3; echo console goes on"
+wait $reader
+expect_status 0
+expect_silent
+expect_line '^console goes on'
+check_lines a 8192
+end
+
+begin "who does not read holds up neither console nor SIGTERM"
+sh -c "exec sleep 1000" <"$fifo" &
+reader=$!
+limit=300 start in_guest --cpus 2 --stats "$scratch/stats" --report "$fifo" -- \
+	"$(lines a 8192) >&3 & sleep 2; echo console goes on; sleep 1000"
+tries=1200
+until grep -q '^console goes on' "$console" || [ $tries = 0 ]; do
+	tries=$((tries - 1))
+	usleep 100000
+done
+expect [ $tries -gt 0 ]
+killall -TERM nidus
+wait $pid
+expect grep -q '"outcome": "killed"' "$scratch/stats"
+expect_silent
+end
+
+begin "nor does one that does not read after a power-off"
+start in_guest --stats "$scratch/stats" --report "$fifo" -- "$(lines a 1010) >&3"
+tries=100
+until [ ! -d /proc/$pid ] || [ $tries = 0 ]; do
+	tries=$((tries - 1))
+	usleep 100000
+done
+expect [ -d /proc/$pid ]
+killall -TERM nidus
+wait $pid
+kill $reader
+wait $reader 2>/dev/null
+end
+
+begin "a reader that goes is said once, and the guest lives on"
+head -n 1 <"$fifo" >"$report" &
+reader=$!
+in_guest --report "$fifo" -- "$(lines a 1) >&3; sleep 2; $(lines b 4096) >&3; echo console goes on"
+wait $reader
+expect_status 0
+expect_one_message
+expect_line "warning: report $fifo: Broken pipe"
+expect_line '^console goes on'
+check_lines a 1
+end
+
+begin "so is a full file system"
+mkdir "$scratch/full"
+mount -t tmpfs -o size=64k full "$scratch/full"
+in_guest --report "$scratch/full/report" -- "$(lines a 4096) >&3; echo console goes on"
+cp "$scratch/full/report" "$report"
+umount "$scratch/full"
+expect_status 0
+expect_one_message
+expect_line "warning: report $scratch/full/report: No space left on device"
+expect_line '^console goes on'
+expect [ "$(wc -c <"$report")" = 65536 ]
+end
+
+begin "a descriptor that is handed down, with what is in its file already"
+{
+	echo before
+	in_guest --report fd:4 -- "$(lines a 100) >&3" 4>&1 >/dev/null
+	echo after
+} >"$report"
+expect_status 0
+expect_silent
+expect [ "$(sed -n '1p;$p' "$report" | tr '\n' ' ')" = "before after " ]
+expect [ "$(wc -l <"$report")" = 102 ]
+check_lines a 100
+end
+
+begin "a guest that resets itself goes on with the same stream"
+: >"$report"
+nidus run --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --report "$report" \
+	--params "console=ttyAMA0 quiet reboot -- sh -c \"exec 3>/dev/vport0p1; $(lines a 50) >&3\"" \
+	</dev/null >"$console" 2>"$messages" &
+pid=$!
+tries=600
+until [ "$(wc -l <"$report")" -ge 200 ] || [ $tries = 0 ]; do
+	tries=$((tries - 1))
+	usleep 100000
+done
+kill -TERM $pid
+wait $pid
+status=$?
+expect_status 143
+expect_silent
+expect [ $tries -gt 0 ]
+# Four lives, each with all of its lines.
+head -n 200 "$report" >"$scratch/lives"
+for _ in 1 2 3 4; do
+	sh -c "$(lines a 50)"
+done >"$scratch/expected"
+expect cmp "$scratch/expected" "$scratch/lives"
+end
+
+# exits_of LINES: of a guest that writes so many, to user space.
+exits_of() {
+	in_guest --console virtio --stats "$scratch/stats" --report "$report" -- "$(lines a "$1") >&3"
+	sed -n '/^  "exits"/,/}/s/.*"total": \([0-9]*\).*/\1/p' "$scratch/stats"
+}
+
+for transport in mmio pci; do
+	machine="--virtio-transport $transport --cpus 2"
+	params="console=hvc0 quiet"
+	few=$(exits_of 100)
+	many=$(exits_of 5100)
+	begin "virtio-$transport: 5000 lines more make $((many - few)) exits to user space, 200 at most"
+	expect [ "${few:-0}" -gt 0 ]
+	expect [ "$((many - few))" -le 200 ]
+	check_lines a 5100
+	end
+done
+expect_nothing_left
