@@ -42,10 +42,11 @@ const char *nested_lacks(const struct nested_host *host, bool e2h0)
 {
 	if (!host->el2 && is_older(host->release))
 		return "the host's kernel is too old: Linux 6.16 is the first that can";
-	if (!host->el2 && *host->parameters && !has_nested_mode(host->parameters))
-		return "the host's kernel has to be started with kvm-arm.mode=nested";
+	/* Before the mode, in which a kernel without GICv3 gives no VM at all. */
 	if (!host->gicv3)
 		return "the host has no GICv3 for its guests";
+	if (!host->el2 && *host->parameters && !has_nested_mode(host->parameters))
+		return "the host's kernel has to be started with kvm-arm.mode=nested";
 	if (!host->el2)
 		return "the host's CPU cannot: it has no FEAT_NV2, or runs KVM without VHE";
 	if (e2h0 && !host->e2h0)

@@ -43,10 +43,10 @@ static void the_first_thing_missing_is_told(void **state)
 
 	assert_lacks(&host, true, "6.16");
 	host.release = "6.16.0";
-	assert_lacks(&host, true, "kvm-arm.mode=nested");
-	host.parameters = "kvm-arm.mode=nested";
 	assert_lacks(&host, true, "GICv3");
 	host.gicv3 = true;
+	assert_lacks(&host, true, "kvm-arm.mode=nested");
+	host.parameters = "kvm-arm.mode=nested";
 	assert_lacks(&host, true, "FEAT_NV2");
 	host.el2 = true;
 	assert_lacks(&host, true, "--e2h0");
