@@ -30,17 +30,19 @@ extern uint8_t image_start[], image_end[];
 void secondary_start(void);
 int main(void);
 
-/* Registers and barriers. */
+/* Registers and barriers. A register may have a name that is a macro. */
 
-#define read_sysreg(name)                                                       \
-	({                                                                      \
-		uint64_t value_;                                                \
-		__asm__ volatile("mrs %0, " #name : "=r"(value_) : : "memory"); \
-		value_;                                                         \
+#define TEXT(name) #name
+
+#define read_sysreg(name)                                                            \
+	({                                                                           \
+		uint64_t value_;                                                     \
+		__asm__ volatile("mrs %0, " TEXT(name) : "=r"(value_) : : "memory"); \
+		value_;                                                              \
 	})
 
 #define write_sysreg(name, value) \
-	__asm__ volatile("msr " #name ", %x0\n\tisb" : : "r"((uint64_t)(value)) : "memory")
+	__asm__ volatile("msr " TEXT(name) ", %x0\n\tisb" : : "r"((uint64_t)(value)) : "memory")
 
 static inline void barrier(void)
 {
@@ -60,6 +62,11 @@ static inline void irq_enable(void)
 static inline void irq_disable(void)
 {
 	__asm__ volatile("msr daifset, #2\n\tisb" : : : "memory");
+}
+
+static inline bool at_el2(void)
+{
+	return read_sysreg(CurrentEL) == CURRENT_EL2;
 }
 
 static inline unsigned int cpu_index(void)
@@ -139,7 +146,7 @@ static inline uint32_t crc32(uint32_t crc, uint8_t byte)
 	return ~crc;
 }
 
-/* SMC Calling Convention; the conduit to KVM is HVC. */
+/* SMC Calling Convention; the conduit to KVM is HVC, and from EL2 SMC. */
 
 struct smccc {
 	uint64_t x[4];
@@ -191,7 +198,8 @@ enum psci_result {
 
 static inline int psci(enum psci_function function, uint64_t arg1, uint64_t arg2, uint64_t arg3)
 {
-	return hvc(function, arg1, arg2, arg3).x[0];
+	return at_el2() ? smc(function, arg1, arg2, arg3).x[0]
+			: hvc(function, arg1, arg2, arg3).x[0];
 }
 
 /* Has the vCPU of that MPIDR run cpu_main(context), whose low 16 bits are the vCPU's index. */
@@ -279,8 +287,19 @@ _Static_assert(sizeof(struct frame) <= FRAME_SIZE, "start.S reserves FRAME_SIZE"
 #define EC_PC_ALIGNMENT	     0x22
 #define EC_DATA_ABORT	     0x25
 
-/* Where interrupts go. */
+static inline uint64_t exception_syndrome(void)
+{
+	return at_el2() ? read_sysreg(esr_el2) : read_sysreg(esr_el1);
+}
+
+static inline uint64_t fault_address(void)
+{
+	return at_el2() ? read_sysreg(far_el2) : read_sysreg(far_el1);
+}
+
+/* Where interrupts go; and synchronous exceptions, for what is not taken care of there. */
 static void (*irq_hook)(void);
+static bool (*sync_hook)(struct frame *frame);
 
 /*
  * Synchronous exceptions that a payload asks for: while expected, they are counted, and the guest
@@ -297,8 +316,8 @@ static inline bool abort_take(struct frame *frame)
 	if (!aborts.expected)
 		return false;
 	aborts.count++;
-	aborts.esr = read_sysreg(esr_el1);
-	aborts.far = read_sysreg(far_el1);
+	aborts.esr = exception_syndrome();
+	aborts.far = fault_address();
 	aborts.elr = frame->elr;
 	if (ESR_EC(aborts.esr) == EC_INSTRUCTION_ABORT || ESR_EC(aborts.esr) == EC_PC_ALIGNMENT)
 		frame->elr = frame->x[30];
@@ -309,7 +328,7 @@ static inline bool abort_take(struct frame *frame)
 
 void exception(unsigned int kind, struct frame *frame)
 {
-	if (kind == 0 && abort_take(frame))
+	if (kind == 0 && (abort_take(frame) || (sync_hook && sync_hook(frame))))
 		return;
 	if (kind == 1 && irq_hook) {
 		irq_hook();
@@ -320,9 +339,9 @@ void exception(unsigned int kind, struct frame *frame)
 	put(" at ");
 	put_hex(frame->elr);
 	put(", ESR ");
-	put_hex(read_sysreg(esr_el1));
+	put_hex(exception_syndrome());
 	put(", FAR ");
-	put_hex(read_sysreg(far_el1));
+	put_hex(fault_address());
 	put("\n");
 	power_off();
 }
