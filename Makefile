@@ -35,14 +35,18 @@ WARNINGS = -Wall -Wextra -Werror
 CPPFLAGS = -D_GNU_SOURCE -Iinclude -isystem $(SYSROOT)/uapi -isystem $(SYSROOT)/include
 CFLAGS   = -std=gnu11 -O2 -g $(WARNINGS) -pthread -ffunction-sections -fdata-sections
 LDFLAGS  = -static -Wl,--gc-sections -L$(SYSROOT)/lib
-LDLIBS   = -lfdt -ljansson -lz -lzstd -luring -laio
+LDLIBS   = -lfdt -ljansson -lz -lzstd -luring -laio -lconfig
 
 SOURCES := main.c $(wildcard vmm/*.c mm/*.c arm/*.c devices/*.c)
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
 
 all: $(BUILD)/nidus
 
-$(BUILD)/nidus: $(OBJECTS)
+# What debuggers want stands beside it: nidus packs itself into the initramfs of each level of a nest.
+$(BUILD)/nidus: $(BUILD)/nidus.debug
+	$(OBJCOPY) --strip-all --add-gnu-debuglink=$< $< $@
+
+$(BUILD)/nidus.debug: $(OBJECTS)
 	$(COMPILE) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/%.o: %.c Makefile | $(SYSROOT)

@@ -12,6 +12,8 @@
 
 const struct command commands[] = {
 	{ "run", "[OPTIONS]", "start a virtual machine", cmd_run, cmd_run_help },
+	{ "nest", "[OPTIONS] [FILE | -- COMMAND]", "start virtual machines inside each other",
+	  cmd_nest, cmd_nest_help },
 	{ "help", "[COMMAND]", "say what there is, or explain one command", cmd_help, NULL },
 	{ "version", "", "print the version", cmd_version, NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
@@ -61,6 +63,8 @@ int main(int argc, char **argv)
 
 	if (check_descriptors() < 0)
 		return STATUS_HOST;
+	if (getpid() == 1 && argc > 0 && strcmp(argv[0], "/init") == 0)
+		cmd_init();
 	if (argc > 0 && strcmp(basename(argv[0]), "lkvm") == 0)
 		flavour = CONFIG_LKVM;
 	if (argc < 2) {

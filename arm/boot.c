@@ -108,6 +108,12 @@ int boot_open(struct boot *boot, const char *kernel, const char *initrd)
 	return err;
 }
 
+void boot_use_archive(struct boot *boot, const struct archive *archive)
+{
+	boot->archive = archive;
+	boot->initrd.size = archive_size(archive);
+}
+
 void boot_close(struct boot *boot)
 {
 	if (boot->kernel.fd >= 0)
@@ -235,7 +241,9 @@ int boot_load(const struct boot *boot, struct memory *memory)
 {
 	int err = boot_load_kernel(boot, memory);
 
-	if (err == 0 && boot->initrd.path)
+	if (err == 0 && boot->archive)
+		err = archive_load(boot->archive, memory, boot->initrd_gpa);
+	else if (err == 0 && boot->initrd.path)
 		err = boot_load_file(&boot->initrd, "initrd", boot->initrd_gpa, memory);
 	return err;
 }

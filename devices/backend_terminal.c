@@ -168,6 +168,9 @@ static void output_lose(struct terminal *terminal, int error)
 		return;
 	log_error("console output: %s", strerror(error));
 	terminal->output_lost = true;
+	/* The ring's end stays where it is, for terminal_tail(). */
+	terminal->output_start =
+		(terminal->output_start + terminal->output_count) % TERMINAL_OUTPUT_SIZE;
 	terminal->output_count = 0;
 	pthread_cond_broadcast(&terminal->output_room);
 	verdict_reach(terminal->verdict, OUTCOME_HOST_ERROR);
@@ -262,6 +265,7 @@ static void output_push(struct terminal *terminal, uint8_t byte)
 
 	terminal->output[end] = byte;
 	terminal->output_count++;
+	terminal->output_total++;
 	if (terminal->output_count == 1)
 		event_timer_in(&terminal->flush, FLUSH_NS);
 	else if (terminal->output_count == TERMINAL_OUTPUT_SIZE / 2)
@@ -323,6 +327,24 @@ void terminal_release(struct terminal *terminal, bool released)
 	terminal->released = released;
 	pthread_cond_broadcast(&terminal->output_room);
 	pthread_mutex_unlock(&terminal->lock);
+}
+
+/* What has been written stays in the ring until it is overwritten. */
+size_t terminal_tail(struct terminal *terminal, char *text, size_t size)
+{
+	size_t end, start;
+
+	pthread_mutex_lock(&terminal->lock);
+	end = terminal->output_start + terminal->output_count + TERMINAL_OUTPUT_SIZE;
+	if (size > TERMINAL_OUTPUT_SIZE)
+		size = TERMINAL_OUTPUT_SIZE;
+	if (size > terminal->output_total)
+		size = terminal->output_total;
+	start = end - size;
+	for (size_t i = 0; i < size; i++)
+		text[i] = terminal->output[(start + i) % TERMINAL_OUTPUT_SIZE];
+	pthread_mutex_unlock(&terminal->lock);
+	return size;
 }
 
 bool terminal_pending(struct terminal *terminal)
@@ -404,10 +426,14 @@ static void input_raw(struct terminal *terminal)
 
 static void input_start(struct terminal *terminal)
 {
+	const pid_t foreground = tcgetpgrp(STDIN_FILENO);
 	int err;
 
-	/* In the background of a shell, reading or changing the terminal would stop us. */
-	if (isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) != getpgrp())
+	/*
+	 * In the background of a shell, reading or changing the terminal would stop us. One that
+	 * does not control us, as that of an init, has no foreground and does not mind.
+	 */
+	if (foreground >= 0 && foreground != getpgrp())
 		terminal->input_ended = true;
 	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
 		terminal->input_ended = true;

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "archive.h"
 #include "image.h"
 #include "memory.h"
 #include "unpack.h"
@@ -22,6 +23,7 @@ struct boot_file {
 
 struct boot {
 	struct boot_file kernel, initrd;
+	const struct archive *archive; /* in place of an initrd's file, or NULL; not ours */
 	struct packed packed; /* how the kernel is compressed */
 	struct image image; /* the kernel, unpacked */
 	/* Guest physical addresses, from boot_place() on. */
@@ -30,6 +32,8 @@ struct boot {
 
 /* Opens both files (initrd may be NULL) and parses the kernel. Errors: -errno, said. */
 int boot_open(struct boot *boot, const char *kernel, const char *initrd);
+/* Has archive, which is finished and outlives boot, loaded as the initrd. */
+void boot_use_archive(struct boot *boot, const struct archive *archive);
 void boot_close(struct boot *boot);
 
 /*

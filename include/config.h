@@ -35,11 +35,15 @@ enum config_transport {
 /* Whose defaults hold: those of the name that nidus was called by. */
 enum config_flavour { CONFIG_NIDUS, CONFIG_LKVM };
 
+struct archive;
+
 struct config {
 	/* Strings are argv's. */
 	const char *name; /* NULL: none given */
 	const char *kernel; /* never NULL */
 	const char *initrd; /* NULL: none */
+	const struct archive
+		*initramfs; /* no option's: what a nest starts its levels from, or NULL */
 	const char *params; /* NULL: none */
 	const char *hugetlbfs; /* mount point, or NULL */
 	const char *dump_dtb; /* file, or NULL */

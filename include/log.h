@@ -15,6 +15,12 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 /* Messages above this level are dropped from now on. The level at start is LOG_WARNING. */
 void log_set_level(enum log_level level);
 
+/*
+ * What all messages from now on are about, said first; "" for nothing. It is copied, and cut if it
+ * is long. Before there is more than one thread.
+ */
+void log_set_subject(const char *subject);
+
 void log_error(const char *format, ...) LOG_FORMAT(1, 2);
 void log_warning(const char *format, ...) LOG_FORMAT(1, 2);
 void log_info(const char *format, ...) LOG_FORMAT(1, 2);

@@ -33,6 +33,9 @@ struct session {
 	struct machine machine;
 	bool machine_exists; /* for statistics on request */
 	unsigned int resets;
+
+	/* If set after session_create(): a machine has stopped and is about to be destroyed. */
+	void (*ended)(struct session *session, const struct machine *machine);
 };
 
 /* config outlives the session. STATUS_OK, or what to exit with; then nothing is to be destroyed. */

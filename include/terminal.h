@@ -29,6 +29,7 @@ struct terminal {
 	/* A ring, filled by vCPU threads and emptied by the event loop's. */
 	uint8_t output[TERMINAL_OUTPUT_SIZE];
 	size_t output_start, output_count;
+	size_t output_total; /* bytes that have ever been in it */
 	struct event_source output_source;
 	bool output_pollable, output_lost, released;
 	bool output_refused; /* offer() has taken less than all, and room() is owed */
@@ -57,6 +58,12 @@ void terminal_release(struct terminal *terminal, bool released);
 
 /* The terminal's size may have changed (SIGWINCH). The event loop's thread. */
 void terminal_resized(struct terminal *terminal);
+
+/*
+ * Copies the end of what has been output, no more than size bytes nor than TERMINAL_OUTPUT_SIZE,
+ * and returns how many these are. The event loop's thread.
+ */
+size_t terminal_tail(struct terminal *terminal, char *text, size_t size);
 
 /* Whether output still waits to be written. */
 bool terminal_pending(struct terminal *terminal);

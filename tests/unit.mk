@@ -12,8 +12,11 @@ UNIT_HEADERS := $(wildcard include/*.h tests/unit/*.h)
 
 # The sources of nidus that each of them is linked with, besides the log.
 virtio_sources        := devices/virtio.c devices/virtqueue.c mm/memory.c vmm/event.c
+nest_sources          := vmm/nest.c vmm/nest_pack.c vmm/config.c arm/archive.c arm/boot.c arm/image.c \
+	arm/unpack.c mm/memory.c mm/load.c
+sources_test_archive  := arm/archive.c mm/memory.c mm/load.c
 sources_test_board    := arm/board.c arm/devtree.c arm/gic.c devices/pl011.c devices/pl031.c vmm/event.c
-sources_test_boot     := arm/boot.c arm/image.c arm/unpack.c mm/memory.c mm/load.c
+sources_test_boot     := arm/boot.c arm/archive.c arm/image.c arm/unpack.c mm/memory.c mm/load.c
 sources_test_bus      := vmm/bus.c
 sources_test_config   := vmm/config.c
 sources_test_counters := vmm/counters.c
@@ -27,6 +30,9 @@ sources_test_image    := arm/image.c
 sources_test_load     := mm/load.c mm/memory.c
 sources_test_log      :=
 sources_test_memory   := mm/memory.c
+sources_test_nest     := $(nest_sources)
+sources_test_nest_file := $(nest_sources) vmm/nest_file.c
+sources_test_nest_summary := vmm/nest_summary.c vmm/nest.c vmm/config.c vmm/file.c
 sources_test_nested   := arm/nested.c
 sources_test_pci      := devices/pci.c vmm/irq.c vmm/bus.c mm/memslot.c arm/devtree.c
 sources_test_pl011    := devices/pl011.c arm/devtree.c
@@ -34,6 +40,7 @@ sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
 sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
 sources_test_report   := devices/backend_report.c vmm/event.c
+sources_test_terminal := devices/backend_terminal.c vmm/event.c vmm/verdict.c
 sources_test_unpack   := arm/unpack.c
 sources_test_virtio_block := devices/virtio_block.c $(wildcard devices/backend_disk*.c) \
 	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/event.c mm/memory.c
@@ -48,10 +55,11 @@ sources_test_virtio_rng := $(virtio_sources) devices/virtio_rng.c
 sources_test_virtqueue := devices/virtqueue.c mm/memory.c
 sources_fuzz_config   := vmm/config.c
 sources_fuzz_devices  := devices/pl011.c devices/pl031.c arm/devtree.c vmm/bus.c
-sources_fuzz_image    := arm/image.c arm/boot.c arm/unpack.c mm/memory.c mm/load.c
+sources_fuzz_image    := arm/image.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
+sources_fuzz_nest     := vmm/nest.c vmm/nest_file.c vmm/nest_summary.c vmm/config.c
 sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c devices/virtqueue.c \
 	vmm/bus.c mm/memory.c arm/devtree.c
-sources_fuzz_unpack   := arm/image.c arm/boot.c arm/unpack.c mm/memory.c mm/load.c
+sources_fuzz_unpack   := arm/image.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
 sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mmio.c \
 	devices/virtio_console.c devices/virtio_report.c devices/virtio_rng.c mm/memory.c arm/devtree.c
 
@@ -65,7 +73,7 @@ $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): tests/unit/fake_kvm.c | $(SYSROOT)
 UNIT_CPPFLAGS = -D_GNU_SOURCE -Iinclude -Itests/unit
 # cmocka hands every test a state, wanted or not.
 UNIT_CFLAGS   = -std=gnu11 -g -O1 $(WARNINGS) -Wno-unused-parameter -pthread
-UNIT_LDLIBS   = -lcmocka -lfdt -lz -lzstd -luring -laio
+UNIT_LDLIBS   = -lcmocka -lfdt -lz -lzstd -luring -laio -ljansson -lconfig
 
 # Secondary expansion, so that $* can name the list of sources.
 .SECONDEXPANSION:
@@ -80,7 +88,7 @@ $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: tests/fuzz/%.c $$(sources_$$*) \
 		tests/fuzz/quiet_log.c tests/fuzz/fuzz.h $(UNIT_HEADERS) tests/unit.mk
 	@mkdir -p $(@D)
 	$(FUZZCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lfdt -lz -lzstd -luring
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lfdt -lz -lzstd -luring -ljansson -lconfig
 
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -13,6 +14,16 @@ static _Atomic enum log_level limit_level = LOG_WARNING;
 void log_set_level(enum log_level level)
 {
 	atomic_store(&limit_level, level);
+}
+
+/* With the colon and blank that follow it. */
+static char log_subject[256];
+
+void log_set_subject(const char *subject)
+{
+	snprintf(log_subject, sizeof(log_subject) - 2, "%s", subject);
+	if (*subject)
+		strcat(log_subject, ": ");
 }
 
 static void log_line(enum log_level level, const char *remark, const char *format, va_list args)
@@ -31,7 +42,7 @@ static void log_line(enum log_level level, const char *remark, const char *forma
 	if (level > atomic_load(&limit_level))
 		return;
 
-	used = snprintf(line, room, "nidus: %s", tag[level]);
+	used = snprintf(line, room, "nidus: %s%s", tag[level], log_subject);
 	used += vsnprintf(line + used, room - used, format, args);
 	if (used < room)
 		used += snprintf(line + used, room - used, "%s", remark);

@@ -46,6 +46,8 @@ static int files_up(struct machine *machine)
 
 	if (err < 0)
 		return err;
+	if (config->initramfs)
+		boot_use_archive(&machine->boot, config->initramfs);
 	err = boot_place(&machine->boot, RAM_BASE, config->mem_size);
 	if (err < 0)
 		boot_close(&machine->boot);

@@ -98,6 +98,8 @@ static enum status session_live(struct session *session)
 	session->machine_exists = true;
 	machine_run(machine);
 	session_catch_up(session);
+	if (session->ended)
+		session->ended(session, machine);
 	if (stats_write(session->config->stats_file, machine, session->resets) < 0)
 		status = STATUS_HOST;
 	session->machine_exists = false;

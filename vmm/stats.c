@@ -211,7 +211,7 @@ static json_t *vm_stats(int vm_fd)
 	return stats;
 }
 
-static json_t *stats_object(const struct machine *machine, unsigned int resets)
+json_t *stats_collect(const struct machine *machine, unsigned int resets)
 {
 	json_t *stats = json_pack(
 		"{sssisssssisosososososo*}", "schema", "nidus-stats", "version", STATS_VERSION,
@@ -236,7 +236,7 @@ int stats_write(const char *path, const struct machine *machine, unsigned int re
 
 	if (!path)
 		return 0;
-	stats = stats_object(machine, resets);
+	stats = stats_collect(machine, resets);
 	text = stats ? json_dumps(stats, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
 	json_decref(stats);
 	if (!text) {

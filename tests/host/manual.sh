@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The options that the command's own help lists, the manual page's and the README's are the same.
+# The options that the command's own help lists, the manual page's and, of run, the README's are the same.
 
 set -euo pipefail
 work=$(mktemp -d)
@@ -19,7 +19,12 @@ options() {
 }
 "$work/help" | sed 's/^ *\(-., \)\?\(--[a-z0-9-]*\).*/\2/' | options >"$work/help.options"
 # Only where an option is introduced: a paragraph's tag, or the first column of a table.
-sed 's/\\-/-/g' docs/nidus.1 | grep -A 1 '^\.TP' | options >"$work/manual.options"
+# manual COMMAND: the manual's options of a command.
+manual() {
+	awk -v head=".SH OPTIONS OF $1" '/^\.SH/ { in_it = $0 == head } in_it' docs/nidus.1 |
+		sed 's/\\-/-/g' | grep -A 1 '^\.TP' | options
+}
+manual RUN >"$work/manual.options"
 sed -n 's/^| *\(`[^|]*\)|.*/\1/p' README.md | options >"$work/readme.options"
 
 for page in manual readme; do
@@ -30,3 +35,12 @@ for page in manual readme; do
 		echo "$difference"
 	fi
 done
+
+sed -n '/^void cmd_nest_help/,/^}/p' vmm/cmd_nest.c | options >"$work/help.options"
+manual NEST >"$work/manual.options"
+if difference=$(diff "$work/help.options" "$work/manual.options"); then
+	echo "ok - the manual has the options that help lists of nest"
+else
+	echo "not ok - the manual has the options that help lists of nest"
+	echo "$difference"
+fi

@@ -381,6 +381,84 @@ static void file_that_shrinks_is_an_error(void **state)
 	memory_destroy(&memory);
 }
 
+/* An archive in place of the initrd. */
+
+static void archive_is_placed_and_loaded(void **state)
+{
+	static const char *const kernels[] = { "flat", "\x1f\x20no Image" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kernels); i++) {
+		struct archive *archive = archive_create();
+		struct memory memory;
+		uint64_t size;
+
+		write_file(path[0], kernels[i], strlen(kernels[i]));
+		write_file(path[1], "initial", 7);
+		assert_int_equal(archive_add_file(archive, "/init", path[1]), 0);
+		assert_int_equal(archive_finish(archive), 0);
+		size = archive_size(archive);
+		assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
+		assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+		boot_use_archive(&boot, archive);
+		assert_int_equal(boot.initrd.size, size);
+		assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
+		assert_sound(memory.base, memory.size);
+		assert_int_equal(boot_load(&boot, &memory), 0);
+		assert_silent();
+		assert_memory_equal(memory_at(&memory, boot.kernel_gpa, 4), kernels[i], 4);
+		assert_memory_equal(memory_at(&memory, boot.initrd_gpa, 6), "070701", 6);
+		assert_memory_equal(memory_at(&memory, boot.initrd_gpa + 116, 7), "initial", 7);
+		assert_memory_equal(memory_at(&memory, boot.initrd_gpa + size - 14, 10),
+				    "TRAILER!!!", 10);
+
+		/* It is not closed with the rest. */
+		boot_close(&boot);
+		assert_closed();
+		assert_int_equal(archive_load(archive, &memory, BASE), 0);
+		memory_destroy(&memory);
+		archive_destroy(archive);
+	}
+}
+
+static void archive_that_does_not_fit_is_refused(void **state)
+{
+	struct archive *archive = archive_create();
+
+	write_file(path[0], "flat", 4);
+	write_file(path[1], "initial", 7);
+	assert_int_equal(truncate(path[1], MIB(62)), 0);
+	assert_int_equal(archive_add_file(archive, "/init", path[1]), 0);
+	assert_int_equal(archive_finish(archive), 0);
+	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	boot_use_archive(&boot, archive);
+	assert_int_equal(boot_place(&boot, BASE, MIB(64)), -ENOSPC);
+	assert_said("but the guest has 64 MiB");
+	assert_int_equal(boot_place(&boot, BASE, MIB(65)), 0);
+	boot_close(&boot);
+	archive_destroy(archive);
+}
+
+static void archive_whose_file_shrinks_is_an_error(void **state)
+{
+	struct archive *archive = archive_create();
+	struct memory memory;
+
+	write_file(path[0], "flat", 4);
+	write_file(path[1], "initial", 7);
+	assert_int_equal(archive_add_file(archive, "/init", path[1]), 0);
+	assert_int_equal(archive_finish(archive), 0);
+	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
+	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	boot_use_archive(&boot, archive);
+	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
+	assert_int_equal(truncate(path[1], 2), 0);
+	assert_int_equal(boot_load(&boot, &memory), -ENODATA);
+	assert_said("ended while it was being read");
+	boot_close(&boot);
+	memory_destroy(&memory);
+	archive_destroy(archive);
+}
+
 /* Compressed kernels. */
 
 #define PLAIN_SIZE KIB(700)
@@ -620,6 +698,9 @@ int main(void)
 		on_files(foreign_kernel_is_refused),
 		on_files(files_reach_their_places),
 		on_files(file_that_shrinks_is_an_error),
+		on_files(archive_is_placed_and_loaded),
+		on_files(archive_that_does_not_fit_is_refused),
+		on_files(archive_whose_file_shrinks_is_an_error),
 		on_files(packed_kernel_reaches_its_place),
 		on_files(packed_kernel_may_fill_its_image_size),
 		on_files(packed_kernel_beyond_its_image_size_is_refused),

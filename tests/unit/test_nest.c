@@ -1,0 +1,822 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "nest.h"
+#include "unit.h"
+#include "util.h"
+
+#include "newc.h"
+
+static struct nest nest;
+static struct nest_words words;
+static struct config config;
+
+static const char *directory;
+static char kernel[128];
+
+static void make_file(const char *name, const char *bytes)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, strlen(bytes)), strlen(bytes));
+	close(fd);
+}
+
+static int begin(void **state)
+{
+	directory = scratch_begin();
+	snprintf(kernel, sizeof(kernel), "%s/kernel", directory);
+	make_file(kernel, "a flat binary");
+	words.argc = 0;
+	if (nest_create(&nest) < 0)
+		return -1;
+	return catch_begin(state);
+}
+
+static int finish(void **state)
+{
+	nest_release(&words);
+	nest_destroy(&nest);
+	scratch_end();
+	return catch_end(state);
+}
+
+static void set(unsigned int level, const char *key, const char *value)
+{
+	assert_true(nest_set(&nest, level, key, value));
+	assert_silent();
+}
+
+/* So many levels that have only the kernel. */
+static void make_levels(unsigned int depth)
+{
+	set(0, "kernel", kernel);
+	while (nest_depth(&nest) < depth)
+		assert_true(nest_add_level(&nest));
+}
+
+static void configure(unsigned int level)
+{
+	nest_release(&words);
+	assert_true(nest_configure(&nest, level, &config, &words));
+	assert_silent();
+}
+
+static void assert_refused(unsigned int level, const char *message)
+{
+	nest_release(&words);
+	assert_false(nest_configure(&nest, level, &config, &words));
+	assert_said(message);
+}
+
+/* Words separated by blanks. */
+static void assert_words(const char *expected)
+{
+	char text[4096] = "";
+
+	for (int i = 0; i < words.argc; i++) {
+		strcat(text, i ? " " : "");
+		strcat(text, words.argv[i]);
+	}
+	assert_string_equal(text, expected);
+	assert_null(words.argv[words.argc]);
+}
+
+static json_t *member(unsigned int level, const char *key)
+{
+	return json_object_get(json_array_get(nest.levels, level - 1), key);
+}
+
+static void assert_member(unsigned int level, const char *key, const char *expected)
+{
+	char *text = json_dumps(member(level, key), JSON_COMPACT | JSON_ENCODE_ANY);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+/* Keys. */
+
+static void new_nest_is_empty(void **state)
+{
+	assert_int_equal(nest_depth(&nest), 0);
+	assert_int_equal(json_array_size(nest.sources), 0);
+	assert_true(nest_add_level(&nest));
+	assert_int_equal(nest_depth(&nest), 1);
+	assert_int_equal(nest_time_limit(&nest, 1), 120);
+	assert_true(json_is_array(nest_command(&nest, 1)));
+	assert_int_equal(json_array_size(nest_command(&nest, 1)), 0);
+	assert_silent();
+}
+
+static void keys_become_options(void **state)
+{
+	make_levels(1);
+	set(1, "memory", "1G");
+	set(1, "cpus", "3");
+	set(1, "console", "serial");
+	set(1, "disk", "/a b,ro");
+	set(1, "disk", "/c,d");
+	set(1, "options", " --rng\t--name  x ");
+	assert_member(1, "options",
+		      "[\"--mem\",\"1G\",\"--cpus\",\"3\",\"--console\",\"serial\",\"--disk\","
+		      "\"/a b,ro\",\"--disk\",\"/c,d\",\"--rng\",\"--name\",\"x\"]");
+	set(1, "params", "a  b");
+	assert_member(1, "params", "\"a  b\"");
+	set(1, "params", "c");
+	assert_member(1, "params", "\"c\"");
+}
+
+static void values_reach_the_configuration(void **state)
+{
+	make_levels(1);
+	set(1, "memory", "1G");
+	set(1, "cpus", "3");
+	set(1, "disk", "/a b,ro");
+	set(1, "disk", "/c");
+	set(1, "options", "--rng --name x");
+	configure(1);
+	assert_string_equal(config.kernel, kernel);
+	assert_int_equal(config.mem_size, GIB(1));
+	assert_int_equal(config.cpus, 3);
+	assert_int_equal(config.console, CONSOLE_VIRTIO);
+	assert_int_equal(config.disk_count, 2);
+	assert_string_equal(config.disks[0].path, "/a b");
+	assert_true(config.disks[0].read_only);
+	assert_string_equal(config.disks[1].path, "/c");
+	assert_true(config.rng);
+	assert_string_equal(config.name, "x");
+	assert_false(config.reboot);
+	assert_null(config.initrd);
+	assert_null(config.initramfs);
+	assert_null(config.report);
+
+	/* What is cut off the words of one is there for the next. */
+	configure(1);
+	assert_true(config.disks[0].read_only);
+	set(1, "console", "serial");
+	configure(1);
+	assert_int_equal(config.console, CONSOLE_SERIAL);
+}
+
+static void files_and_where_they_go(void **state)
+{
+	make_levels(1);
+	set(1, "file", "/usr/bin/tool");
+	set(1, "file", "tool");
+	set(1, "file", "here/tool:/there/a tool");
+	set(1, "file", "/usr/bin/tool:/again");
+	assert_member(
+		1, "files",
+		"[{\"source\":1,\"path\":\"/bin/tool\"},{\"source\":2,\"path\":\"/bin/tool\"},"
+		"{\"source\":3,\"path\":\"/there/a tool\"},{\"source\":1,\"path\":\"/again\"}]");
+	assert_int_equal(json_array_size(nest.sources), 4);
+	assert_string_equal(json_string_value(json_array_get(nest.sources, 0)), kernel);
+	assert_string_equal(json_string_value(json_array_get(nest.sources, 1)), "/usr/bin/tool");
+	assert_string_equal(json_string_value(json_array_get(nest.sources, 3)), "here/tool");
+}
+
+static void commands(void **state)
+{
+	char *argv[] = { "echo", "two words", "", NULL };
+
+	make_levels(2);
+	set(1, "command", "\tcat  /proc/cpuinfo ");
+	assert_member(1, "command", "[\"cat\",\"/proc/cpuinfo\"]");
+	assert_int_equal(json_array_size(nest_command(&nest, 1)), 2);
+	assert_int_equal(json_array_size(nest_command(&nest, 2)), 0);
+	set(1, "command", "true");
+	assert_member(1, "command", "[\"true\"]");
+	assert_true(nest_set_command(&nest, 1, 3, argv));
+	assert_member(1, "command", "[\"echo\",\"two words\",\"\"]");
+	assert_true(nest_set_command(&nest, 1, 0, argv + 3));
+	assert_member(1, "command", "[]");
+}
+
+static void time_limits(void **state)
+{
+	static const char *const bad[] = {
+		"0",   "-1", "+5",  " 5",    "5 ",  "5s",
+		"0x5", "x",  "1e3", "86401", "1.5", "99999999999999999999999999",
+	};
+
+	make_levels(1);
+	set(1, "time-limit", "1");
+	assert_int_equal(nest_time_limit(&nest, 1), 1);
+	set(1, "time-limit", "86400");
+	assert_int_equal(nest_time_limit(&nest, 1), 86400);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_false(nest_set(&nest, 1, "time-limit", bad[i]));
+		assert_said("must be a number of seconds from 1 to 86400");
+		assert_int_equal(nest_time_limit(&nest, 1), 86400);
+	}
+}
+
+static const char *const keys[] = {
+	"kernel", "memory", "cpus",    "disk",	     "console",
+	"params", "file",   "command", "time-limit", "options",
+};
+
+static void keys_that_are_refused(void **state)
+{
+	static const char *const bad[] = { "",	    "Kernel",  "mem",	"levels",
+					   "files", "kernel ", "--cpus" };
+
+	make_levels(1);
+	for (unsigned int level = 0; level <= 1; level++) {
+		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+			assert_false(nest_set(&nest, level, bad[i], "1"));
+			assert_said("a level has no such thing");
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+			assert_false(nest_set(&nest, level, keys[i], ""));
+			assert_said("has no value");
+		}
+	}
+	assert_member(1, "options", "[]");
+	assert_member(1, "files", "[]");
+}
+
+/* The plan travels as JSON, which has no other strings. */
+static void values_are_utf_8(void **state)
+{
+	char *argv[] = { "cat", "\xff.txt", NULL };
+
+	make_levels(1);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (strcmp(keys[i], "time-limit") == 0)
+			continue;
+		if (nest_set(&nest, 1, keys[i], "/a\xff"))
+			fail_msg("%s is taken", keys[i]);
+		assert_said("UTF-8");
+		set(1, keys[i], "/\xc3\xa4");
+	}
+	assert_false(nest_set_command(&nest, 1, 2, argv));
+	assert_said("UTF-8");
+	assert_member(1, "command", "[\"/\xc3\xa4\"]");
+}
+
+static void defaults_hold_for_later_levels(void **state)
+{
+	set(0, "memory", "64M");
+	set(0, "file", "/first");
+	set(0, "command", "true");
+	set(0, "time-limit", "5");
+	set(0, "params", "one");
+	make_levels(1);
+	set(0, "cpus", "2");
+	set(0, "time-limit", "6");
+	assert_true(nest_add_level(&nest));
+	set(2, "memory", "128M");
+	set(2, "file", "/second");
+	set(2, "command", "false");
+	set(2, "params", "two");
+
+	configure(1);
+	assert_int_equal(config.mem_size, MIB(64));
+	assert_int_equal(config.cpus, 1);
+	assert_string_equal(config.params, "console=hvc0 quiet panic=-1 one");
+	assert_int_equal(nest_time_limit(&nest, 1), 5);
+	assert_member(1, "command", "[\"true\"]");
+	assert_int_equal(json_array_size(member(1, "files")), 1);
+	configure(2);
+	assert_int_equal(config.mem_size, MIB(128));
+	assert_int_equal(config.cpus, 2);
+	assert_string_equal(config.params, "console=hvc0 quiet panic=-1 two");
+	assert_int_equal(nest_time_limit(&nest, 2), 6);
+	assert_member(2, "command", "[\"false\"]");
+	assert_int_equal(json_array_size(member(2, "files")), 2);
+}
+
+static void no_more_than_eight_levels(void **state)
+{
+	for (unsigned int level = 1; level <= 8; level++)
+		assert_true(nest_add_level(&nest));
+	assert_silent();
+	assert_false(nest_add_level(&nest));
+	assert_said("no more than 8 levels");
+	assert_int_equal(nest_depth(&nest), 8);
+}
+
+/* Configurations. */
+
+static void hypervisors_have_an_el2(void **state)
+{
+	char expected[256];
+
+	make_levels(8);
+	for (unsigned int level = 1; level <= 8; level++) {
+		configure(level);
+		snprintf(expected, sizeof(expected),
+			 "run --kernel %s --console virtio --no-reboot%s", kernel,
+			 level < 8 ? " --nested" : "");
+		assert_words(expected);
+		assert_int_equal(config.nested, level < 8);
+		assert_false(config.e2h0);
+		/* Its kernel gives an EL2 on where the guest in it is a hypervisor. */
+		snprintf(expected, sizeof(expected), "console=hvc0 quiet panic=-1%s",
+			 level < 7 ? " kvm-arm.mode=nested" : "");
+		assert_string_equal(config.params, expected);
+	}
+}
+
+static void one_level_is_no_hypervisor(void **state)
+{
+	make_levels(1);
+	configure(1);
+	assert_false(config.nested);
+	assert_string_equal(config.params, "console=hvc0 quiet panic=-1");
+}
+
+static void innermost_with_an_el2_of_its_own(void **state)
+{
+	make_levels(2);
+	set(2, "options", "--nested");
+	configure(1);
+	assert_string_equal(config.params, "console=hvc0 quiet panic=-1 kvm-arm.mode=nested");
+	configure(2);
+	assert_true(config.nested);
+	assert_string_equal(config.params, "console=hvc0 quiet panic=-1");
+}
+
+static void consoles_have_their_names(void **state)
+{
+	make_levels(2);
+	set(1, "console", "serial");
+	set(1, "params", "debug nokaslr");
+	configure(1);
+	assert_string_equal(config.params, "console=ttyAMA0 quiet panic=-1 debug nokaslr");
+	configure(2);
+	assert_string_equal(config.params, "console=hvc0 quiet panic=-1");
+	set(2, "options", "--console serial");
+	configure(2);
+	assert_string_equal(config.params, "console=ttyAMA0 quiet panic=-1");
+}
+
+static void only_the_last_hypervisor_may_lack_vhe(void **state)
+{
+	make_levels(4);
+	set(3, "options", "--e2h0");
+	configure(3);
+	assert_true(config.e2h0 && config.nested);
+	configure(2);
+	assert_false(config.e2h0);
+	assert_non_null(strstr(config.params, "kvm-arm.mode=nested"));
+
+	for (unsigned int level = 1; level <= 4; level++) {
+		if (level == 3)
+			continue;
+		set(level, "options", "--e2h0");
+		if (level == 4)
+			set(level, "options", "--nested");
+		assert_refused(level, "--e2h0: ");
+	}
+	nest_destroy(&nest);
+	assert_int_equal(nest_create(&nest), 0);
+	make_levels(1);
+	set(1, "options", "--e2h0");
+	assert_refused(1, "--e2h0");
+}
+
+/* What a nest decides by itself, and what is no option at all. */
+static void options_that_are_refused(void **state)
+{
+	static const struct {
+		const char *options, *message;
+	} cases[] = {
+		{ "--initrd /x", "--initrd" },	  { "-i /x", "--initrd" },
+		{ "--initrd=/x", "--initrd" },	  { "--params x", "--params" },
+		{ "-p x", "--params" },		  { "--report /x", "--report" },
+		{ "--kernel /x", "--kernel" },	  { "-k /x", "--kernel" },
+		{ "--help", "--help" },		  { "-h", "--help" },
+		{ "--none-such", "--none-such" }, { "--mem", "needs an argument" },
+		{ "--mem 1Q", "--mem 1Q" },	  { "stray", "stray" },
+		{ "-- stray", "stray" },	  { "--network tap", "--network" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		nest_destroy(&nest);
+		assert_int_equal(nest_create(&nest), 0);
+		make_levels(2);
+		set(2, "options", cases[i].options);
+		assert_refused(2, cases[i].message);
+	}
+}
+
+static void kernel_is_needed(void **state)
+{
+	assert_true(nest_add_level(&nest));
+	assert_refused(1, "no kernel");
+	set(1, "kernel", "/other");
+	set(1, "kernel", kernel);
+	configure(1);
+	assert_string_equal(config.kernel, kernel);
+}
+
+static void very_long_values(void **state)
+{
+	const size_t room = 4095 - strlen("console=hvc0 quiet panic=-1 ");
+	char *text = malloc(MIB(1) + 1);
+
+	make_levels(1);
+	memset(text, 'a', MIB(1));
+	text[MIB(1)] = '\0';
+	set(1, "params", text);
+	assert_refused(1, "params: are longer than ");
+	text[room + 1] = '\0';
+	set(1, "params", text);
+	assert_refused(1, "params: are longer than ");
+	text[room] = '\0';
+	set(1, "params", text);
+	configure(1);
+	assert_int_equal(strlen(config.params), 4095);
+	assert_string_equal(config.params + 4095 - room, text);
+
+	/* A name is not looked into. */
+	memset(text, 'a', MIB(1));
+	set(1, "disk", text);
+	configure(1);
+	assert_string_equal(config.disks[0].path, text);
+	set(1, "kernel", text);
+	configure(1);
+	assert_string_equal(config.kernel, text);
+	free(text);
+}
+
+static void many_options(void **state)
+{
+	/* run --kernel K --console virtio --no-reboot: 6, and the last stays NULL. */
+	make_levels(1);
+	for (unsigned int i = 6; i < 127; i++)
+		set(1, "options", "--rng");
+	configure(1);
+	assert_int_equal(words.argc, 127);
+	assert_null(words.argv[127]);
+	set(1, "options", "--rng");
+	assert_refused(1, "more options than ");
+	set(1, "options", "--rng --rng --rng");
+	assert_refused(1, "more options than ");
+}
+
+/* Archives. */
+
+#define BASE GIB(1)
+
+static struct memory memory;
+static struct newc entries[64];
+static unsigned int count;
+
+/* What a level's archive holds. To be followed by memory_destroy(). */
+static void pack(const struct nest *nest, unsigned int level)
+{
+	struct archive *archive = nest_pack(nest, level);
+	uint64_t offset = 0, size;
+
+	assert_silent();
+	assert_non_null(archive);
+	size = archive_size(archive);
+	assert_int_equal(memory_create(&memory, BASE, MIB(64), MEMORY_ANON, NULL), 0);
+	assert_int_equal(archive_load(archive, &memory, BASE), 0);
+	archive_destroy(archive);
+	for (count = 0; count < ARRAY_SIZE(entries); count++) {
+		offset = newc_read(memory_at(&memory, BASE, size), offset, size, &entries[count]);
+		if (strcmp(entries[count].name, "TRAILER!!!") == 0)
+			return;
+	}
+	fail();
+}
+
+static const struct newc *find(const char *name)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (strcmp(entries[i].name, name) == 0)
+			return &entries[i];
+	return NULL;
+}
+
+static void assert_holds(const char *name, const char *contents)
+{
+	const struct newc *entry = find(name);
+
+	if (!contents) {
+		assert_null(entry);
+		return;
+	}
+	assert_non_null(entry);
+	assert_int_equal(entry->field[FILESIZE], strlen(contents));
+	assert_memory_equal(entry->data, contents, strlen(contents));
+}
+
+static json_t *plan_in_archive(void)
+{
+	const struct newc *entry = find("nest/plan");
+	json_t *plan;
+
+	assert_non_null(entry);
+	plan = json_loadb((const char *)entry->data, entry->field[FILESIZE], 0, NULL);
+	assert_non_null(plan);
+	return plan;
+}
+
+static void archive_has_what_init_needs(void **state)
+{
+	static const char *const directories[] = { "dev", "proc", "sys", "tmp", "nest" };
+	struct stat self;
+
+	make_levels(1);
+	pack(&nest, 1);
+	assert_int_equal(stat("/proc/self/exe", &self), 0);
+	assert_non_null(find("init"));
+	assert_int_equal(find("init")->field[MODE], self.st_mode);
+	assert_int_equal(find("init")->field[FILESIZE], self.st_size);
+	assert_memory_equal(find("init")->data,
+			    "\x7f"
+			    "ELF",
+			    4);
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+		assert_non_null(find(directories[i]));
+		assert_int_equal(find(directories[i])->field[MODE], S_IFDIR | 0755);
+	}
+	assert_true(S_ISCHR(find("dev/console")->field[MODE]));
+	assert_int_equal(find("dev/console")->field[RMAJ], 5);
+	assert_int_equal(find("dev/console")->field[RMIN], 1);
+	/* The innermost carries nothing on, its own kernel least of all. */
+	assert_holds("nest/0", NULL);
+	assert_int_equal(count, 1 + ARRAY_SIZE(directories) + 2);
+	memory_destroy(&memory);
+}
+
+/* A file in the scratch directory, named and filled alike; a ring of names. */
+static const char *file_named(const char *name)
+{
+	static char paths[8][160];
+	static unsigned int next;
+	char *path = paths[next++ % 8];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
+	make_file(path, name);
+	return path;
+}
+
+static void set_file(unsigned int level, const char *name, const char *where)
+{
+	char value[256];
+
+	snprintf(value, sizeof(value), "%s%s%s", file_named(name), where ? ":" : "",
+		 where ? where : "");
+	set(level, "file", value);
+}
+
+/* Level 3 has a kernel of its own, all carry one file, and level 2 has the same file twice. */
+static void make_mixed_levels(void)
+{
+	set_file(0, "everywhere", NULL);
+	make_levels(3);
+	set(3, "kernel", file_named("inner-kernel"));
+	set_file(1, "first", "/opt/first");
+	set_file(2, "second", "/opt/second");
+	set_file(2, "second", "/opt/again");
+	set_file(3, "third", "/opt/deep/third");
+	set_file(3, "first", "/opt/first");
+}
+
+/* The numbers are those of nest.sources. */
+static void assert_mixed(unsigned int level)
+{
+	assert_holds("bin/everywhere", "everywhere");
+	assert_holds("opt/first", level != 2 ? "first" : NULL);
+	assert_holds("opt/second", level == 2 ? "second" : NULL);
+	assert_holds("opt/again", level == 2 ? "second" : NULL);
+	assert_holds("opt/deep/third", level == 3 ? "third" : NULL);
+
+	assert_holds("nest/0", level < 3 ? "everywhere" : NULL);
+	assert_holds("nest/1", level < 2 ? "a flat binary" : NULL);
+	assert_holds("nest/2", level < 3 ? "inner-kernel" : NULL);
+	assert_holds("nest/3", level < 3 ? "first" : NULL);
+	assert_holds("nest/4", level < 2 ? "second" : NULL);
+	assert_holds("nest/5", level < 3 ? "third" : NULL);
+	assert_holds("nest/6", NULL);
+}
+
+static void each_level_has_what_is_inside_it(void **state)
+{
+	make_mixed_levels();
+	assert_int_equal(json_array_size(nest.sources), 6);
+	for (unsigned int level = 1; level <= 3; level++) {
+		json_t *plan, *sources;
+
+		pack(&nest, level);
+		assert_mixed(level);
+		plan = plan_in_archive();
+		sources = json_pack("[ssssss]", "/nest/0", "/nest/1", "/nest/2", "/nest/3",
+				    "/nest/4", "/nest/5");
+		assert_int_equal(json_integer_value(json_object_get(plan, "level")), level);
+		assert_true(json_equal(json_object_get(plan, "sources"), sources));
+		assert_true(json_equal(json_object_get(plan, "levels"), nest.levels));
+		json_decref(sources);
+		json_decref(plan);
+		memory_destroy(&memory);
+	}
+}
+
+/*
+ * Makes of the archive in memory what nidus finds in that level: the plan, and its sources as far
+ * as they are there. NEST_DIRECTORY is the scratch directory.
+ */
+static void unpack(struct nest *inner)
+{
+	json_t *plan = plan_in_archive(), *source;
+	size_t i;
+
+	*inner = (struct nest){
+		.sources = json_array(),
+		.levels = json_incref(json_object_get(plan, "levels")),
+	};
+	json_array_foreach(json_object_get(plan, "sources"), i, source)
+	{
+		const char *path = json_string_value(source);
+		const struct newc *entry = find(path + 1);
+		char there[160];
+
+		snprintf(there, sizeof(there), "%s/unpacked-%zu", directory, i);
+		if (entry) {
+			int fd = open(there, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+			assert_int_equal(write(fd, entry->data, entry->field[FILESIZE]),
+					 entry->field[FILESIZE]);
+			close(fd);
+		} else {
+			unlink(there);
+		}
+		json_array_append_new(inner->sources, json_string(there));
+	}
+	json_decref(plan);
+}
+
+static void each_level_can_pack_the_next(void **state)
+{
+	struct nest inner;
+
+	make_mixed_levels();
+	pack(&nest, 1);
+	for (unsigned int level = 2; level <= 3; level++) {
+		json_t *plan;
+
+		unpack(&inner);
+		memory_destroy(&memory);
+		nest_release(&words);
+		assert_true(nest_configure(&inner, level, &config, &words));
+		assert_int_equal(access(config.kernel, R_OK), 0);
+		pack(&inner, level);
+		assert_mixed(level);
+		plan = plan_in_archive();
+		assert_int_equal(json_integer_value(json_object_get(plan, "level")), level);
+		assert_true(json_equal(json_object_get(plan, "levels"), nest.levels));
+		json_decref(plan);
+		nest_destroy(&inner);
+	}
+	memory_destroy(&memory);
+}
+
+static void outside_of_a_nest_there_is_no_plan(void **state)
+{
+	struct nest none;
+	unsigned int level;
+
+	if (access("/nest", F_OK) == 0)
+		skip();
+	assert_true(nest_unpack(&none, &level) < 0);
+	assert_said("/nest/plan");
+}
+
+/* Checks. */
+
+static void good_nest_is_good(void **state)
+{
+	make_mixed_levels();
+	assert_true(nest_check(&nest));
+	assert_silent();
+	assert_true(nest_check(&nest));
+	log_error("no subject is left");
+	assert_string_equal(said(), "nidus: error: no subject is left\n");
+}
+
+/* One line is said, and it begins with the level that is to blame. */
+static void assert_blamed(unsigned int level, const char *message)
+{
+	char begin[64];
+	const char *text;
+
+	assert_false(nest_check(&nest));
+	snprintf(begin, sizeof(begin), "nidus: error: level %u: ", level);
+	text = said();
+	if (strncmp(text, begin, strlen(begin)) != 0 || !strstr(text, message) ||
+	    strchr(text, '\n') != text + strlen(text) - 1)
+		fail_msg("expected \"%s...%s\", said was:\n%s", begin, message, text);
+	log_error("no subject is left");
+	assert_string_equal(said(), "nidus: error: no subject is left\n");
+}
+
+static void blame_for_options(void **state)
+{
+	for (unsigned int level = 1; level <= 3; level++) {
+		nest_destroy(&nest);
+		assert_int_equal(nest_create(&nest), 0);
+		make_levels(3);
+		set(level, "options", "--none-such");
+		assert_blamed(level, "--none-such");
+	}
+}
+
+static void blame_for_files(void **state)
+{
+	static const struct {
+		const char *key, *value, *message;
+	} cases[] = {
+		{ "kernel", "/none/such", "/none/such: No such file or directory" },
+		{ "kernel", "/", "is not a regular file" },
+		{ "file", "/none/such", "/none/such: No such file or directory" },
+		{ "file", "/:/bin/x", "is not a regular file" },
+		{ "file", "/proc/self/exe:relative", "relative: Invalid argument" },
+		{ "file", "/proc/self/exe:", "Invalid argument" },
+		{ "file", "/proc/self/exe:/a/../b", "/a/../b: Invalid argument" },
+		{ "file", "/proc/self/exe:/init", "/init: File exists" },
+		{ "file", "/proc/self/exe:/init/x", "/init/x: Not a directory" },
+		{ "file", "/proc/self/exe:/nest/plan", "/nest/plan: File exists" },
+		{ "file", "/proc/self/exe:/tmp", "/tmp: File exists" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (unsigned int level = 1; level <= 3; level++) {
+			nest_destroy(&nest);
+			assert_int_equal(nest_create(&nest), 0);
+			make_levels(3);
+			set(level, cases[i].key, cases[i].value);
+			assert_blamed(level, cases[i].message);
+		}
+	}
+}
+
+static void blame_for_memory(void **state)
+{
+	char path[160];
+
+	make_levels(3);
+	snprintf(path, sizeof(path), "%s", file_named("large"));
+	assert_int_equal(truncate(path, MIB(70)), 0);
+	set(3, "file", path);
+	assert_true(nest_check(&nest));
+	set(2, "memory", "80M");
+	assert_true(nest_check(&nest));
+	/* It is in level 2 only because level 3 needs it. */
+	set(2, "memory", "64M");
+	assert_blamed(2, "MiB of RAM, but the guest has 64 MiB");
+	set(2, "memory", "1G");
+	set(1, "memory", "64M");
+	assert_blamed(1, "but the guest has 64 MiB");
+}
+
+#define on_nest(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_nest(new_nest_is_empty),
+		on_nest(keys_become_options),
+		on_nest(values_reach_the_configuration),
+		on_nest(files_and_where_they_go),
+		on_nest(commands),
+		on_nest(time_limits),
+		on_nest(keys_that_are_refused),
+		on_nest(values_are_utf_8),
+		on_nest(defaults_hold_for_later_levels),
+		on_nest(no_more_than_eight_levels),
+		on_nest(hypervisors_have_an_el2),
+		on_nest(one_level_is_no_hypervisor),
+		on_nest(innermost_with_an_el2_of_its_own),
+		on_nest(consoles_have_their_names),
+		on_nest(only_the_last_hypervisor_may_lack_vhe),
+		on_nest(options_that_are_refused),
+		on_nest(kernel_is_needed),
+		on_nest(very_long_values),
+		on_nest(many_options),
+		on_nest(archive_has_what_init_needs),
+		on_nest(each_level_has_what_is_inside_it),
+		on_nest(each_level_can_pack_the_next),
+		on_nest(outside_of_a_nest_there_is_no_plan),
+		on_nest(good_nest_is_good),
+		on_nest(blame_for_options),
+		on_nest(blame_for_files),
+		on_nest(blame_for_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
