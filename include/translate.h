@@ -37,7 +37,7 @@ enum regime_kind { REGIME_EL10, REGIME_EL20, REGIME_EL2 };
  */
 struct regime {
 	enum regime_kind kind;
-	uint64_t pstate;
+	uint64_t pc, pstate;
 
 	uint64_t sctlr, tcr, tcr2, ttbr[2], mair;
 	uint64_t pir, pire0; /* of S1PIE */
@@ -45,7 +45,7 @@ struct regime {
 
 	/* Stage 2, of a guest hypervisor's own guest. */
 	bool stage2;
-	uint64_t hcr, vtcr, vttbr;
+	uint64_t hcr, sctlr_el2, vtcr, vttbr;
 
 	/* What the vCPU's CPU is able to: ID_AA64MMFR0_EL1 and so on. */
 	uint64_t mmfr0, mmfr1, mmfr2, mmfr3;

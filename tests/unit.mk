@@ -15,6 +15,8 @@ virtio_sources        := devices/virtio.c devices/virtqueue.c mm/memory.c vmm/ev
 nest_sources          := vmm/nest.c vmm/nest_pack.c vmm/config.c arm/archive.c arm/boot.c arm/image.c \
 	arm/unpack.c mm/memory.c mm/load.c
 sources_test_archive  := arm/archive.c mm/memory.c mm/load.c
+translate_sources     := arm/translate.c arm/stage1.c arm/stage2.c arm/walk.c arm/permission.c \
+	mm/memory.c
 sources_test_board    := arm/board.c arm/devtree.c arm/gic.c devices/pl011.c devices/pl031.c vmm/event.c
 sources_test_boot     := arm/boot.c arm/archive.c arm/image.c arm/unpack.c mm/memory.c mm/load.c
 sources_test_bus      := vmm/bus.c
@@ -41,6 +43,7 @@ sources_test_poc      := mm/poc.c mm/memory.c
 sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
 sources_test_report   := devices/backend_report.c vmm/event.c
 sources_test_terminal := devices/backend_terminal.c vmm/event.c vmm/verdict.c
+sources_test_translate := $(translate_sources) arm/regime.c
 sources_test_unpack   := arm/unpack.c
 sources_test_virtio_block := devices/virtio_block.c $(wildcard devices/backend_disk*.c) \
 	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/event.c mm/memory.c
@@ -69,6 +72,10 @@ FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_nested test_pci te
 
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): tests/unit/fake_kvm.c | $(SYSROOT)
+
+# This one sees it, too, and has a fake of its own.
+$(BUILD)/unit/test_translate: UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
+$(BUILD)/unit/test_translate: | $(SYSROOT)
 
 UNIT_CPPFLAGS = -D_GNU_SOURCE -Iinclude -Itests/unit
 # cmocka hands every test a state, wanted or not.

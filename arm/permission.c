@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who may do what with a page or block: D8.4 "Memory access control". Stage 1 gives permissions
+ * directly, in the descriptor and the tables above it, or indirectly, by an index into PIR_ELx;
+ * either can be narrowed by an overlay, an index into POR_ELx.
+ */
+#include "walk.h"
+
+/* As POR_ELx encodes them. */
+#define MAY_READ    1u
+#define MAY_EXECUTE 2u
+#define MAY_WRITE   4u
+
+#define PSTATE_PAN 22
+
+#define SCTLR_WXN  19
+#define SCTLR_EPAN 57
+
+/* Leaf descriptors, bit numbers. */
+#define DESC_AP1 6 /* for EL0, too */
+#define DESC_AP2 7 /* read-only */
+#define DESC_PXN 53
+#define DESC_UXN 54 /* XN, where EL0 has no part */
+
+/* Table descriptors, bit numbers. */
+#define DESC_PXNTABLE 59
+#define DESC_UXNTABLE 60
+#define DESC_APTABLE0 61 /* not for EL0 */
+#define DESC_APTABLE1 62 /* read-only */
+
+#define MMFR1_PAN3 3
+
+/* Of one exception level. */
+struct rights {
+	unsigned int allowed;
+	bool wxn; /* writable means not executable */
+	bool overlaid;
+};
+
+struct both {
+	struct rights privileged, el0;
+};
+
+static void permission_direct(const struct regime *regime, uint64_t leaf, uint64_t tables,
+			      struct both *both)
+{
+	const bool writable = !bit(leaf, DESC_AP2) && !bit(tables, DESC_APTABLE1);
+	const bool for_el0 = bit(leaf, DESC_AP1) && !bit(tables, DESC_APTABLE0);
+	const bool uxn = bit(leaf, DESC_UXN) || bit(tables, DESC_UXNTABLE);
+	const bool pxn = bit(leaf, DESC_PXN) || bit(tables, DESC_PXNTABLE);
+	const unsigned int data = MAY_READ | (writable ? MAY_WRITE : 0);
+
+	both->privileged.wxn = both->el0.wxn = bit(regime->sctlr, SCTLR_WXN);
+	both->privileged.overlaid = both->el0.overlaid = true;
+	both->privileged.allowed = data;
+	if (regime->kind == REGIME_EL2) {
+		both->privileged.allowed |= uxn ? 0 : MAY_EXECUTE;
+		return;
+	}
+	both->el0.allowed = (for_el0 ? data : 0) | (uxn ? 0 : MAY_EXECUTE);
+	/* What EL0 can write nobody above executes. */
+	both->privileged.allowed |= pxn || (for_el0 && writable) ? 0 : MAY_EXECUTE;
+}
+
+/* A field of PIR_ELx or PIRE0_ELx. */
+static struct rights permission_base(unsigned int pi)
+{
+	static const unsigned int allowed[16] = {
+		[0x1] = MAY_READ,
+		[0x2] = MAY_EXECUTE,
+		[0x3] = MAY_READ | MAY_EXECUTE,
+		[0x5] = MAY_READ | MAY_WRITE,
+		[0x6] = MAY_READ | MAY_WRITE | MAY_EXECUTE,
+		[0x7] = MAY_READ | MAY_WRITE | MAY_EXECUTE,
+		[0x8] = MAY_READ,
+		[0x9] = MAY_READ, /* a Guarded Control Stack, written by its own instructions */
+		[0xa] = MAY_READ | MAY_EXECUTE,
+		[0xc] = MAY_READ | MAY_WRITE,
+		[0xe] = MAY_READ | MAY_WRITE | MAY_EXECUTE,
+	};
+
+	return (struct rights){ allowed[pi], .wxn = pi == 0x6, .overlaid = pi < 8 };
+}
+
+static void permission_indirect(const struct regime *regime, uint64_t leaf, struct both *both)
+{
+	const unsigned int index = bits(leaf, 54, 53) << 2 | bit(leaf, 51) << 1 | bit(leaf, 6);
+
+	both->privileged = permission_base(regime->pir >> 4 * index & 0xf);
+	if (regime->kind == REGIME_EL2)
+		return;
+	both->el0 = permission_base(regime->pire0 >> 4 * index & 0xf);
+	/* Executable above and writable by EL0 does not exist: neither gets anything. */
+	if (both->privileged.allowed & MAY_EXECUTE && both->el0.allowed & MAY_WRITE)
+		both->privileged.allowed = both->el0.allowed = 0;
+}
+
+static void permission_overlay(struct rights *rights, bool enabled, uint64_t por,
+			       unsigned int index)
+{
+	unsigned int overlay = por >> 4 * index & 0xf;
+
+	if (!enabled || !rights->overlaid) {
+		if (rights->wxn && rights->allowed & MAY_WRITE)
+			rights->allowed &= ~MAY_EXECUTE;
+		return;
+	}
+	if (overlay > 7)
+		overlay = 0;
+	/* Of the two, an overlay keeps execution. */
+	if (rights->wxn && overlay & MAY_EXECUTE)
+		overlay &= ~MAY_WRITE;
+	rights->allowed &= overlay;
+}
+
+/* PSTATE.PAN: no data access to what EL0 has access to; with EPAN, what it can execute, too. */
+static bool permission_pan(const struct regime *regime, const struct rights *el0)
+{
+	const bool has_pan3 = bits(regime->mmfr1, 23, 20) >= MMFR1_PAN3;
+	const bool epan = bit(regime->sctlr, SCTLR_EPAN) || bit(regime->tcr2, TCR2_PIE);
+
+	if (!bit(regime->pstate, PSTATE_PAN) || regime->kind == REGIME_EL2)
+		return false;
+	return el0->allowed & (MAY_READ | MAY_WRITE) ||
+	       (has_pan3 && epan && el0->allowed & MAY_EXECUTE);
+}
+
+static unsigned int permission_for(enum translate_access access)
+{
+	switch (access) {
+	case TRANSLATE_READ:
+		return MAY_READ;
+	case TRANSLATE_WRITE:
+		return MAY_WRITE;
+	default:
+		return MAY_EXECUTE;
+	}
+}
+
+bool permission_stage1(const struct regime *regime, const struct leaf *leaf, bool hierarchical,
+		       enum translate_access access, bool el0)
+{
+	const unsigned int po_index = bits(leaf->descriptor, 62, 60);
+	struct both both = { 0 };
+
+	if (bit(regime->tcr2, TCR2_PIE))
+		permission_indirect(regime, leaf->descriptor, &both);
+	else
+		permission_direct(regime, leaf->descriptor, hierarchical ? leaf->tables : 0, &both);
+	permission_overlay(&both.privileged, bit(regime->tcr2, TCR2_POE), regime->por, po_index);
+	permission_overlay(&both.el0, bit(regime->tcr2, TCR2_E0POE), regime->por_el0, po_index);
+
+	if (el0)
+		return both.el0.allowed & permission_for(access);
+	if (access != TRANSLATE_EXECUTE && permission_pan(regime, &both.el0))
+		return false;
+	return both.privileged.allowed & permission_for(access);
+}
+
+/* S2AP, and XN as FEAT_XNX has it: bit 53 turns the meaning of bit 54 round for EL1. */
+bool permission_stage2(const struct regime *regime, uint64_t descriptor,
+		       enum translate_access access, bool el0)
+{
+	const bool has_xnx = bits(regime->mmfr1, 31, 28) != 0;
+	const bool xn = bit(descriptor, 54);
+
+	switch (access) {
+	case TRANSLATE_READ:
+		return bit(descriptor, 6);
+	case TRANSLATE_WRITE:
+		return bit(descriptor, 7);
+	default:
+		return !(xn ^ (has_xnx && !el0 && bit(descriptor, 53)));
+	}
+}
