@@ -60,6 +60,8 @@ $(SYSROOT): guest-images/sysroot guest-images/lib.sh
 	@mkdir -p $(BUILD)
 	@path=$$(guest-images/sysroot) && ln -sfn "$$path" $@
 
+include tests/unit.mk
+
 # Instruments that run on the board.
 BOARD_TOOLS := $(BUILD)/board/icnt $(BUILD)/board/prof
 
@@ -75,6 +77,15 @@ $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)
 	@mkdir -p $(@D)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -laio
 
+# Virtual machines of a test's own, on the parts of nidus that they are about.
+VMS := $(BUILD)/vm/translate
+
+$(BUILD)/vm/translate: tests/vm/translate.c tests/vm/stub.S tests/unit/tables.h \
+		$(translate_sources:%.c=$(BUILD)/%.o) $(BUILD)/arm/regime.o $(BUILD)/vmm/kvm.o \
+		$(BUILD)/vmm/log.o Makefile | $(SYSROOT)
+	@mkdir -p $(@D)
+	$(COMPILE) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.S %.o,$^)
+
 # Bare-metal guests, a page each.
 GUESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%.bin,$(wildcard tests/guest/*.c))
 GUEST_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -ffreestanding -nostdlib -static -fno-pic \
@@ -89,8 +100,6 @@ $(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S $(wildcard tests/guest
 $(BUILD)/guest/%.bin: $(BUILD)/guest/%.elf
 	$(OBJCOPY) -O binary $< $@
 
-include tests/unit.mk
-
 demo: setup-demo
 	@$(MAKE) --no-print-directory all
 	@tests/demo
@@ -98,7 +107,7 @@ demo: setup-demo
 lint:
 	@tests/lint
 
-tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(GUESTS) unit fuzzers
+tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(VMS) $(GUESTS) unit fuzzers
 
 check: setup
 	@$(MAKE) --no-print-directory lint

@@ -63,6 +63,7 @@ sources_fuzz_nest     := vmm/nest.c vmm/nest_file.c vmm/nest_summary.c vmm/confi
 sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c devices/virtqueue.c \
 	vmm/bus.c mm/memory.c arm/devtree.c
 sources_fuzz_unpack   := arm/image.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
+sources_fuzz_translate := $(translate_sources)
 sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mmio.c \
 	devices/virtio_console.c devices/virtio_report.c devices/virtio_rng.c mm/memory.c arm/devtree.c
 
