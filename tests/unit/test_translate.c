@@ -377,6 +377,25 @@ static void output_addresses_have_the_bits_they_may(void **state)
 		}
 }
 
+static void wide_addresses_of_tables(void **state)
+{
+	/* Bits [5:2] of TTBR0_EL1 are [51:48] of the address with DS only. */
+	simple(0, AF, 0);
+	regime.tcr = IPS(6) | 25;
+	regime.ttbr[0] |= BIT(2);
+	assert_goes(0, TRANSLATE_READ, PAGE_AT);
+	regime.tcr |= DS;
+	assert_fail(0, TRANSLATE_READ);
+	regime.tcr = IPS(5) | DS | 25;
+	assert_again(0, TRANSLATE_READ);
+	/* And virtual addresses of 64 KiB granules have 52 bits with FEAT_LVA only. */
+	regime.tcr = IPS(5) | 1 << 14 | 12;
+	regime.ttbr[0] = 0;
+	assert_fail(0, TRANSLATE_READ);
+	regime.mmfr2 &= ~(UINT64_C(0xf) << 16);
+	assert_again(0, TRANSLATE_READ);
+}
+
 static void granules_that_are_not_there_are_refused(void **state)
 {
 	const struct {
@@ -641,12 +660,24 @@ static void indirect_permissions(void **state)
 			}
 }
 
+static void indirect_permissions_imply_epan(void **state)
+{
+	simple(0, AF, 0);
+	regime.tcr2 = BIT(1);
+	regime.pir = 5;
+	regime.pire0 = 2;
+	assert_rights(0, "rw-/--x");
+	regime.pstate |= BIT(22);
+	assert_rights(0, "---/--x");
+}
+
 static void overlays(void **state)
 {
-	static const char *const overlay[9] = { "---", "r--", "--x", "r-x", "-w-",
-						"rw-", "-wx", "rwx", "---" };
+	static const char *const overlay[16] = { "---", "r--", "--x", "r-x", "-w-", "rw-",
+						 "-wx", "rwx", "---", "---", "---", "---",
+						 "---", "---", "---", "---" };
 
-	for (unsigned int value = 0; value < 9; value++)
+	for (unsigned int value = 0; value < 16; value++)
 		for (unsigned int index = 0; index < 8; index++) {
 			char want[8];
 
@@ -862,9 +893,10 @@ static void second_stage_of_every_size(void **state)
 				continue;
 			begin(NULL);
 			regime.sctlr = 0; /* stage 1 is off */
+			/* Outside RAM, where walking would fail. */
 			root = fits ? make_path(shape, wide, starts[i].level, bits, ipa, 3,
 						pack(output, shape, wide) | AF | S2_R | PAGE, 0)
-				    : RAM;
+				    : GIB(16);
 			use_stage2(root, VTCR(64 - bits, starts[i].sl0, shape->tg0, 6) |
 						 (starts[i].ds ? BIT(32) : 0) |
 						 (starts[i].sl2 ? BIT(33) : 0));
@@ -897,6 +929,17 @@ static void second_stage_start_levels_that_are_reserved(void **state)
 	assert_again(0, TRANSLATE_READ);
 	use_stage2(root, VTCR(34, 0, 3, 5)); /* TG0 reserved */
 	assert_fail(0, TRANSLATE_READ);
+	/* Outside RAM: walking would fail. */
+	use_stage2(GIB(16), VTCR(39, 3, 0, 5));
+	assert_fail(0, TRANSLATE_READ);
+	regime.mmfr2 &= ~(UINT64_C(0xf) << 28); /* level 3 is of FEAT_TTST */
+	assert_again(0, TRANSLATE_READ);
+	regime.mmfr2 = MMFR2_ALL;
+	use_stage2(GIB(16), VTCR(23, 1, 0, 5));
+	assert_fail(0, TRANSLATE_READ);
+	regime.mmfr0 = (MMFR0_ALL & ~UINT64_C(7)) | 2; /* no addresses of 41 bits */
+	assert_again(0, TRANSLATE_READ);
+	regime.mmfr0 = MMFR0_ALL;
 	/* Level 0 needs 44 bits of physical addresses. */
 	root = make_path(&shapes[0], false, 0, 40, 0, 3, AF | S2_R | PAGE, 0);
 	use_stage2(root, VTCR(24, 2, 0, 2));
@@ -937,6 +980,17 @@ static void second_stage_permissions(void **state)
 	assert_goes(0, TRANSLATE_READ, 0);
 }
 
+static void second_stage_has_lpa2_of_its_own(void **state)
+{
+	uint64_t root = make_path(&shapes[0], false, 1, 39, 0, 3, AF | BIT(9) | S2_R | PAGE, 0);
+
+	regime.sctlr = 0;
+	use_stage2(root, VTCR(25, 1, 0, 6) | BIT(32));
+	assert_goes(0, TRANSLATE_READ, BIT(51));
+	regime.mmfr0 ^= UINT64_C(1) << 40; /* TGran4_2: 4 KiB, but not of 52 bits */
+	assert_goes(0, TRANSLATE_READ, 0);
+}
+
 /* Stage-1 tables at an IPA that stage 2 puts somewhere else. */
 static void both_stages(void **state)
 {
@@ -962,6 +1016,11 @@ static void both_stages(void **state)
 	assert_goes(0x123456789, TRANSLATE_READ, GIB(3) + (PAGE_AT & (GIB(1) - 1)) + 0x789);
 	assert_int_equal(got.size, 0x1000 - 0x789);
 	assert_again(0x123456789, TRANSLATE_WRITE);
+
+	/* An IPA that has more bits than stage 2. */
+	regime.ttbr[0] += BIT(40);
+	assert_again(0x123456789, TRANSLATE_READ);
+	regime.ttbr[0] -= BIT(40);
 
 	/* Tables have to be readable, and that is all. */
 	leaf = entry(root + 0x1000, 0);
@@ -1211,6 +1270,9 @@ int main(void)
 		test(second_stage_of_every_size),
 		test(second_stage_start_levels_that_are_reserved),
 		test(second_stage_permissions),
+		test(second_stage_has_lpa2_of_its_own),
+		test(wide_addresses_of_tables),
+		test(indirect_permissions_imply_epan),
 		test(both_stages),
 		test(refused),
 		test(registers_of_a_cpu_without_el2),
