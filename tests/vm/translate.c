@@ -89,6 +89,7 @@ static struct {
 } round;
 
 static struct {
+	unsigned int wide; /* rounds with addresses of 52 bits */
 	unsigned int done, again, fail, executed, not_executed;
 } counts;
 
@@ -614,6 +615,7 @@ static void one_round(struct kvm_run *run, const uint8_t *stub, const uint8_t *s
 		add_path(round.vas[i], 0);
 	}
 	set_controls();
+	counts.wide += round.wide;
 	while (round.count < QUERIES)
 		ask(query_va(), random_kind());
 	run_guest(run, stub, stub_end);
@@ -698,7 +700,8 @@ int main(int argc, char **argv)
 		stub = stub_el2, stub_end = stub_el2_end;
 	for (unsigned int i = 0; i < rounds; i++)
 		one_round(run, stub, stub_end);
-	printf("translate %s: %u done, %u again, %u fail; %u executed, %u not\n", mode->name,
-	       counts.done, counts.again, counts.fail, counts.executed, counts.not_executed);
+	printf("translate %s: %u rounds, %u wide; %u done, %u again, %u fail; %u executed, %u not\n",
+	       mode->name, rounds, counts.wide, counts.done, counts.again, counts.fail,
+	       counts.executed, counts.not_executed);
 	return 0;
 }
