@@ -60,6 +60,7 @@ sources_fuzz_config   := vmm/config.c
 sources_fuzz_devices  := devices/pl011.c devices/pl031.c arm/devtree.c vmm/bus.c
 sources_fuzz_image    := arm/image.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
 sources_fuzz_nest     := vmm/nest.c vmm/nest_file.c vmm/nest_summary.c vmm/config.c
+sources_fuzz_insn     := arm/insn.c
 sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c devices/virtqueue.c \
 	vmm/bus.c mm/memory.c arm/devtree.c
 sources_fuzz_unpack   := arm/image.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
