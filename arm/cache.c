@@ -10,6 +10,15 @@ uint64_t cache_line_size(void)
 	return UINT64_C(4) << (ctr >> 16 & 0xf);
 }
 
+uint64_t cache_zero_size(void)
+{
+	uint64_t dczid;
+
+	__asm__("mrs %0, dczid_el0" : "=r"(dczid));
+	/* BS, bits [3:0], is the logarithm of the number of four-byte words. */
+	return UINT64_C(4) << (dczid & 0xf);
+}
+
 void cache_clean(uintptr_t start, uintptr_t end, uint64_t line)
 {
 	/* Eight lines a turn: a little over two instructions each instead of four. */

@@ -10,6 +10,9 @@
 /* Bytes of the smallest data cache line of all CPUs: CTR_EL0.DminLine (Arm ARM, D24.2.36). */
 uint64_t cache_line_size(void);
 
+/* Bytes that DC ZVA zeroes: DCZID_EL0.BS (Arm ARM, D24.2.42), the same for a vCPU. At most 2048. */
+uint64_t cache_zero_size(void);
+
 /*
  * DC CVAC on every line from start up to end, both host addresses and multiples of line. Every
  * line's page must be mapped. The caller orders it with cache_sync().

@@ -13,17 +13,22 @@
 #include "counters.h"
 #include "cpu.h"
 #include "kvm.h"
+#include "memory.h"
 #include "verdict.h"
 
 /* What all vCPUs of a machine share. Everything outlives them. */
 struct vcpu_env {
 	const struct bus *bus;
+	const struct memory *memory;
 	const struct cpu_model *model;
 	struct verdict *verdict;
 	const char *thread_name; /* prefix of the threads' names */
+	bool emulation; /* of what the CPU does not describe; else an abort */
 	bool statistics; /* KVM's statistics may be asked for while vCPUs run */
 	struct vcpu *vcpus;
 	unsigned int count;
+	/* Held while an atomic instruction is emulated: two of them exclude each other. */
+	pthread_mutex_t read_modify_write;
 	pthread_mutex_t suspending; /* held by the vCPU that asked for PSCI SYSTEM_SUSPEND */
 };
 
@@ -36,6 +41,9 @@ struct vcpu {
 	/* Opened beforehand, as KVM_GET_STATS_FD waits while the vCPU runs; -1: none. */
 	int stats_fd;
 	struct counters counters;
+	/* An instruction that could not be emulated for the moment, and how often in a row. */
+	uint64_t again_pc;
+	unsigned int again_count;
 
 	pthread_t thread;
 	bool started;

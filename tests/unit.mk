@@ -17,6 +17,8 @@ nest_sources          := vmm/nest.c vmm/nest_pack.c vmm/config.c arm/archive.c a
 sources_test_archive  := arm/archive.c mm/memory.c mm/load.c
 translate_sources     := arm/translate.c arm/stage1.c arm/stage2.c arm/walk.c arm/permission.c \
 	mm/memory.c
+emulate_sources       := $(wildcard vmm/emulate*.c) vmm/access.c vmm/bus.c vmm/counters.c \
+	arm/registers.c arm/insn.c mm/memory.c
 sources_test_board    := arm/board.c arm/devtree.c arm/gic.c devices/pl011.c devices/pl031.c vmm/event.c
 sources_test_boot     := arm/boot.c arm/archive.c arm/image.c arm/unpack.c mm/memory.c mm/load.c
 sources_test_bus      := vmm/bus.c
@@ -24,6 +26,7 @@ sources_test_config   := vmm/config.c
 sources_test_counters := vmm/counters.c
 sources_test_cpu      := arm/cpu.c arm/nested.c
 sources_test_disk     := $(wildcard devices/backend_disk*.c) vmm/event.c
+sources_test_emulate  := $(emulate_sources)
 sources_test_event    := vmm/event.c
 sources_test_exit     := vmm/exit.c vmm/bus.c vmm/counters.c vmm/event.c vmm/verdict.c arm/cpu.c arm/nested.c
 sources_test_file     := vmm/file.c
@@ -60,6 +63,7 @@ sources_fuzz_config   := vmm/config.c
 sources_fuzz_devices  := devices/pl011.c devices/pl031.c arm/devtree.c vmm/bus.c
 sources_fuzz_image    := arm/image.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
 sources_fuzz_nest     := vmm/nest.c vmm/nest_file.c vmm/nest_summary.c vmm/config.c
+sources_fuzz_emulate  := $(emulate_sources)
 sources_fuzz_insn     := arm/insn.c
 sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c devices/virtqueue.c \
 	vmm/bus.c mm/memory.c arm/devtree.c
@@ -78,6 +82,12 @@ $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): tests/unit/fake_kvm.c | $(SYSROOT)
 # This one sees it, too, and has a fake of its own.
 $(BUILD)/unit/test_translate: UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(BUILD)/unit/test_translate: | $(SYSROOT)
+
+# These too, with fakes of their own.
+FAKE_GUEST_TESTS := $(BUILD)/unit/test_emulate $(BUILD)/fuzz/fuzz_emulate
+
+$(FAKE_GUEST_TESTS): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
+$(FAKE_GUEST_TESTS): | $(SYSROOT)
 
 UNIT_CPPFLAGS = -D_GNU_SOURCE -Iinclude -Itests/unit
 # cmocka hands every test a state, wanted or not.

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stddef.h>
+#include <string.h>
+
+#include "kvm.h"
+#include "registers.h"
+
+#define SYS_ZCR_EL1 ARM64_SYS_REG(3, 0, 1, 2, 0)
+#define SYS_ZCR_EL2 ARM64_SYS_REG(3, 4, 1, 2, 0)
+#define SYS_SP_EL2  ARM64_SYS_REG(3, 6, 4, 1, 0)
+
+/* Registers of the core are numbered in 32-bit words; X are two words each, V four. */
+#define CORE_REG_X(n) (KVM_CORE_REG(regs.regs[0]) + 2 * (n))
+#define CORE_REG_V(n)                                           \
+	(KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE | \
+	 (KVM_REG_ARM_CORE_REG(fp_regs.vregs[0]) + 4 * (n)))
+
+#define PSTATE_SP    (UINT64_C(1) << 0)
+#define PSTATE_EL(p) ((p) >> 2 & 3)
+#define PSTATE_BTYPE (UINT64_C(3) << 10)
+#define PSTATE_SS    (UINT64_C(1) << 21)
+#define PSTATE_NZCV  (UINT64_C(0xf) << 28)
+
+#define SP	      31
+#define QUADWORD      16
+#define VECTOR_BYTES  REGISTERS_VECTOR_BYTES
+#define QUADWORDS_MAX (VECTOR_BYTES / QUADWORD)
+
+void registers_begin(struct registers *registers, int vcpu_fd, bool sve, uint64_t pc,
+		     uint64_t pstate)
+{
+	/* What is not known is never looked at, so that the vectors need no clearing. */
+	registers->vcpu_fd = vcpu_fd;
+	registers->sve = sve;
+	registers->pc = pc;
+	registers->pstate = pstate;
+	registers->error = 0;
+	registers->x_known = registers->x_changed = 0;
+	registers->vector_known = registers->vector_changed = 0;
+	registers->predicate_known = registers->predicate_changed = 0;
+	registers->pstate_changed = false;
+}
+
+static void registers_get(struct registers *registers, uint64_t id, void *value)
+{
+	int err = kvm_get_reg(registers->vcpu_fd, id, value);
+
+	if (err < 0 && registers->error == 0)
+		registers->error = err;
+}
+
+static uint64_t x_id(const struct registers *registers, unsigned int n)
+{
+	if (n != SP)
+		return CORE_REG_X(n);
+	if (!(registers->pstate & PSTATE_SP) || PSTATE_EL(registers->pstate) == 0)
+		return KVM_CORE_REG(regs.sp);
+	return PSTATE_EL(registers->pstate) == 1 ? KVM_CORE_REG(sp_el1) : SYS_SP_EL2;
+}
+
+uint64_t registers_x_or_sp(struct registers *registers, unsigned int n)
+{
+	if (!(registers->x_known & UINT64_C(1) << n)) {
+		registers->x[n] = 0;
+		registers_get(registers, x_id(registers, n), &registers->x[n]);
+		registers->x_known |= UINT64_C(1) << n;
+	}
+	return registers->x[n];
+}
+
+void registers_set_x_or_sp(struct registers *registers, unsigned int n, uint64_t value)
+{
+	registers->x[n] = value;
+	registers->x_known |= UINT64_C(1) << n;
+	registers->x_changed |= UINT64_C(1) << n;
+}
+
+uint64_t registers_x(struct registers *registers, unsigned int n)
+{
+	return n == SP ? 0 : registers_x_or_sp(registers, n);
+}
+
+void registers_set_x(struct registers *registers, unsigned int n, uint64_t value)
+{
+	if (n != SP)
+		registers_set_x_or_sp(registers, n, value);
+}
+
+static uint64_t vector_id(const struct registers *registers, unsigned int n)
+{
+	return registers->sve ? KVM_REG_ARM64_SVE_ZREG(n, 0) : CORE_REG_V(n);
+}
+
+const uint8_t *registers_vector(struct registers *registers, unsigned int n)
+{
+	if (!(registers->vector_known & UINT32_C(1) << n)) {
+		memset(registers->vector[n], 0, VECTOR_BYTES);
+		registers_get(registers, vector_id(registers, n), registers->vector[n]);
+		registers->vector_known |= UINT32_C(1) << n;
+	}
+	return registers->vector[n];
+}
+
+uint8_t *registers_new_vector(struct registers *registers, unsigned int n)
+{
+	registers->vector_known |= UINT32_C(1) << n;
+	registers->vector_changed |= UINT32_C(1) << n;
+	return memset(registers->vector[n], 0, VECTOR_BYTES);
+}
+
+const uint8_t *registers_predicate(struct registers *registers, unsigned int n)
+{
+	if (!(registers->predicate_known & UINT32_C(1) << n)) {
+		memset(registers->predicate[n], 0, REGISTERS_PREDICATE_BYTES);
+		registers_get(registers, KVM_REG_ARM64_SVE_PREG(n, 0), registers->predicate[n]);
+		registers->predicate_known |= UINT32_C(1) << n;
+	}
+	return registers->predicate[n];
+}
+
+uint8_t *registers_new_predicate(struct registers *registers, unsigned int n)
+{
+	registers->predicate_known |= UINT32_C(1) << n;
+	registers->predicate_changed |= UINT32_C(1) << n;
+	return memset(registers->predicate[n], 0, REGISTERS_PREDICATE_BYTES);
+}
+
+void registers_set_flags(struct registers *registers, uint32_t nzcv)
+{
+	registers->pstate = (registers->pstate & ~PSTATE_NZCV) | (nzcv & PSTATE_NZCV);
+	registers->pstate_changed = true;
+}
+
+/* The quadwords that a ZCR_ELx allows. */
+static unsigned int zcr_limit(uint64_t zcr)
+{
+	return (zcr & 0xf) + 1;
+}
+
+unsigned int registers_vector_length(struct registers *registers, bool el2_only)
+{
+	uint64_t lengths[KVM_ARM64_SVE_VLS_WORDS] = { 0 }, zcr = 0;
+	unsigned int quadwords = QUADWORDS_MAX;
+
+	if (!registers->sve)
+		return 0;
+	registers_get(registers, KVM_REG_ARM64_SVE_VLS, lengths);
+	if (!el2_only) {
+		registers_get(registers, SYS_ZCR_EL1, &zcr);
+		quadwords = zcr_limit(zcr);
+	}
+	/* Without EL2 there is no such register. */
+	if (kvm_get_reg(registers->vcpu_fd, SYS_ZCR_EL2, &zcr) >= 0 && zcr_limit(zcr) < quadwords)
+		quadwords = zcr_limit(zcr);
+	while (quadwords > 1 && !(lengths[0] >> (quadwords - 1) & 1))
+		quadwords--;
+	return quadwords * QUADWORD;
+}
+
+void registers_advance(struct registers *registers)
+{
+	const uint64_t pstate = registers->pstate & ~(PSTATE_BTYPE | PSTATE_SS);
+
+	registers->pstate_changed |= pstate != registers->pstate;
+	registers->pstate = pstate;
+	registers->pc += 4;
+}
+
+static int commit_general(struct registers *registers)
+{
+	int err = 0;
+
+	for (unsigned int n = 0; n <= SP && err >= 0; n++)
+		if (registers->x_changed >> n & 1)
+			err = kvm_set_reg(registers->vcpu_fd, x_id(registers, n), &registers->x[n]);
+	return err;
+}
+
+static int commit_vectors(struct registers *registers)
+{
+	int err = 0;
+
+	for (unsigned int n = 0; n < 32 && err >= 0; n++)
+		if (registers->vector_changed >> n & 1)
+			err = kvm_set_reg(registers->vcpu_fd, vector_id(registers, n),
+					  registers->vector[n]);
+	for (unsigned int n = 0; n < 16 && err >= 0; n++)
+		if (registers->predicate_changed >> n & 1)
+			err = kvm_set_reg(registers->vcpu_fd, KVM_REG_ARM64_SVE_PREG(n, 0),
+					  registers->predicate[n]);
+	return err;
+}
+
+int registers_commit(struct registers *registers)
+{
+	int err = registers->error;
+
+	if (err >= 0)
+		err = commit_general(registers);
+	if (err >= 0)
+		err = commit_vectors(registers);
+	if (err >= 0 && registers->pstate_changed)
+		err = kvm_set_reg(registers->vcpu_fd, KVM_CORE_REG(regs.pstate),
+				  &registers->pstate);
+	if (err >= 0)
+		err = kvm_set_reg(registers->vcpu_fd, KVM_CORE_REG(regs.pc), &registers->pc);
+	return err;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * In place of vmm/kvm.c, arm/translate.c and arm/cpu.c, for what emulates instructions: a vCPU
+ * whose registers are memory, a guest whose addresses are physical ones, and pages of it that say
+ * no. Included once, by the test itself.
+ */
+#ifndef FAKE_GUEST_H
+#define FAKE_GUEST_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "cache.h"
+#include "cpu.h"
+#include "translate.h"
+
+#define FAKE_PAGE 4096
+
+static struct {
+	uint32_t word; /* at the PC */
+	enum translate_result fetch;
+	struct regime regime;
+	bool sve;
+
+	uint64_t x[31], sp_el0, sp_el1, sp_el2, pc, pstate;
+	uint8_t vector[32][256], predicate[16][32];
+	uint64_t zcr_el1, zcr_el2, lengths[KVM_ARM64_SVE_VLS_WORDS];
+	bool has_el2;
+	unsigned int writes; /* of registers */
+	uint64_t refused; /* the id of a register that KVM does not give */
+
+	bool device; /* stage 1 says Device memory */
+	/* The page from this address on does not translate, but for unprivileged accesses if so. */
+	uint64_t absent;
+	bool present_unprivileged;
+	enum translate_result absent_result;
+} guest;
+
+static void *guest_register(uint64_t id)
+{
+	for (unsigned int n = 0; n < 31; n++)
+		if (id == KVM_CORE_REG(regs.regs[0]) + 2 * n)
+			return &guest.x[n];
+	for (unsigned int n = 0; n < 32; n++) {
+		const uint64_t v = KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE |
+				   (KVM_REG_ARM_CORE_REG(fp_regs.vregs[0]) + 4 * n);
+
+		if (guest.sve ? id == KVM_REG_ARM64_SVE_ZREG(n, 0) : id == v)
+			return guest.vector[n];
+	}
+	for (unsigned int n = 0; n < 16; n++)
+		if (guest.sve && id == KVM_REG_ARM64_SVE_PREG(n, 0))
+			return guest.predicate[n];
+	if (id == KVM_REG_ARM64_SVE_VLS)
+		return guest.lengths;
+	return id == KVM_CORE_REG(regs.sp)	    ? &guest.sp_el0
+	       : id == KVM_CORE_REG(sp_el1)	    ? &guest.sp_el1
+	       : id == KVM_CORE_REG(regs.pc)	    ? &guest.pc
+	       : id == KVM_CORE_REG(regs.pstate)    ? &guest.pstate
+	       : id == ARM64_SYS_REG(3, 0, 1, 2, 0) ? &guest.zcr_el1
+	       : !guest.has_el2			    ? NULL
+	       : id == ARM64_SYS_REG(3, 4, 1, 2, 0) ? &guest.zcr_el2
+	       : id == ARM64_SYS_REG(3, 6, 4, 1, 0) ? &guest.sp_el2
+						    : NULL;
+}
+
+static size_t guest_register_size(uint64_t id)
+{
+	return 1 << ((id & KVM_REG_SIZE_MASK) >> KVM_REG_SIZE_SHIFT);
+}
+
+int kvm_get_reg(int vcpu_fd, uint64_t id, void *value)
+{
+	(void)vcpu_fd;
+	if (!guest_register(id) || id == guest.refused)
+		return -ENOENT;
+	memcpy(value, guest_register(id), guest_register_size(id));
+	return 0;
+}
+
+int kvm_set_reg(int vcpu_fd, uint64_t id, const void *value)
+{
+	(void)vcpu_fd;
+	if (!guest_register(id) || id == guest.refused)
+		return -ENOENT;
+	memcpy(guest_register(id), value, guest_register_size(id));
+	guest.writes++;
+	return 0;
+}
+
+bool cpu_model_has(const struct cpu_model *model, unsigned int feature)
+{
+	(void)model;
+	return feature == KVM_ARM_VCPU_SVE && guest.sve;
+}
+
+uint64_t cache_zero_size(void)
+{
+	return 64;
+}
+
+int regime_read(struct regime *regime, int vcpu_fd)
+{
+	(void)vcpu_fd;
+	*regime = guest.regime;
+	regime->pc = guest.pc;
+	regime->pstate = guest.pstate;
+	return 0;
+}
+
+enum translate_result translate_fetch(int vcpu_fd, const struct memory *memory, uint32_t *word)
+{
+	(void)vcpu_fd, (void)memory;
+	*word = guest.word;
+	return guest.fetch;
+}
+
+enum translate_result translate(const struct regime *regime, const struct memory *memory,
+				uint64_t va, enum translate_access access, bool unprivileged,
+				struct translation *translation)
+{
+	(void)regime, (void)memory, (void)access;
+	if (guest.absent && va - guest.absent < FAKE_PAGE &&
+	    !(unprivileged && guest.present_unprivileged))
+		return guest.absent_result;
+	*translation = (struct translation){
+		.gpa = va,
+		.size = FAKE_PAGE - va % FAKE_PAGE,
+		.device = guest.device,
+	};
+	return TRANSLATE_DONE;
+}
+
+#endif

@@ -1,0 +1,620 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What tests/board/emulate.c cannot have a CPU do: what the bus sees, what fails half-way, the
+ * other option of memory copy and set, 64-byte accesses, EL2. Words are named by their assembly.
+ */
+#include "emulate.h"
+#include "fake_guest.h"
+#include "memmap.h"
+#include "unit.h"
+#include "util.h"
+#include "vcpu.h"
+
+#define DEVICE UINT64_C(0x9000000)
+
+#define LDP_X0_X1_X2	 0xa9400440
+#define STP_W0_W1_SP_PRE 0x29bf07e0
+#define LDR_Q0_X2	 0x3dc00040
+#define STR_Q0_X2	 0x3d800040
+#define LDPSW_X0_X1_X2	 0x69400440
+#define LDR_X0_X2_POST_8 0xf8408440
+#define LDR_X0_X2	 0xf9400040
+#define LDTR_X0_X2	 0xf8400840
+#define LDAR_X0_X2	 0xc8dffc40
+#define LDXR_X0_X2	 0xc85f7c40
+#define LDADD_X0_X1_X2	 0xf8200041
+#define CAS_X0_X1_X2	 0xc8a07c41
+#define LD64B_X0_X8	 0xf83fd100
+#define ST64B_X0_X8	 0xf83f9100
+#define ST64BV_X9_X0_X10 0xf829b140
+#define CPYFP_X0_X1_X2	 0x19010440
+#define CPYFM_X0_X1_X2	 0x19410440
+#define CPYM_X0_X1_X2	 0x1d410440
+#define SETP_X0_X2_X1	 0x19c10440
+#define SETM_X0_X2_X1	 0x19c14440
+#define DC_ZVA_X2	 0xd50b7422
+#define LD1B_Z0_P0_X2	 0xa400a040
+#define LD4_V30_X2	 0x4c40005e
+#define PRFM_X2		 0xf9800040
+#define LDR_LITERAL	 0x58000000
+#define NOP		 0xd503201f
+
+#define PSTATE_EL1H 0x3c5
+#define PSTATE_C    (UINT64_C(1) << 29)
+#define PSTATE_N    (UINT64_C(1) << 31)
+
+static struct memory memory;
+static struct bus bus;
+static struct vcpu_env env;
+static struct vcpu vcpu;
+static enum insn_class class;
+
+/* Two pages of registers that keep what is written, and what was done to them. */
+static uint8_t bytes[2 * FAKE_PAGE];
+static struct mmio journal[4096];
+static unsigned int accesses;
+
+static enum mmio_result device_access(struct device *device, struct mmio *mmio)
+{
+	if (mmio->write)
+		memcpy(&bytes[mmio->offset], &mmio->value, mmio->size);
+	else
+		memcpy(&mmio->value, &bytes[mmio->offset], mmio->size);
+	journal[accesses++ % ARRAY_SIZE(journal)] = *mmio;
+	return MMIO_DONE;
+}
+
+static void device_destroy(struct device *device)
+{
+}
+
+static const struct device_ops device_ops = {
+	.name = "device",
+	.access = device_access,
+	.destroy = device_destroy,
+};
+static struct device device = { .ops = &device_ops, .base = DEVICE, .size = sizeof(bytes) };
+
+static int begin(void **state)
+{
+	memset(&guest, 0, sizeof(guest));
+	memset(&vcpu, 0, sizeof(vcpu));
+	guest.pc = 0x40001000;
+	guest.pstate = PSTATE_EL1H;
+	guest.absent_result = TRANSLATE_AGAIN;
+	for (unsigned int i = 0; i < sizeof(bytes); i++)
+		bytes[i] = i * 7 + (i >> 8);
+	for (unsigned int n = 0; n < 31; n++)
+		guest.x[n] = UINT64_C(0x1111111111111111) * (n % 15 + 1);
+	guest.x[2] = guest.x[8] = guest.x[10] = DEVICE;
+	accesses = 0;
+	bus_create(&bus);
+	bus_add(&bus, &device);
+	bus_freeze(&bus);
+	env = (struct vcpu_env){
+		.bus = &bus,
+		.memory = &memory,
+		.read_modify_write = PTHREAD_MUTEX_INITIALIZER,
+	};
+	vcpu.env = &env;
+	if (memory_create(&memory, RAM_BASE, MIB(2), MEMORY_ANON, NULL) < 0)
+		return -1;
+	return catch_begin(state);
+}
+
+static int finish(void **state)
+{
+	memory_destroy(&memory);
+	bus_destroy(&bus);
+	return catch_end(state);
+}
+
+static uint64_t number(const uint8_t *place, unsigned int size)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, place, size);
+	return value;
+}
+
+static void assert_emulated(uint32_t word)
+{
+	const uint64_t pc = guest.pc;
+
+	guest.word = word;
+	assert_int_equal(emulate(&vcpu, &class), EMULATE_DONE);
+	assert_int_equal(guest.pc, pc + 4);
+}
+
+/* Nothing of it may be seen. */
+static void assert_untouched(uint32_t word, enum emulate_result result)
+{
+	guest.word = word;
+	guest.writes = 0;
+	accesses = 0;
+	assert_int_equal(emulate(&vcpu, &class), result);
+	assert_int_equal(guest.writes, 0);
+	assert_int_equal(accesses, 0);
+}
+
+static void assert_access(unsigned int i, uint64_t offset, unsigned int size, bool write)
+{
+	assert_true(i < accesses);
+	assert_int_equal(journal[i].offset, offset);
+	assert_int_equal(journal[i].size, size);
+	assert_int_equal(journal[i].write, write);
+}
+
+/* What the bus sees. */
+
+static void pairs_are_two_accesses(void **state)
+{
+	assert_emulated(LDP_X0_X1_X2);
+	assert_int_equal(class, INSN_PAIR);
+	assert_int_equal(accesses, 2);
+	assert_access(0, 0, 8, false);
+	assert_access(1, 8, 8, false);
+	assert_int_equal(guest.x[0], number(bytes, 8));
+	assert_int_equal(guest.x[1], number(bytes + 8, 8));
+}
+
+static void vectors_are_eight_bytes_at_a_time(void **state)
+{
+	assert_emulated(LDR_Q0_X2);
+	assert_int_equal(accesses, 2);
+	assert_access(1, 8, 8, false);
+	assert_memory_equal(guest.vector[0], bytes, 16);
+}
+
+static void writing_v_zeroes_the_rest_of_z(void **state)
+{
+	guest.sve = true;
+	memset(guest.vector[0], 0xee, 256);
+	assert_emulated(LDR_Q0_X2);
+	assert_memory_equal(guest.vector[0], bytes, 16);
+	for (unsigned int i = 16; i < 256; i++)
+		assert_int_equal(guest.vector[0][i], 0);
+}
+
+static void structures_go_by_element_and_wrap_around(void **state)
+{
+	assert_emulated(LD4_V30_X2);
+	assert_int_equal(accesses, 64);
+	for (unsigned int i = 0; i < 64; i++) {
+		assert_access(i, i, 1, false);
+		assert_int_equal(guest.vector[(30 + i % 4) % 32][i / 4], bytes[i]);
+	}
+}
+
+static void inactive_elements_are_not_accessed(void **state)
+{
+	guest.sve = true;
+	guest.lengths[0] = 3;
+	guest.zcr_el1 = 0xf;
+	guest.predicate[0][0] = 0x05;
+	memset(guest.vector[0], 0xee, 256);
+	assert_emulated(LD1B_Z0_P0_X2);
+	assert_int_equal(accesses, 2);
+	assert_access(0, 0, 1, false);
+	assert_access(1, 2, 1, false);
+	assert_int_equal(guest.vector[0][0], bytes[0]);
+	assert_int_equal(guest.vector[0][1], 0);
+	assert_int_equal(guest.vector[0][2], bytes[2]);
+}
+
+static void sve_length_is_that_of_the_exception_level(void **state)
+{
+	guest.sve = guest.has_el2 = true;
+	guest.lengths[0] = 0xff;
+	memset(guest.predicate[0], 0xff, 32);
+	guest.zcr_el1 = 5;
+	guest.zcr_el2 = 3;
+	assert_emulated(LD1B_Z0_P0_X2);
+	assert_int_equal(accesses, 4 * 16);
+	accesses = 0;
+	guest.zcr_el2 = 0xf;
+	assert_emulated(LD1B_Z0_P0_X2);
+	assert_int_equal(accesses, 6 * 16);
+	accesses = 0;
+	guest.regime.kind = REGIME_EL20;
+	guest.zcr_el2 = 6;
+	assert_emulated(LD1B_Z0_P0_X2);
+	assert_int_equal(accesses, 7 * 16);
+	/* Not every length is there. */
+	accesses = 0;
+	guest.lengths[0] = 0x03;
+	assert_emulated(LD1B_Z0_P0_X2);
+	assert_int_equal(accesses, 2 * 16);
+}
+
+static void sve_without_sve_aborts(void **state)
+{
+	assert_untouched(LD1B_Z0_P0_X2, EMULATE_ABORT);
+}
+
+static void unaligned_accesses_are_made_of_aligned_ones(void **state)
+{
+	guest.x[2] = DEVICE + 3;
+	assert_emulated(LDR_X0_X2);
+	assert_int_equal(accesses, 4);
+	assert_access(0, 3, 1, false);
+	assert_access(1, 4, 4, false);
+	assert_access(2, 8, 2, false);
+	assert_access(3, 10, 1, false);
+	assert_int_equal(guest.x[0], number(bytes + 3, 8));
+}
+
+static void device_memory_takes_none_of_them(void **state)
+{
+	guest.device = true;
+	guest.x[2] = DEVICE + 4;
+	assert_untouched(LDR_X0_X2, EMULATE_ABORT);
+	guest.x[2] = DEVICE + 8;
+	assert_emulated(LDR_Q0_X2);
+}
+
+static void each_piece_goes_where_it_lies(void **state)
+{
+	uint8_t *ram = memory_at(&memory, RAM_BASE, FAKE_PAGE);
+
+	memset(ram, 0xa5, FAKE_PAGE);
+	guest.x[2] = RAM_BASE - 8;
+	assert_emulated(LDP_X0_X1_X2);
+	assert_int_equal(guest.x[0], UINT64_MAX);
+	assert_int_equal(guest.x[1], 0xa5a5a5a5a5a5a5a5);
+	assert_said("guest read 8 bytes at 0x3ffffff8, where nothing is");
+	guest.x[2] = DEVICE + sizeof(bytes) - 8;
+	assert_emulated(LDP_X0_X1_X2);
+	assert_int_equal(guest.x[0], number(bytes + sizeof(bytes) - 8, 8));
+	assert_int_equal(guest.x[1], UINT64_MAX);
+}
+
+static void accesses_are_counted_by_address(void **state)
+{
+	uint64_t reads = 0;
+
+	assert_emulated(LDP_X0_X1_X2);
+	for (unsigned int i = 0; i < COUNTERS_MMIO; i++)
+		reads += counter_read(&vcpu.counters.mmio[i].reads);
+	assert_int_equal(reads, 2);
+}
+
+/* Registers. */
+
+static void sign_and_width(void **state)
+{
+	memset(bytes, 0x80, 8);
+	assert_emulated(LDPSW_X0_X1_X2);
+	assert_int_equal(guest.x[0], 0xffffffff80808080);
+	assert_int_equal(guest.x[1], 0xffffffff80808080);
+}
+
+static void big_endian_data(void **state)
+{
+	static const struct {
+		uint64_t sctlr, pstate;
+		bool swapped;
+	} cases[] = {
+		{ 1 << 25, PSTATE_EL1H, true },
+		{ 1 << 25, 0x3c0, false },
+		{ 1 << 24, PSTATE_EL1H, false },
+		{ 1 << 24, 0x3c0, true },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		const uint64_t value = number(bytes, 8);
+
+		guest.regime.sctlr = cases[i].sctlr;
+		guest.pstate = cases[i].pstate;
+		assert_emulated(LDR_X0_X2);
+		assert_true(guest.x[0] == (cases[i].swapped ? __builtin_bswap64(value) : value));
+	}
+}
+
+static void the_base_is_the_stack_pointer_of_the_level(void **state)
+{
+	const struct {
+		uint64_t pstate;
+		uint64_t *sp;
+	} cases[] = {
+		{ 0x3c0, &guest.sp_el0 }, { 0x3c4, &guest.sp_el0 }, { 0x3c5, &guest.sp_el1 },
+		{ 0x3c8, &guest.sp_el0 }, { 0x3c9, &guest.sp_el2 },
+	};
+
+	guest.has_el2 = true;
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		guest.sp_el0 = guest.sp_el1 = guest.sp_el2 = 0;
+		*cases[i].sp = DEVICE + 0x108;
+		guest.pstate = cases[i].pstate;
+		accesses = 0;
+		assert_emulated(STP_W0_W1_SP_PRE);
+		assert_int_equal(accesses, 2);
+		assert_access(0, 0x100, 4, true);
+		assert_access(1, 0x104, 4, true);
+		assert_int_equal(*cases[i].sp, DEVICE + 0x100);
+	}
+}
+
+static void single_step_and_branch_type_end(void **state)
+{
+	guest.pstate = PSTATE_EL1H | 3 << 10 | 1 << 21 | UINT64_C(0xf) << 28;
+	assert_emulated(LDR_X0_X2);
+	assert_int_equal(guest.pstate, PSTATE_EL1H | UINT64_C(0xf) << 28);
+}
+
+static void prefetch_only_moves_on(void **state)
+{
+	assert_emulated(PRFM_X2);
+	assert_int_equal(accesses, 0);
+	assert_int_equal(guest.writes, 1);
+}
+
+/* What fails. */
+
+static void half_a_translation_leaves_no_trace(void **state)
+{
+	static const uint32_t words[] = { LDP_X0_X1_X2, LDR_Q0_X2,	  STR_Q0_X2,
+					  LD4_V30_X2,	LDR_X0_X2_POST_8, LD1B_Z0_P0_X2 };
+
+	guest.sve = true;
+	guest.lengths[0] = 1;
+	memset(guest.predicate[0], 0xff, 32);
+	guest.x[2] = DEVICE + FAKE_PAGE - 4;
+	guest.absent = DEVICE + FAKE_PAGE;
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++) {
+		guest.absent_result = TRANSLATE_AGAIN;
+		assert_untouched(words[i], EMULATE_AGAIN);
+		guest.absent_result = TRANSLATE_FAIL;
+		assert_untouched(words[i], EMULATE_ABORT);
+	}
+}
+
+static void an_instruction_that_cannot_be_read(void **state)
+{
+	guest.fetch = TRANSLATE_AGAIN;
+	assert_untouched(LDP_X0_X1_X2, EMULATE_AGAIN);
+	assert_int_equal(class, INSN_NONE);
+	guest.fetch = TRANSLATE_FAIL;
+	assert_untouched(LDP_X0_X1_X2, EMULATE_ABORT);
+}
+
+static void what_is_refused_aborts(void **state)
+{
+	assert_untouched(LDXR_X0_X2, EMULATE_ABORT);
+	assert_int_equal(class, INSN_EXCLUSIVE);
+	assert_untouched(LDR_LITERAL, EMULATE_ABORT);
+	assert_int_equal(class, INSN_REFUSED);
+	assert_untouched(NOP, EMULATE_ABORT);
+	assert_int_equal(class, INSN_NONE);
+	guest.x[2] = DEVICE + 4;
+	assert_untouched(LDAR_X0_X2, EMULATE_ABORT);
+	assert_untouched(LDADD_X0_X1_X2, EMULATE_ABORT);
+	assert_untouched(CAS_X0_X1_X2, EMULATE_ABORT);
+	guest.x[8] = DEVICE + 32;
+	assert_untouched(LD64B_X0_X8, EMULATE_ABORT);
+}
+
+static void aarch32_aborts(void **state)
+{
+	guest.pstate = 0x1d0;
+	assert_untouched(LDP_X0_X1_X2, EMULATE_ABORT);
+}
+
+static void a_register_that_kvm_refuses(void **state)
+{
+	guest.refused = KVM_CORE_REG(regs.regs[0]) + 2 * 2;
+	assert_untouched(LDP_X0_X1_X2, EMULATE_ERROR);
+	guest.refused = KVM_CORE_REG(regs.regs[0]);
+	assert_untouched(LDADD_X0_X1_X2, EMULATE_ERROR);
+	assert_untouched(CAS_X0_X1_X2, EMULATE_ERROR);
+	assert_untouched(ST64B_X0_X8, EMULATE_ERROR);
+}
+
+static void unprivileged_accesses_are_translated_as_such(void **state)
+{
+	guest.absent = DEVICE;
+	guest.present_unprivileged = true;
+	assert_emulated(LDTR_X0_X2);
+	assert_untouched(LDR_X0_X2, EMULATE_AGAIN);
+}
+
+/* Read and write in one. */
+
+static void atomics_read_and_write_once(void **state)
+{
+	const uint64_t old = number(bytes, 8), operand = guest.x[0];
+
+	assert_emulated(LDADD_X0_X1_X2);
+	assert_int_equal(accesses, 2);
+	assert_access(0, 0, 8, false);
+	assert_access(1, 0, 8, true);
+	assert_int_equal(guest.x[1], old);
+	assert_true(number(bytes, 8) == old + operand);
+}
+
+static void compare_writes_only_what_is_equal(void **state)
+{
+	const uint64_t old = number(bytes, 8);
+
+	assert_emulated(CAS_X0_X1_X2);
+	assert_int_equal(accesses, 1);
+	assert_int_equal(guest.x[0], old);
+	assert_emulated(CAS_X0_X1_X2);
+	assert_int_equal(accesses, 3);
+	assert_true(number(bytes, 8) == guest.x[1]);
+}
+
+static void atomics_on_ram_are_the_cpus(void **state)
+{
+	guest.x[2] = RAM_BASE;
+	assert_untouched(LDADD_X0_X1_X2, EMULATE_AGAIN);
+	assert_untouched(CAS_X0_X1_X2, EMULATE_AGAIN);
+}
+
+/* 64 bytes. */
+
+static void sixty_four_bytes_are_eight_accesses(void **state)
+{
+	assert_emulated(ST64B_X0_X8);
+	assert_int_equal(accesses, 8);
+	for (unsigned int i = 0; i < 8; i++) {
+		assert_access(i, 8 * i, 8, true);
+		assert_true(journal[i].value == guest.x[i]);
+	}
+	for (unsigned int i = 0; i < 64; i++)
+		bytes[i] = i;
+	assert_emulated(LD64B_X0_X8);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_true(guest.x[i] == number(bytes + 8 * i, 8));
+}
+
+static void a_store_with_status_is_not_taken(void **state)
+{
+	assert_emulated(ST64BV_X9_X0_X10);
+	assert_int_equal(accesses, 0);
+	assert_true(guest.x[9] == UINT64_MAX);
+}
+
+/* Memory copy and set, and zeroing. */
+
+#define FROM (RAM_BASE + 0x1000)
+
+static void option_b_goes_on_as_it_began(void **state)
+{
+	uint8_t *ram = memory_at(&memory, FROM, FAKE_PAGE);
+
+	memset(ram, 0x3c, 100);
+	guest.x[0] = DEVICE;
+	guest.x[1] = FROM;
+	guest.x[2] = 100;
+	guest.pstate = PSTATE_EL1H | PSTATE_C;
+	assert_emulated(CPYFM_X0_X1_X2);
+	assert_int_equal(guest.x[0], DEVICE + 100);
+	assert_int_equal(guest.x[1], FROM + 100);
+	assert_int_equal(guest.x[2], 0);
+	assert_int_equal(guest.pstate, PSTATE_EL1H | PSTATE_C);
+	assert_memory_equal(bytes, ram, 100);
+}
+
+static void option_b_goes_backward(void **state)
+{
+	uint8_t want[100];
+
+	memcpy(want, bytes, 100);
+	guest.x[0] = DEVICE + 110;
+	guest.x[1] = DEVICE + 100;
+	guest.x[2] = 100;
+	guest.pstate = PSTATE_EL1H | PSTATE_C | PSTATE_N;
+	assert_emulated(CPYM_X0_X1_X2);
+	assert_int_equal(guest.x[0], DEVICE + 10);
+	assert_int_equal(guest.x[1], DEVICE);
+	assert_int_equal(guest.x[2], 0);
+	assert_memory_equal(bytes + 10, want, 100);
+}
+
+static void option_b_sets(void **state)
+{
+	guest.x[0] = DEVICE + 1;
+	guest.x[1] = 0x5a;
+	guest.x[2] = 9;
+	guest.pstate = PSTATE_EL1H | PSTATE_C;
+	assert_emulated(SETM_X0_X2_X1);
+	assert_int_equal(guest.x[0], DEVICE + 10);
+	assert_int_equal(guest.x[2], 0);
+	assert_int_equal(bytes[0], 0);
+	assert_int_equal(bytes[1], 0x5a);
+	assert_int_equal(bytes[9], 0x5a);
+	assert_int_not_equal(bytes[10], 0x5a);
+}
+
+static void an_exit_is_bounded(void **state)
+{
+	const uint64_t pc = guest.pc;
+
+	guest.x[0] = RAM_BASE;
+	guest.x[1] = 0;
+	guest.x[2] = UINT64_MAX;
+	assert_emulated(SETP_X0_X2_X1);
+	/* Option A: from the end, and saturated. */
+	assert_true(guest.x[2] == -(uint64_t)(INT64_MAX - EMULATE_STRING_MAX));
+	assert_true(guest.x[0] == RAM_BASE + INT64_MAX);
+	guest.pc = pc;
+	guest.word = SETM_X0_X2_X1;
+	assert_int_equal(emulate(&vcpu, &class), EMULATE_DONE);
+	assert_int_equal(guest.pc, pc);
+	assert_true(guest.x[2] == -(uint64_t)(INT64_MAX - 2 * EMULATE_STRING_MAX));
+}
+
+static void progress_is_kept_when_the_rest_fails(void **state)
+{
+	guest.x[0] = DEVICE + FAKE_PAGE - 20;
+	guest.x[1] = RAM_BASE;
+	guest.x[2] = 50;
+	guest.absent = DEVICE + FAKE_PAGE;
+	guest.absent_result = TRANSLATE_FAIL;
+	assert_emulated(CPYFP_X0_X1_X2);
+	assert_true(guest.x[2] == (uint64_t)-30);
+	assert_true(guest.x[0] == DEVICE + FAKE_PAGE + 30);
+	assert_true(guest.x[1] == RAM_BASE + 50);
+	assert_untouched(CPYFM_X0_X1_X2, EMULATE_ABORT);
+	/* A source that cannot be read, and nothing is done. */
+	guest.x[0] = DEVICE;
+	guest.x[1] = DEVICE + FAKE_PAGE;
+	guest.x[2] = 8;
+	assert_untouched(CPYFP_X0_X1_X2, EMULATE_ABORT);
+}
+
+static void zeroing_is_of_the_whole_block(void **state)
+{
+	guest.x[2] = DEVICE + 64 + 17;
+	assert_emulated(DC_ZVA_X2);
+	assert_int_equal(accesses, 8);
+	assert_access(0, 64, 8, true);
+	for (unsigned int i = 64; i < 128; i++)
+		assert_int_equal(bytes[i], 0);
+	assert_int_not_equal(bytes[63], 0);
+	assert_int_not_equal(bytes[129], 0);
+}
+
+#define on_vcpu(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_vcpu(pairs_are_two_accesses),
+		on_vcpu(vectors_are_eight_bytes_at_a_time),
+		on_vcpu(writing_v_zeroes_the_rest_of_z),
+		on_vcpu(structures_go_by_element_and_wrap_around),
+		on_vcpu(inactive_elements_are_not_accessed),
+		on_vcpu(sve_length_is_that_of_the_exception_level),
+		on_vcpu(sve_without_sve_aborts),
+		on_vcpu(unaligned_accesses_are_made_of_aligned_ones),
+		on_vcpu(device_memory_takes_none_of_them),
+		on_vcpu(each_piece_goes_where_it_lies),
+		on_vcpu(accesses_are_counted_by_address),
+		on_vcpu(sign_and_width),
+		on_vcpu(big_endian_data),
+		on_vcpu(the_base_is_the_stack_pointer_of_the_level),
+		on_vcpu(single_step_and_branch_type_end),
+		on_vcpu(prefetch_only_moves_on),
+		on_vcpu(half_a_translation_leaves_no_trace),
+		on_vcpu(an_instruction_that_cannot_be_read),
+		on_vcpu(what_is_refused_aborts),
+		on_vcpu(aarch32_aborts),
+		on_vcpu(a_register_that_kvm_refuses),
+		on_vcpu(unprivileged_accesses_are_translated_as_such),
+		on_vcpu(atomics_read_and_write_once),
+		on_vcpu(compare_writes_only_what_is_equal),
+		on_vcpu(atomics_on_ram_are_the_cpus),
+		on_vcpu(sixty_four_bytes_are_eight_accesses),
+		on_vcpu(a_store_with_status_is_not_taken),
+		on_vcpu(option_b_goes_on_as_it_began),
+		on_vcpu(option_b_goes_backward),
+		on_vcpu(option_b_sets),
+		on_vcpu(an_exit_is_bounded),
+		on_vcpu(progress_is_kept_when_the_rest_fails),
+		on_vcpu(zeroing_is_of_the_whole_block),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
