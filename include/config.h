@@ -65,6 +65,7 @@ struct config {
 	enum memory_backing mem_backing;
 	enum poc_policy cache_clean;
 	enum log_level log_level;
+	int emulation; /* of accesses that the CPU does not describe to KVM: 1; 0: they abort */
 	bool pmu;
 	bool nested; /* vCPUs have an EL2 */
 	bool e2h0; /* without VHE */

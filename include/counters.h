@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "insn.h"
+
 #define COUNTERS_REASONS 64 /* KVM_EXIT_* numbers below this are told apart */
 #define COUNTERS_MMIO	 128 /* guest physical addresses that are told apart; a power of two */
 
@@ -24,6 +26,8 @@ struct counters {
 	counter exits[COUNTERS_REASONS]; /* by KVM_EXIT_* */
 	struct counters_mmio mmio[COUNTERS_MMIO];
 	struct counters_mmio mmio_others; /* all addresses that found no entry */
+	/* Instructions that the CPU did not describe: emulated, refused, to be tried again. */
+	counter emulated[INSN_CLASSES], aborted[INSN_CLASSES], retried;
 };
 
 static inline uint64_t counter_read(const counter *value)
@@ -33,6 +37,9 @@ static inline uint64_t counter_read(const counter *value)
 
 /* The vCPU's thread. */
 void counters_exit(struct counters *counters, unsigned int reason);
+void counters_emulated(struct counters *counters, enum insn_class class);
+void counters_aborted(struct counters *counters, enum insn_class class);
+void counters_retried(struct counters *counters);
 void counters_access(struct counters *counters, uint64_t gpa, bool write);
 
 /* Exits in all. */

@@ -234,6 +234,12 @@ static const struct choice cache_policies[] = {
 	{ NULL, 0 },
 };
 
+static const struct choice nisv_ways[] = {
+	{ "emulate", true },
+	{ "abort", false },
+	{ NULL, 0 },
+};
+
 static const struct choice log_levels[] = {
 	{ "error", LOG_ERROR },
 	{ "warning", LOG_WARNING },
@@ -326,6 +332,9 @@ static const struct row rows[] = {
 	ROW_CHOICE("cache-clean", "POLICY", cache_clean, cache_policies,
 		   "what is cleaned to the Point of Coherency before the first vCPU runs: touched, "
 		   "all or none (touched)"),
+	ROW_CHOICE("nisv", "WAY", emulation, nisv_ways,
+		   "accesses to devices that the CPU does not describe to KVM: emulate or abort "
+		   "(emulate)"),
 	ROW_FLAG("no-reboot", reboot, false, "end when the guest resets (as lkvm: always)"),
 	ROW_TEXT("name", 0, "NAME", name,
 		 "a name for the guest, shown in statistics and of its threads"),
@@ -534,6 +543,7 @@ enum config_result config_parse(struct config *config, enum config_flavour flavo
 	*config = (struct config){
 		.cpus = 1,
 		.log_level = flavour == CONFIG_LKVM ? LOG_INFO : LOG_WARNING,
+		.emulation = true,
 		.pvtime = true,
 		.reboot = flavour == CONFIG_NIDUS,
 		.defaults = true,

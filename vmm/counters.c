@@ -11,6 +11,21 @@ void counters_exit(struct counters *counters, unsigned int reason)
 	count(&counters->exits[reason < COUNTERS_REASONS ? reason : 0]);
 }
 
+void counters_emulated(struct counters *counters, enum insn_class class)
+{
+	count(&counters->emulated[class]);
+}
+
+void counters_aborted(struct counters *counters, enum insn_class class)
+{
+	count(&counters->aborted[class]);
+}
+
+void counters_retried(struct counters *counters)
+{
+	count(&counters->retried);
+}
+
 /* The entry of gpa, taken for it if need be. Address 0 is no device's: it shares with the others.
  */
 static struct counters_mmio *counters_find(struct counters *counters, uint64_t gpa)

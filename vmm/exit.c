@@ -3,11 +3,15 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "emulate.h"
 #include "exit.h"
 #include "log.h"
 #include "suspend.h"
 #include "util.h"
 #include "vcpu.h"
+
+/* How often in a row an instruction is given back to the guest to be tried again. */
+#define AGAIN_MAX 16
 
 static bool end(struct vcpu *vcpu, enum outcome outcome)
 {
@@ -65,6 +69,19 @@ static bool exit_system_event(struct vcpu *vcpu)
 	}
 }
 
+/* The instruction that the vCPU stands at takes a synchronous external abort. */
+static bool inject_abort(struct vcpu *vcpu)
+{
+	const struct kvm_vcpu_events abort = { .exception.ext_dabt_pending = 1 };
+	int err = kvm_set_vcpu_events(vcpu->fd, &abort);
+
+	if (err < 0) {
+		log_error("vCPU %u: injecting an abort: %s", vcpu->index, strerror(-err));
+		return end(vcpu, OUTCOME_KVM_FAILED);
+	}
+	return true;
+}
+
 /*
  * The host's hardware could not deliver guest memory. The guest gets the abort that the hardware
  * would have given it: it may lose a process by it and live on.
@@ -72,14 +89,10 @@ static bool exit_system_event(struct vcpu *vcpu)
 static bool exit_arm_sea(struct vcpu *vcpu)
 {
 	static struct log_limit limit;
-	const struct kvm_vcpu_events abort = { .exception.ext_dabt_pending = 1 };
 	const struct kvm_run *run = vcpu->run;
-	int err = kvm_set_vcpu_events(vcpu->fd, &abort);
 
-	if (err < 0) {
-		log_error("vCPU %u: injecting an abort: %s", vcpu->index, strerror(-err));
-		return end(vcpu, OUTCOME_KVM_FAILED);
-	}
+	if (!inject_abort(vcpu))
+		return false;
 	if (run->arm_sea.flags & KVM_EXIT_ARM_SEA_FLAG_GPA_VALID)
 		log_guest(&limit, "vCPU %u: memory failure of the host at guest address 0x%llx",
 			  vcpu->index, run->arm_sea.gpa);
@@ -87,6 +100,56 @@ static bool exit_arm_sea(struct vcpu *vcpu)
 		log_guest(&limit, "vCPU %u: memory failure of the host at PC 0x%" PRIx64,
 			  vcpu->index, vcpu_pc(vcpu));
 	return true;
+}
+
+/* Whether it may be tried once more: the guest could keep its tables changing forever. */
+static bool may_try_again(struct vcpu *vcpu)
+{
+	const uint64_t pc = vcpu_pc(vcpu);
+
+	if (pc != vcpu->again_pc)
+		vcpu->again_count = 0;
+	vcpu->again_pc = pc;
+	return vcpu->again_count++ < AGAIN_MAX;
+}
+
+static bool abort_access(struct vcpu *vcpu, enum insn_class class)
+{
+	static struct log_limit limit;
+	const uint64_t gpa = vcpu->run->arm_nisv.fault_ipa, pc = vcpu_pc(vcpu);
+
+	counters_aborted(&vcpu->counters, class);
+	if (!inject_abort(vcpu))
+		return false;
+	log_guest(&limit,
+		  "vCPU %u: external abort for the instruction at PC 0x%" PRIx64
+		  " (%s), which accessed 0x%" PRIx64 " in a way that is not emulated",
+		  vcpu->index, pc, insn_class_name(class), gpa);
+	return true;
+}
+
+/* The CPU does not describe the access to KVM, or KVM leaves it to user space as it is. */
+static bool exit_undescribed(struct vcpu *vcpu)
+{
+	enum insn_class class = INSN_NONE;
+	enum emulate_result result = vcpu->env->emulation ? emulate(vcpu, &class) : EMULATE_ABORT;
+
+	if (result == EMULATE_AGAIN && may_try_again(vcpu)) {
+		counters_retried(&vcpu->counters);
+		return true;
+	}
+	vcpu->again_count = 0;
+	switch (result) {
+	case EMULATE_DONE:
+		counters_emulated(&vcpu->counters, class);
+		return true;
+	case EMULATE_ERROR:
+		log_error("vCPU %u: KVM refuses registers of the instruction at PC 0x%" PRIx64,
+			  vcpu->index, vcpu_pc(vcpu));
+		return end(vcpu, OUTCOME_KVM_FAILED);
+	default:
+		return abort_access(vcpu, class);
+	}
 }
 
 static bool exit_memory_fault(struct vcpu *vcpu)
@@ -121,7 +184,9 @@ static bool exit_error(struct vcpu *vcpu, int err)
 		return exit_memory_fault(vcpu);
 	}
 	if (err == -ENOSYS) {
-		/* An abort outside RAM whose syndrome does not describe the access (ESR_ELx.ISV).
+		/*
+		 * An abort outside RAM whose syndrome does not describe the access (ESR_ELx.ISV),
+		 * on a kernel that has no exit for it.
 		 */
 		log_error("vCPU %u: the instruction at PC 0x%" PRIx64 " accessed a device in a way "
 			  "that the CPU does not describe to KVM",
@@ -148,6 +213,9 @@ bool exit_handle(struct vcpu *vcpu, int err)
 		return exit_system_event(vcpu);
 	case KVM_EXIT_ARM_SEA:
 		return exit_arm_sea(vcpu);
+	case KVM_EXIT_ARM_NISV:
+	case KVM_EXIT_ARM_LDST64B:
+		return exit_undescribed(vcpu);
 	case KVM_EXIT_MEMORY_FAULT:
 		return exit_memory_fault(vcpu);
 	case KVM_EXIT_INTERNAL_ERROR:

@@ -131,8 +131,8 @@ static int check_kvm(const struct machine *machine)
  */
 static void enable_events(const struct machine *machine)
 {
-	static const unsigned int wanted[] = { KVM_CAP_ARM_SYSTEM_SUSPEND,
-					       KVM_CAP_ARM_SEA_TO_USER };
+	static const unsigned int wanted[] = { KVM_CAP_ARM_SYSTEM_SUSPEND, KVM_CAP_ARM_SEA_TO_USER,
+					       KVM_CAP_ARM_NISV_TO_USER };
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
 		kvm_enable(machine->vm_fd, wanted[i]);
@@ -234,11 +234,14 @@ static int create_vcpus(struct machine *machine)
 
 	*env = (struct vcpu_env){
 		.bus = &machine->bus,
+		.memory = &machine->memory,
 		.model = &machine->model,
 		.verdict = machine->verdict,
 		.thread_name = config->name ? config->name : "vcpu",
+		.emulation = config->emulation,
 		.statistics = config->stats_file != NULL,
 		.vcpus = calloc(config->cpus, sizeof(*env->vcpus)),
+		.read_modify_write = PTHREAD_MUTEX_INITIALIZER,
 		.suspending = PTHREAD_MUTEX_INITIALIZER,
 	};
 	if (!env->vcpus)

@@ -162,6 +162,37 @@ static json_t *clean_of(const struct poc_report *cleaned)
 			 "seconds", cleaned->nanoseconds / 1e9);
 }
 
+/* Instructions of one fate, by class, those that occurred. */
+static json_t *by_class(const struct vcpu_env *env, size_t member)
+{
+	json_t *object = json_object();
+
+	for (unsigned int class = 0; class < INSN_CLASSES; class ++) {
+		uint64_t sum = 0;
+
+		for (unsigned int i = 0; i < env->count; i++) {
+			const void *counters = &env->vcpus[i].counters;
+			const counter *list = (const void *)((const uint8_t *)counters + member);
+
+			sum += counter_read(&list[class]);
+		}
+		if (sum > 0)
+			json_object_set_new(object, insn_class_name(class), json_integer(sum));
+	}
+	return object;
+}
+
+static json_t *nisv_of(const struct vcpu_env *env)
+{
+	uint64_t retried = 0;
+
+	for (unsigned int i = 0; i < env->count; i++)
+		retried += counter_read(&env->vcpus[i].counters.retried);
+	return json_pack("{sososI}", "emulated", by_class(env, offsetof(struct counters, emulated)),
+			 "aborted", by_class(env, offsetof(struct counters, aborted)), "retried",
+			 (json_int_t)retried);
+}
+
 static json_t *vcpus_of(const struct vcpu_env *env)
 {
 	json_t *array = json_array();
@@ -224,6 +255,7 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 		return NULL;
 	json_object_set_new(stats, "loaded",
 			    ranges_of(machine->memory.touched, machine->memory.touched_count));
+	json_object_set_new(stats, "nisv", nisv_of(&machine->env));
 	json_object_set_new(stats, "vcpus", vcpus_of(&machine->env));
 	return stats;
 }

@@ -84,11 +84,13 @@ static void test_hole(void)
 static void end_by(const char *way)
 {
 	if (text_equal(way, "ldp"))
-		CRASH("ldp x1, x2, [%0]");
+		CRASH("ldp w1, w2, [%0]");
 	if (text_equal(way, "stp"))
-		CRASH("stp x1, x2, [%0]");
+		CRASH("stp w1, w2, [%0]");
 	if (text_equal(way, "writeback"))
-		CRASH("ldr x1, [%0], #8");
+		CRASH("ldr w1, [%0], #4");
+	if (text_equal(way, "exclusive"))
+		CRASH("ldxr w1, [%0]");
 	put("went on\n");
 }
 

@@ -57,6 +57,7 @@ static void defaults_of_nidus(void **state)
 	assert_int_equal(config.irqchip, GIC_AUTO);
 	assert_int_equal(config.mem_backing, MEMORY_ANON);
 	assert_int_equal(config.cache_clean, POC_TOUCHED);
+	assert_true(config.emulation);
 	assert_int_equal(config.log_level, LOG_WARNING);
 	assert_false(config.pmu);
 	assert_true(config.pvtime);
@@ -293,6 +294,8 @@ static void choices(void **state)
 		{ "--cache-clean touched", offsetof(struct config, cache_clean), POC_TOUCHED },
 		{ "--cache-clean=all", offsetof(struct config, cache_clean), POC_ALL },
 		{ "--cache-clean none", offsetof(struct config, cache_clean), POC_NONE },
+		{ "--nisv emulate", offsetof(struct config, emulation), true },
+		{ "--nisv=abort", offsetof(struct config, emulation), false },
 		{ "--loglevel error", offsetof(struct config, log_level), LOG_ERROR },
 		{ "--loglevel warning", offsetof(struct config, log_level), LOG_WARNING },
 		{ "--loglevel info", offsetof(struct config, log_level), LOG_INFO },
@@ -334,6 +337,7 @@ static void bad_choices_name_the_good_ones(void **state)
 		{ "--irqchip=", "--irqchip : must be gicv3, gicv3-its or gicv2" },
 		{ "--mem-backing disk", "--mem-backing disk: must be anon, memfd or hugetlbfs" },
 		{ "--cache-clean some", "--cache-clean some: must be touched, all or none" },
+		{ "--nisv ignore", "--nisv ignore: must be emulate or abort" },
 		{ "--loglevel loud", "--loglevel loud: must be error, warning, info or debug" },
 		{ "--console hv", "--console hv: must be serial or virtio" },
 		{ "-n mode=user", "--network mode=user: nidus has no network device" },
@@ -484,6 +488,7 @@ static void help_lists_every_option(void **state)
 		"kaslr-seed",  "network",   "nodefaults",   "mem-backing", "hugetlbfs",
 		"cache-clean", "no-reboot", "name",	    "dump-dtb",	   "stats",
 		"loglevel",    "disk",	    "block-engine", "rng",	   "virtio-transport",
+		"nisv",
 	};
 	char *text = NULL;
 	size_t size;

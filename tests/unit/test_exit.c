@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "emulate.h"
 #include "exit.h"
 #include "fake_kvm.h"
 #include "suspend.h"
@@ -34,6 +35,19 @@ int suspend_leave(struct vcpu *which)
 	return suspend_result;
 }
 
+/* In place of vmm/emulate.c. */
+
+static enum emulate_result emulated;
+static unsigned int emulations;
+
+enum emulate_result emulate(struct vcpu *which, enum insn_class *class)
+{
+	assert_ptr_equal(which, &vcpu);
+	emulations++;
+	*class = INSN_PAIR;
+	return emulated;
+}
+
 /* A device of one page at 0x9000000. */
 
 static struct mmio last;
@@ -63,6 +77,8 @@ static int begin(void **state)
 	fake_kvm_reset();
 	fake_kvm.pc = 0xabc0;
 	suspend_result = suspended = woken = 0;
+	emulated = EMULATE_DONE;
+	emulations = 0;
 	memset(&run, 0, sizeof(run));
 	memset(&vcpu, 0, sizeof(vcpu));
 	last = (struct mmio){ 0 };
@@ -71,7 +87,9 @@ static int begin(void **state)
 	bus_create(&bus);
 	bus_add(&bus, &device);
 	bus_freeze(&bus);
-	env = (struct vcpu_env){ .bus = &bus, .verdict = &verdict, .vcpus = &vcpu, .count = 1 };
+	env = (struct vcpu_env){
+		.bus = &bus, .verdict = &verdict, .vcpus = &vcpu, .count = 1, .emulation = true
+	};
 	vcpu.env = &env;
 	vcpu.fd = 4;
 	vcpu.run = &run;
@@ -328,6 +346,82 @@ static void memory_fault_without_error_is_said(void **state)
 	assert_int_equal(counters_total(&vcpu.counters), 1);
 }
 
+/* What the CPU does not describe. */
+
+static void undescribed_access_is_emulated(void **state)
+{
+	static const uint32_t reasons[] = { KVM_EXIT_ARM_NISV, KVM_EXIT_ARM_LDST64B };
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		run.exit_reason = reasons[i];
+		assert_goes_on();
+		assert_int_equal(emulations, i + 1);
+		assert_int_equal(counter_read(&vcpu.counters.exits[reasons[i]]), 1);
+		assert_int_equal(counter_read(&vcpu.counters.emulated[INSN_PAIR]), i + 1);
+	}
+	assert_string_equal(fake_kvm.journal, "");
+	assert_silent();
+}
+
+static void assert_aborts(enum insn_class class, const char *message)
+{
+	fake_kvm.journal[0] = '\0';
+	assert_goes_on();
+	assert_int_equal(fake_kvm.events.exception.ext_dabt_pending, 1);
+	assert_string_equal(fake_kvm.journal, "set_vcpu_events\n");
+	assert_int_equal(counter_read(&vcpu.counters.aborted[class]), 1);
+	assert_said(message);
+}
+
+static void what_is_not_emulated_aborts(void **state)
+{
+	run.exit_reason = KVM_EXIT_ARM_NISV;
+	run.arm_nisv.fault_ipa = 0x9000020;
+	emulated = EMULATE_ABORT;
+	assert_aborts(INSN_PAIR, "external abort for the instruction at PC 0xabc0 (pair), which "
+				 "accessed 0x9000020");
+	assert_int_equal(counter_read(&vcpu.counters.emulated[INSN_PAIR]), 0);
+}
+
+static void without_emulation_all_abort(void **state)
+{
+	run.exit_reason = KVM_EXIT_ARM_NISV;
+	env.emulation = false;
+	assert_aborts(INSN_NONE, "external abort for the instruction at PC 0xabc0");
+	assert_int_equal(emulations, 0);
+}
+
+static void again_is_bounded(void **state)
+{
+	run.exit_reason = KVM_EXIT_ARM_NISV;
+	emulated = EMULATE_AGAIN;
+	for (unsigned int round = 0; round < 2; round++) {
+		for (unsigned int i = 0; i < 16; i++)
+			assert_goes_on();
+		/* Elsewhere, and behind what could be done, it begins anew. */
+		if (round == 0)
+			fake_kvm.pc += 4;
+	}
+	assert_silent();
+	assert_string_equal(fake_kvm.journal, "");
+	assert_int_equal(counter_read(&vcpu.counters.retried), 32);
+	emulated = EMULATE_DONE;
+	assert_goes_on();
+	emulated = EMULATE_AGAIN;
+	for (unsigned int i = 0; i < 16; i++)
+		assert_goes_on();
+	assert_aborts(INSN_PAIR, "external abort for the instruction at PC 0xabc4");
+	assert_int_equal(counter_read(&vcpu.counters.retried), 48);
+}
+
+static void registers_that_kvm_refuses_end_the_run(void **state)
+{
+	run.exit_reason = KVM_EXIT_ARM_NISV;
+	emulated = EMULATE_ERROR;
+	assert_ends(0, OUTCOME_KVM_FAILED);
+	assert_said("KVM refuses registers of the instruction at PC 0xabc0");
+}
+
 /* What KVM cannot carry on from. */
 
 static void undescribed_access_is_the_guests_fault(void **state)
@@ -399,6 +493,8 @@ static void every_other_reason_ends_the_run(void **state)
 		case KVM_EXIT_MMIO:
 		case KVM_EXIT_SYSTEM_EVENT:
 		case KVM_EXIT_ARM_SEA:
+		case KVM_EXIT_ARM_NISV:
+		case KVM_EXIT_ARM_LDST64B:
 		case KVM_EXIT_MEMORY_FAULT:
 		case KVM_EXIT_INTERNAL_ERROR:
 		case KVM_EXIT_FAIL_ENTRY:
@@ -449,6 +545,11 @@ int main(void)
 		on_vcpu(failed_abort_ends_the_run),
 		on_vcpu(memory_fault_is_said),
 		on_vcpu(memory_fault_without_error_is_said),
+		on_vcpu(undescribed_access_is_emulated),
+		on_vcpu(what_is_not_emulated_aborts),
+		on_vcpu(without_emulation_all_abort),
+		on_vcpu(again_is_bounded),
+		on_vcpu(registers_that_kvm_refuses_end_the_run),
 		on_vcpu(undescribed_access_is_the_guests_fault),
 		on_vcpu(errors_of_run_are_said),
 		on_vcpu(other_errors_are_no_memory_fault),
