@@ -78,13 +78,17 @@ $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -laio
 
 # Virtual machines of a test's own, on the parts of nidus that they are about.
-VMS := $(BUILD)/vm/translate
+VMS := $(BUILD)/vm/translate $(BUILD)/vm/emulate
 
 $(BUILD)/vm/translate: tests/vm/translate.c tests/vm/stub.S tests/unit/tables.h \
 		$(translate_sources:%.c=$(BUILD)/%.o) $(BUILD)/arm/regime.o $(BUILD)/vmm/kvm.o \
 		$(BUILD)/vmm/log.o Makefile | $(SYSROOT)
 	@mkdir -p $(@D)
 	$(COMPILE) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.S %.o,$^)
+
+$(BUILD)/vm/emulate: tests/vm/emulate.c $(filter-out $(BUILD)/main.o,$(OBJECTS)) Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(LDLIBS)
 
 # Bare-metal guests, a page each.
 GUESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%.bin,$(wildcard tests/guest/*.c))
