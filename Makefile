@@ -104,6 +104,13 @@ $(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S $(wildcard tests/guest
 $(BUILD)/guest/%.bin: $(BUILD)/guest/%.elf
 	$(OBJCOPY) -O binary $< $@
 
+# Programs for Linux in a guest.
+BOOT_PROGRAMS := $(BUILD)/boot/devmem
+
+$(BUILD)/boot/%: tests/boot/%.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(CFLAGS) -static -o $@ $<
+
 demo: setup-demo
 	@$(MAKE) --no-print-directory all
 	@tests/demo
@@ -111,7 +118,7 @@ demo: setup-demo
 lint:
 	@tests/lint
 
-tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(VMS) $(GUESTS) unit fuzzers
+tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(VMS) $(GUESTS) $(BOOT_PROGRAMS) unit fuzzers
 
 check: setup
 	@$(MAKE) --no-print-directory lint
