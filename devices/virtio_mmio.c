@@ -168,7 +168,10 @@ static enum mmio_result write_register(struct virtio_mmio *mmio, uint64_t offset
 		mmio->queue_sel = value;
 		break;
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
-		/* The doorbell takes those that are a queue's number; here is what else comes. */
+		/* The doorbells take what KVM can see; here is what an emulated instruction wrote.
+		 */
+		if (value < virtio->queue_count)
+			event_notify(&virtio->queues[value].kick);
 		break;
 	case VIRTIO_MMIO_INTERRUPT_ACK:
 		atomic_fetch_and(&mmio->interrupt_status, ~value);

@@ -459,6 +459,20 @@ static void rings_in_device_space_are_refused(void **state)
 	assert_int_equal(get(Status), 15 | 0x40);
 }
 
+static void a_kick_that_misses_the_doorbell_is_one(void **state)
+{
+	activate();
+	driver_desc(&driver, 0, DATA, 16, 0, 0);
+	driver_offer(&driver, 0);
+	set(QueueNotify, QUEUES);
+	set(QueueNotify, UINT32_MAX);
+	turn();
+	assert_int_equal(edges, 0);
+	set(QueueNotify, 0);
+	turn();
+	assert_taken(&driver, 0, 0);
+}
+
 static void interrupt_stays_until_acknowledged(void **state)
 {
 	activate();
@@ -607,6 +621,7 @@ int main(void)
 		on_mmio(queue_size_that_is_too_large_is_refused),
 		on_mmio(queue_registers_changed_after_activation_are_ignored),
 		on_mmio(rings_in_device_space_are_refused),
+		on_mmio(a_kick_that_misses_the_doorbell_is_one),
 		on_mmio(interrupt_stays_until_acknowledged),
 		on_mmio(reset_takes_all_back),
 		on_mmio(config_is_read_in_any_width),
