@@ -122,19 +122,17 @@ enum translate_result translate(const struct regime *regime, const struct memory
 	return translate_stage2(regime, &stage2, access, el0, translation);
 }
 
-enum translate_result translate_fetch(int vcpu_fd, const struct memory *memory, uint32_t *insn)
+enum translate_result translate_fetch(const struct regime *regime, const struct memory *memory,
+				      uint32_t *insn)
 {
 	struct translation translation;
 	enum translate_result result;
-	struct regime regime;
 	const uint32_t *host;
 
-	if (regime_read(&regime, vcpu_fd) < 0)
-		return TRANSLATE_FAIL;
 	/* The guest takes that exception by itself. */
-	if (regime.pc % INSN_SIZE != 0)
+	if (regime->pc % INSN_SIZE != 0)
 		return TRANSLATE_AGAIN;
-	result = translate(&regime, memory, regime.pc, TRANSLATE_EXECUTE, false, &translation);
+	result = translate(regime, memory, regime->pc, TRANSLATE_EXECUTE, false, &translation);
 	if (result != TRANSLATE_DONE)
 		return result;
 	host = memory_at(memory, translation.gpa, INSN_SIZE);

@@ -72,7 +72,8 @@ enum translate_result translate(const struct regime *regime, const struct memory
 				uint64_t va, enum translate_access access, bool unprivileged,
 				struct translation *translation);
 
-/* The instruction at the vCPU's PC. By its own thread, outside KVM_RUN. */
-enum translate_result translate_fetch(int vcpu_fd, const struct memory *memory, uint32_t *insn);
+/* The instruction at the regime's PC. Any thread. */
+enum translate_result translate_fetch(const struct regime *regime, const struct memory *memory,
+				      uint32_t *insn);
 
 #endif

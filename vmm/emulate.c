@@ -385,11 +385,11 @@ enum emulate_result emulate(struct vcpu *vcpu, enum insn_class *class)
 	uint32_t word;
 
 	*class = INSN_NONE;
-	result = from_translate(translate_fetch(vcpu->fd, vcpu->env->memory, &word));
-	if (result != EMULATE_DONE)
-		return result;
 	if (begin(vcpu, &emulation) < 0)
 		return EMULATE_ERROR;
+	result = from_translate(translate_fetch(&emulation.regime, vcpu->env->memory, &word));
+	if (result != EMULATE_DONE)
+		return result;
 	if (emulation.regime.pstate & PSTATE_NRW)
 		return EMULATE_ABORT;
 	insn_decode(word, &emulation.insn);

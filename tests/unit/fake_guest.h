@@ -109,9 +109,10 @@ int regime_read(struct regime *regime, int vcpu_fd)
 	return 0;
 }
 
-enum translate_result translate_fetch(int vcpu_fd, const struct memory *memory, uint32_t *word)
+enum translate_result translate_fetch(const struct regime *regime, const struct memory *memory,
+				      uint32_t *word)
 {
-	(void)vcpu_fd, (void)memory;
+	(void)regime, (void)memory;
 	*word = guest.word;
 	return guest.fetch;
 }

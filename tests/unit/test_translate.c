@@ -1200,6 +1200,16 @@ static void set_fetch(uint64_t pc, uint64_t leaf)
 	memcpy(memory.host + MIB(8) + 0x788, "\x78\x56\x34\x12", 4);
 }
 
+/* By what KVM says of the vCPU's registers. */
+static enum translate_result fetch(uint32_t *insn)
+{
+	struct regime read;
+
+	if (regime_read(&read, 7) < 0)
+		return TRANSLATE_FAIL;
+	return translate_fetch(&read, &memory, insn);
+}
+
 static void fetches(void **state)
 {
 	const uint64_t page = RAM + MIB(8);
@@ -1207,13 +1217,13 @@ static void fetches(void **state)
 
 	set_fetch(0x123456788, page | AF | PAGE);
 	*entry(RAM + 0x2000, 0x123456788 >> 12 & 511) = page | AF | PAGE;
-	assert_int_equal(translate_fetch(7, &memory, &insn), TRANSLATE_DONE);
+	assert_int_equal(fetch(&insn), TRANSLATE_DONE);
 	assert_int_equal(insn, 0x12345678);
 	registers[2].value |= SCTLR_EE; /* of data and tables, not of instructions */
 	for (size_t i = 0; i < 3 * 512; i++)
 		*entry(RAM, i) = htobe64(*entry(RAM, i));
 	insn = 0;
-	assert_int_equal(translate_fetch(7, &memory, &insn), TRANSLATE_DONE);
+	assert_int_equal(fetch(&insn), TRANSLATE_DONE);
 	assert_int_equal(insn, 0x12345678);
 }
 
@@ -1226,17 +1236,17 @@ static void fetches_that_cannot_be(void **state)
 	set_fetch(pc, AF);
 	leaf = entry(RAM + 0x2000, pc >> 12 & 511);
 	/* PAGE_AT is not in RAM. */
-	assert_int_equal(translate_fetch(7, &memory, &insn), TRANSLATE_FAIL);
+	assert_int_equal(fetch(&insn), TRANSLATE_FAIL);
 	*leaf = (RAM + MIB(8)) | AF | PXN | PAGE;
-	assert_int_equal(translate_fetch(7, &memory, &insn), TRANSLATE_AGAIN);
+	assert_int_equal(fetch(&insn), TRANSLATE_AGAIN);
 	*leaf = 0;
-	assert_int_equal(translate_fetch(7, &memory, &insn), TRANSLATE_AGAIN);
+	assert_int_equal(fetch(&insn), TRANSLATE_AGAIN);
 	*leaf = (RAM + MIB(8)) | AF | PAGE;
-	assert_int_equal(translate_fetch(7, &memory, &insn), TRANSLATE_DONE);
+	assert_int_equal(fetch(&insn), TRANSLATE_DONE);
 	registers[0].value |= 2;
-	assert_int_equal(translate_fetch(7, &memory, &insn), TRANSLATE_AGAIN);
+	assert_int_equal(fetch(&insn), TRANSLATE_AGAIN);
 	get_error = -EINVAL;
-	assert_int_equal(translate_fetch(7, &memory, &insn), TRANSLATE_FAIL);
+	assert_int_equal(fetch(&insn), TRANSLATE_FAIL);
 }
 
 #define test(function) cmocka_unit_test_setup(function, begin)
