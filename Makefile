@@ -70,7 +70,7 @@ $(BUILD)/board/%: tests/board/%.c Makefile | $(SYSROOT)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 # Programs of ours that run in Linux guests.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,files load reader)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,devmem files load reader)
 
 vpath %.c bench tests/boot
 $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)
@@ -104,13 +104,6 @@ $(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S $(wildcard tests/guest
 $(BUILD)/guest/%.bin: $(BUILD)/guest/%.elf
 	$(OBJCOPY) -O binary $< $@
 
-# Programs for Linux in a guest.
-BOOT_PROGRAMS := $(BUILD)/boot/devmem
-
-$(BUILD)/boot/%: tests/boot/%.c Makefile
-	@mkdir -p $(@D)
-	$(COMPILE) $(CFLAGS) -static -o $@ $<
-
 demo: setup-demo
 	@$(MAKE) --no-print-directory all
 	@tests/demo
@@ -118,7 +111,7 @@ demo: setup-demo
 lint:
 	@tests/lint
 
-tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(VMS) $(GUESTS) $(BOOT_PROGRAMS) unit fuzzers
+tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(VMS) $(GUESTS) unit fuzzers
 
 check: setup
 	@$(MAKE) --no-print-directory lint

@@ -2,11 +2,11 @@
 # shellcheck shell=dash source=tests/lib.sh
 # images: debian
 # board: --timeout 300
-# files: build/boot/devmem
+# files: build/programs/devmem
 . tests/lib.sh
 
 # A disk whose contents are the program, in whole sectors.
-dd if=build/boot/devmem of="$scratch/disk" bs=64K conv=sync 2>/dev/null
+dd if=build/programs/devmem of="$scratch/disk" bs=64K conv=sync 2>/dev/null
 program=/tmp/devmem
 
 begin "a program in Linux drives a device by LDP, STP, write-back and LD1"
