@@ -40,7 +40,16 @@ int kvm_enable(int vm_fd, unsigned int capability)
 
 int kvm_create_vm(int kvm_fd, unsigned int ipa_bits)
 {
-	return checked(ioctl(kvm_fd, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(ipa_bits)));
+	int err;
+
+	/*
+	 * It registers for changes of our mappings, which gives way to any signal, and io_uring
+	 * tells a thread by one that work is done.
+	 */
+	do
+		err = checked(ioctl(kvm_fd, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(ipa_bits)));
+	while (err == -EINTR);
+	return err;
 }
 
 int kvm_set_counter_offset(int vm_fd, uint64_t offset)
