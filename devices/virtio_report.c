@@ -5,11 +5,12 @@
  * back in the queue, and its rest follows when there is room. After as many chains as the queue has
  * entries, or TURN_BYTES, other events get their turn, so that no driver keeps the loop to itself.
  *
- * The port is 1, because a driver that does not know of ports takes 0 for a console; there is no
- * port 0, and what such a driver sends goes nowhere. That the guest's console is another device,
- * and not port 0 of this one, has a reason: Linux makes consoles of ports in a workqueue, and may
- * look for /dev/console before that is done. Port 1 has nothing to say to the guest either: its
- * receive queue is there, and the buffers in it stay.
+ * There is one port, so that there are no more queues to set up than need be, each some ten exits.
+ * It is 0, which a driver that does not know of ports takes for a console; what such a driver sends
+ * goes nowhere. That the guest's console is another device, and not another port of this one, has
+ * a reason: Linux makes consoles of ports in a workqueue, and may look for /dev/console before that
+ * is done. The port has nothing to say to the guest either: its receive queue is there, and the
+ * buffers in it stay.
  *
  * What the driver is to be told is a bit for each kind of message, however often and in whatever
  * order it asks, and however few buffers it gives. It gets the answers before it gets the message
@@ -35,8 +36,8 @@
 #include "util.h"
 #include "virtio_report.h"
 
-#define PORT  1
-#define PORTS 2 /* numbers of ports, used or not: the configuration's max_nr_ports */
+#define PORT  0
+#define PORTS 1 /* the configuration's max_nr_ports */
 
 #define QUEUE_SIZE 64
 /* Of the queues that few buffers go through, or none: Linux fills each with pages. */
@@ -48,8 +49,9 @@
 /* Transmitted before others have their turn. */
 #define TURN_BYTES ((uint32_t)MIB(1))
 
-/* Those of a port and the two of control, from the device's point of view (virtio 1.3, 5.3.2). */
-enum { NO_RECEIVE, NO_TRANSMIT, ANSWERS, CONTROL, RECEIVE, TRANSMIT, QUEUES };
+/* Those of the port and the two of control, as seen by the driver and the device
+ * (virtio 1.3, 5.3.2). */
+enum { RECEIVE, TRANSMIT, ANSWERS, CONTROL, QUEUES };
 
 #define BIT(event) (1u << (event))
 
@@ -192,7 +194,7 @@ static void keep_rest(struct virtio_queue *queue)
 	virtqueue_publish(ring);
 }
 
-/* Of port 0. */
+/* Of a driver that takes the port for a console. */
 static void drop(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	virtqueue_push(&queue->ring, chain->head, 0);
@@ -300,25 +302,29 @@ static void forget(struct virtio_report *report)
 	pthread_mutex_unlock(&answers->lock);
 }
 
+static bool knows_ports(const struct virtio_queue *queue)
+{
+	return virtio_has(queue->virtio, VIRTIO_CONSOLE_F_MULTIPORT);
+}
+
 static void virtio_report_process(struct virtio_queue *queue)
 {
-	/* A driver that does not know of ports has no further queues. */
-	if (queue->index > NO_TRANSMIT && !virtio_has(queue->virtio, VIRTIO_CONSOLE_F_MULTIPORT))
-		return;
 	switch (queue->index) {
-	case NO_TRANSMIT:
-		virtio_serve(queue, drop);
+	case TRANSMIT:
+		if (knows_ports(queue))
+			transmit(queue);
+		else
+			virtio_serve(queue, drop);
 		break;
 	case ANSWERS:
-		say(queue);
+		if (knows_ports(queue))
+			say(queue);
 		break;
 	case CONTROL:
-		virtio_serve(queue, hear);
+		if (knows_ports(queue))
+			virtio_serve(queue, hear);
 		break;
-	case TRANSMIT:
-		transmit(queue);
-		break;
-	default: /* what is for the guest to receive */
+	case RECEIVE:
 		virtqueue_kicks_off(&queue->ring);
 		break;
 	}
@@ -335,7 +341,7 @@ static void virtio_report_drain(struct virtio_queue *queue)
 {
 	if (queue->index == CONTROL)
 		forget(report_of(queue));
-	else if (queue->index == TRANSMIT)
+	else if (queue->index == TRANSMIT && knows_ports(queue))
 		keep_rest(queue);
 }
 
@@ -353,7 +359,7 @@ static void virtio_report_destroy(struct virtio *virtio)
 	struct virtio_report *report = container_of(virtio, struct virtio_report, virtio);
 
 	report->sink->room = NULL;
-	keep_rest(&virtio->queues[TRANSMIT]);
+	virtio_report_drain(&virtio->queues[TRANSMIT]);
 	event_timer_destroy(&report->interrupt);
 	virtio_fini(virtio);
 	free(report);
@@ -373,7 +379,7 @@ struct virtio *virtio_report_create(const struct memory *memory, struct event_lo
 				    struct sink *sink)
 {
 	struct virtio_report *report = calloc(1, sizeof(*report));
-	struct event_loop *const loops[QUEUES] = { loop, loop, loop, loop, loop, loop };
+	struct event_loop *const loops[QUEUES] = { loop, loop, loop, loop };
 	const uint64_t features = UINT64_C(1) << VIRTIO_CONSOLE_F_MULTIPORT;
 
 	if (!report) {

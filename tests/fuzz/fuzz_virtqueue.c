@@ -610,7 +610,7 @@ static void check_used(unsigned int queue, uint32_t length)
 /* The driver has made the port, and is told its name. */
 static void check_talk(void)
 {
-	const struct virtio_console_control message = { 1, VIRTIO_CONSOLE_PORT_READY, 1 };
+	const struct virtio_console_control message = { 0, VIRTIO_CONSOLE_PORT_READY, 1 };
 
 	memcpy(ram(DATA, 8), &message, 8);
 	offer_one(2, DATA + 64, 64, VRING_DESC_F_WRITE);
@@ -626,7 +626,7 @@ enum kind { CONSOLE, REPORT, RNG, KINDS };
 static void check_works(enum kind kind)
 {
 	const bool is_in = kind == RNG;
-	const unsigned int queue = virtio->queue_count - 1;
+	const unsigned int queue = kind == RNG ? 0 : 1;
 
 	activate(kind == REPORT ? MULTIPORT : 0, 8);
 	MUST(get(REGISTER_STATUS) == CONFIG_DRIVER_OK);
