@@ -69,6 +69,15 @@ static void op_mmio_user(unsigned int n)
 	read32(PL031_BASE + RTCMR);
 }
 
+/* Two registers at once, for which the CPU gives no syndrome: nidus decodes the instruction. */
+static void op_mmio_pair(unsigned int n)
+{
+	uint32_t first, second;
+
+	(void)n;
+	asm volatile("ldp %w0, %w1, [%2]" : "=r"(first), "=r"(second) : "r"(PL031_BASE));
+}
+
 static void op_mmio_kernel(unsigned int n)
 {
 	(void)n;
@@ -195,6 +204,7 @@ static const struct op {
 	{ "nothing", no_begin, nothing },
 	{ "hypercall", no_begin, op_hypercall },
 	{ "mmio_user", no_begin, op_mmio_user },
+	{ "mmio_pair", no_begin, op_mmio_pair },
 	{ "mmio_kernel", no_begin, op_mmio_kernel },
 	{ "kick", begin_kick, op_kick },
 	{ "timer", begin_timer, op_timer },

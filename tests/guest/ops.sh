@@ -31,6 +31,13 @@ operation mmio_user
 expect [ "$(reads RTCMR)" = $count ]
 end
 
+begin "so do two at once, whose instruction nidus decodes"
+operation mmio_pair
+expect [ "$(reads RTCMR)" = $count ]
+expect [ "$(reads RTCDR)" = $count ]
+expect [ "$(tr -d ' \n' <"$stats" | sed 's/.*"arm_nisv":\([0-9]*\).*/\1/')" = $count ]
+end
+
 begin "a kick costs none"
 operation kick
 expect [ "$(reads DeviceID)" = 1 ]
