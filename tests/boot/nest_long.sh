@@ -28,8 +28,12 @@ done
 expect_nothing_left
 end
 
-begin "three levels, the last hypervisor without VHE"
+# KVM offers an EL2 without VHE only where it runs at a real EL2 itself.
+begin "three levels, the last hypervisor without VHE: level 1 says that it cannot"
 echo 'levels = ( { memory = "2G"; }, { memory = "1G"; options = "--e2h0"; }, { memory = "256M"; } );' >"$scratch/plan"
 nest "$scratch/plan"
-expect_status 0
+expect_status 1
+expect_line 'level 1: --nested: the host.s CPU gives EL2 only with VHE: --e2h0 cannot be had'
+expect_line '^nidus: error: level 2 could not be started \(status 3\)'
+expect_nothing_left
 end
