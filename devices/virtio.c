@@ -124,10 +124,14 @@ void virtio_needs_reset(struct virtio *virtio)
 
 void virtio_config_changed(struct virtio *virtio)
 {
+	struct virtio_transport *transport = virtio->transport;
+
 	atomic_fetch_add(&virtio->config_generation, 1);
+	if (transport->config_changed)
+		transport->config_changed(transport);
 	/* Before DRIVER_OK a driver gets no interrupts (virtio 1.3, 3.1.1). */
 	if (atomic_load(&virtio->status) & VIRTIO_CONFIG_S_DRIVER_OK)
-		virtio->transport->config_interrupt(virtio->transport);
+		transport->config_interrupt(transport);
 }
 
 /* Status. */

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. Reading a register does nothing, so what a driver may read lies in memory
+ * that the guest reads without an exit, the view; only writes come here. Who changes what a
+ * register says puts it there before the driver can ask: a write does so for the registers that
+ * depend on what it wrote, an interrupt for those that say why. Where the host cannot let a guest
+ * read only, reads exit and are answered by the same function that fills the view.
+ */
 #include <errno.h>
 #include <linux/virtio_mmio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache.h"
 #include "devtree.h"
 #include "irq.h"
 #include "log.h"
@@ -23,29 +31,13 @@ struct virtio_mmio {
 	struct irq_edge irq;
 	_Atomic uint32_t interrupt_status;
 
+	uint8_t *view; /* VIRTIO_MMIO_STRIDE bytes, or NULL */
+	uint64_t cache_line;
+	pthread_mutex_t view_lock;
+
 	/* Guarded by virtio->lock. */
 	uint32_t features_sel, driver_features_sel, queue_sel;
 };
-
-static void interrupt(struct virtio_transport *transport, uint32_t why)
-{
-	struct virtio_mmio *mmio = container_of(transport, struct virtio_mmio, transport);
-
-	/* What was not acknowledged yet has its edge; the driver looks at the rings after that. */
-	if (!(atomic_fetch_or(&mmio->interrupt_status, why) & why))
-		irq_edge_raise(&mmio->irq);
-}
-
-static void queue_interrupt(struct virtio_transport *transport, unsigned int queue)
-{
-	(void)queue;
-	interrupt(transport, VIRTIO_MMIO_INT_VRING);
-}
-
-static void config_interrupt(struct virtio_transport *transport)
-{
-	interrupt(transport, VIRTIO_MMIO_INT_CONFIG);
-}
 
 /* The queue that QueueSel names, or NULL. */
 static struct virtio_queue *selected(const struct virtio_mmio *mmio)
@@ -98,6 +90,137 @@ static enum mmio_result read_register(struct virtio_mmio *mmio, uint64_t offset,
 		return MMIO_BAD;
 	}
 	return MMIO_DONE;
+}
+
+/* The view. */
+
+static uint32_t config_word(struct virtio *virtio, uint32_t offset)
+{
+	const uint32_t left = virtio->ops->config_size - offset;
+	uint64_t value;
+
+	virtio_config_read(virtio, offset, &value, left < 4 ? left : 4);
+	return value;
+}
+
+/* Copies words of registers or configuration, as they are now, for the driver to read. */
+static void view_words(struct virtio_mmio *mmio, const uint16_t *offsets, size_t count)
+{
+	if (!mmio->view)
+		return;
+	/* Whoever comes last has the latest, and nobody puts back what is older. */
+	pthread_mutex_lock(&mmio->view_lock);
+	for (size_t i = 0; i < count; i++) {
+		_Atomic uint32_t *word = (_Atomic uint32_t *)(mmio->view + offsets[i]);
+		const uintptr_t line = align_down((uintptr_t)word, mmio->cache_line);
+		uint64_t value = 0;
+
+		if (offsets[i] >= VIRTIO_MMIO_CONFIG)
+			value = config_word(mmio->virtio, offsets[i] - VIRTIO_MMIO_CONFIG);
+		else
+			read_register(mmio, offsets[i], &value);
+		atomic_store_explicit(word, value, memory_order_release);
+		/* The guest takes it for a device, and may read past the caches. */
+		cache_clean(line, line + mmio->cache_line, mmio->cache_line);
+	}
+	cache_sync();
+	pthread_mutex_unlock(&mmio->view_lock);
+}
+
+/* What may change at any time. Any thread. */
+static void view_state(struct virtio_mmio *mmio)
+{
+	/* A driver that sees what the status has become finds the interrupt that tells of it. */
+	static const uint16_t state[] = { VIRTIO_MMIO_INTERRUPT_STATUS, VIRTIO_MMIO_STATUS };
+
+	view_words(mmio, state, ARRAY_SIZE(state));
+}
+
+/* The generation last: who has read the old one reads again. Any thread. */
+static void view_config(struct virtio_mmio *mmio)
+{
+	static const uint16_t generation = VIRTIO_MMIO_CONFIG_GENERATION;
+
+	for (unsigned int i = 0; i < align_up(mmio->virtio->ops->config_size, 4); i += 4)
+		view_words(mmio, &(const uint16_t){ VIRTIO_MMIO_CONFIG + i }, 1);
+	view_words(mmio, &generation, 1);
+}
+
+/* virtio->lock is held by this and the following. */
+static void view_queue(struct virtio_mmio *mmio)
+{
+	static const uint16_t queue[] = { VIRTIO_MMIO_QUEUE_NUM_MAX, VIRTIO_MMIO_QUEUE_READY };
+
+	view_words(mmio, queue, ARRAY_SIZE(queue));
+}
+
+static void view_features(struct virtio_mmio *mmio)
+{
+	static const uint16_t features = VIRTIO_MMIO_DEVICE_FEATURES;
+
+	view_words(mmio, &features, 1);
+}
+
+static void view_all(struct virtio_mmio *mmio)
+{
+	static const uint16_t constant[] = {
+		VIRTIO_MMIO_MAGIC_VALUE,  VIRTIO_MMIO_VERSION,	     VIRTIO_MMIO_DEVICE_ID,
+		VIRTIO_MMIO_VENDOR_ID,	  VIRTIO_MMIO_SHM_LEN_LOW,   VIRTIO_MMIO_SHM_LEN_HIGH,
+		VIRTIO_MMIO_SHM_BASE_LOW, VIRTIO_MMIO_SHM_BASE_HIGH,
+	};
+
+	view_words(mmio, constant, ARRAY_SIZE(constant));
+	view_features(mmio);
+	view_queue(mmio);
+	view_config(mmio);
+	view_state(mmio);
+}
+
+/* What a write to a register changes in others. */
+static void view_after(struct virtio_mmio *mmio, uint64_t written)
+{
+	switch (written) {
+	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
+		view_features(mmio);
+		break;
+	case VIRTIO_MMIO_QUEUE_SEL:
+	case VIRTIO_MMIO_QUEUE_READY:
+		view_queue(mmio);
+		break;
+	case VIRTIO_MMIO_STATUS:
+		/* With the device's, the state of its queues. */
+		view_queue(mmio);
+		break;
+	}
+	view_state(mmio);
+}
+
+static void interrupt(struct virtio_transport *transport, uint32_t why)
+{
+	struct virtio_mmio *mmio = container_of(transport, struct virtio_mmio, transport);
+	bool raise;
+
+	/* What was not acknowledged yet has its edge; the driver looks at the rings after that. */
+	raise = !(atomic_fetch_or(&mmio->interrupt_status, why) & why);
+	view_state(mmio);
+	if (raise)
+		irq_edge_raise(&mmio->irq);
+}
+
+static void queue_interrupt(struct virtio_transport *transport, unsigned int queue)
+{
+	(void)queue;
+	interrupt(transport, VIRTIO_MMIO_INT_VRING);
+}
+
+static void config_interrupt(struct virtio_transport *transport)
+{
+	interrupt(transport, VIRTIO_MMIO_INT_CONFIG);
+}
+
+static void config_changed(struct virtio_transport *transport)
+{
+	view_config(container_of(transport, struct virtio_mmio, transport));
 }
 
 static void set_low(uint64_t *address, uint32_t low)
@@ -194,16 +317,22 @@ static enum mmio_result access_locked(struct virtio_mmio *mmio, struct mmio *acc
 	if (access->offset >= VIRTIO_MMIO_CONFIG) {
 		const uint64_t offset = access->offset - VIRTIO_MMIO_CONFIG;
 
-		if (access->write)
-			virtio_config_write(mmio->virtio, offset, access->value, access->size);
-		else
+		if (!access->write) {
 			virtio_config_read(mmio->virtio, offset, &access->value, access->size);
+			return MMIO_DONE;
+		}
+		virtio_config_write(mmio->virtio, offset, access->value, access->size);
+		view_config(mmio);
 		return MMIO_DONE;
 	}
 	if (access->size != 4 || access->offset % 4 != 0)
 		return MMIO_BAD;
-	if (access->write)
-		return write_register(mmio, access->offset, access->value);
+	if (access->write) {
+		enum mmio_result result = write_register(mmio, access->offset, access->value);
+
+		view_after(mmio, access->offset);
+		return result;
+	}
 	return read_register(mmio, access->offset, &access->value);
 }
 
@@ -270,6 +399,7 @@ static void virtio_mmio_destroy(struct device *device)
 	/* First what may still interrupt: a worker with something in flight. */
 	mmio->virtio->ops->destroy(mmio->virtio);
 	irq_edge_destroy(&mmio->irq);
+	pthread_mutex_destroy(&mmio->view_lock);
 	free(mmio);
 }
 
@@ -291,7 +421,8 @@ static int connect(struct virtio_mmio *mmio, int vm_fd)
 	return err;
 }
 
-struct device *virtio_mmio_create(unsigned int index, int vm_fd, struct virtio *virtio)
+struct device *virtio_mmio_create(unsigned int index, int vm_fd, struct virtio *virtio,
+				  void *readable)
 {
 	struct virtio_mmio *mmio = calloc(1, sizeof(*mmio));
 
@@ -305,11 +436,16 @@ struct device *virtio_mmio_create(unsigned int index, int vm_fd, struct virtio *
 		.base = VIRTIO_MMIO_BASE + index * VIRTIO_MMIO_STRIDE,
 		.size = VIRTIO_MMIO_STRIDE,
 	};
-	mmio->transport = (struct virtio_transport){ queue_interrupt, config_interrupt };
+	mmio->transport =
+		(struct virtio_transport){ queue_interrupt, config_interrupt, config_changed };
 	mmio->virtio = virtio;
 	mmio->spi = VIRTIO_MMIO_SPI + index;
 	mmio->irq.eventfd = -1;
+	mmio->view = readable ? (uint8_t *)readable + index * VIRTIO_MMIO_STRIDE : NULL;
+	mmio->cache_line = cache_line_size();
+	pthread_mutex_init(&mmio->view_lock, NULL);
 	virtio->transport = &mmio->transport;
+	view_all(mmio);
 	if (connect(mmio, vm_fd) < 0) {
 		virtio_mmio_destroy(&mmio->device);
 		return NULL;

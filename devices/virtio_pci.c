@@ -562,7 +562,7 @@ int virtio_pci_add(struct pci *bridge, struct irq_routes *routes, struct virtio 
 	}
 	pci->device = (struct device){ .ops = &virtio_pci_ops, .size = MEMORY_SIZE };
 	pci->common = (struct device){ .ops = &common_ops, .size = PCI_READABLE_BAR_SIZE };
-	pci->transport = (struct virtio_transport){ queue_interrupt, config_interrupt };
+	pci->transport = (struct virtio_transport){ queue_interrupt, config_interrupt, NULL };
 	pci->virtio = virtio;
 	pci->queue_vector = vectors;
 	pthread_mutex_init(&pci->view_lock, NULL);

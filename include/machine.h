@@ -47,7 +47,7 @@ struct machine {
 	struct pvtime pvtime;
 	struct bus bus;
 	unsigned int virtio_count; /* virtio-mmio transports so far */
-	struct memslot_rom ecam;
+	struct memslot_rom ecam, virtio_mmio; /* at most one of them */
 	struct irq_routes routes;
 	struct pci *pci; /* NULL: virtio devices are attached by virtio-mmio */
 	struct poc_report cleaned;

@@ -25,6 +25,7 @@
 #define PVTIME_SIZE	   UINT64_C(0x00010000)
 #define VIRTIO_MMIO_BASE   UINT64_C(0x0a000000)
 #define VIRTIO_MMIO_STRIDE UINT64_C(0x00000200)
+#define VIRTIO_MMIO_SIZE   UINT64_C(0x00010000) /* of all slots, a page of any size */
 #define PCI_BARS_BASE	   UINT64_C(0x10000000)
 #define PCI_BARS_SIZE	   UINT64_C(0x2eff0000)
 #define PCI_ECAM_BASE	   UINT64_C(0x3f000000) /* of bus 0, the only one */

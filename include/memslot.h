@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-enum memslot_id { MEMSLOT_RAM, MEMSLOT_PVTIME, MEMSLOT_ECAM };
+enum memslot_id { MEMSLOT_RAM, MEMSLOT_PVTIME, MEMSLOT_ECAM, MEMSLOT_VIRTIO_MMIO };
 
 /*
  * Makes size bytes at host appear at gpa in the VM. host stays the caller's and outlives the VM.

@@ -65,6 +65,8 @@ struct virtio_ops {
 struct virtio_transport {
 	void (*queue_interrupt)(struct virtio_transport *transport, unsigned int queue);
 	void (*config_interrupt)(struct virtio_transport *transport);
+	/* Before that, and without it: reads of configuration say something else. Or NULL. */
+	void (*config_changed)(struct virtio_transport *transport);
 };
 
 /* The head of every device's private struct. */

@@ -15,7 +15,7 @@
 /* KVM_MEM_* flags of a slot; dirty logging goes here. */
 static uint32_t memslot_flags(enum memslot_id id)
 {
-	return id == MEMSLOT_ECAM ? KVM_MEM_READONLY : 0;
+	return id == MEMSLOT_ECAM || id == MEMSLOT_VIRTIO_MMIO ? KVM_MEM_READONLY : 0;
 }
 
 int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size)

@@ -78,6 +78,7 @@ static void memory_down(struct machine *machine)
 {
 	pvtime_destroy(&machine->pvtime);
 	memslot_rom_destroy(&machine->ecam);
+	memslot_rom_destroy(&machine->virtio_mmio);
 	memory_destroy(&machine->memory);
 }
 
@@ -322,14 +323,30 @@ static int add_device(struct machine *machine, struct device *device)
 	return device ? bus_add(&machine->bus, device) : -EIO;
 }
 
+/* The first transport of its kind brings the memory that the registers of all are read from. */
+static int add_virtio_mmio(struct machine *machine, struct virtio *virtio)
+{
+	if (machine->virtio_count == 0) {
+		int err =
+			memslot_rom_create(&machine->virtio_mmio, machine->vm_fd,
+					   MEMSLOT_VIRTIO_MMIO, VIRTIO_MMIO_BASE, VIRTIO_MMIO_SIZE);
+
+		if (err < 0) {
+			virtio->ops->destroy(virtio);
+			return err;
+		}
+	}
+	return add_device(machine, virtio_mmio_create(machine->virtio_count++, machine->vm_fd,
+						      virtio, machine->virtio_mmio.host));
+}
+
 static int add_virtio(struct machine *machine, struct virtio *virtio)
 {
 	if (!virtio)
 		return -EIO;
 	if (machine->pci)
 		return virtio_pci_add(machine->pci, &machine->routes, virtio);
-	return add_device(machine,
-			  virtio_mmio_create(machine->virtio_count++, machine->vm_fd, virtio));
+	return add_virtio_mmio(machine, virtio);
 }
 
 static int add_pci(struct machine *machine)

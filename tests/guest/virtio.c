@@ -525,9 +525,13 @@ static void test_ignored(void)
 		write64(VIRTIO_BASE + offset / 8 * 8, 0);
 	}
 	report(works(), "registers written in other widths");
-	report(read8(VIRTIO_BASE + STATUS) == UINT8_MAX &&
-		       read16(VIRTIO_BASE + STATUS) == UINT16_MAX &&
-		       read64(VIRTIO_BASE + STATUS) == UINT64_MAX,
+	/* From memory, or by an exit, which knows no such register. */
+	report((read8(VIRTIO_BASE + STATUS) == STATUS_DRIVER_OK &&
+		read16(VIRTIO_BASE + STATUS) == STATUS_DRIVER_OK &&
+		(uint32_t)read64(VIRTIO_BASE + STATUS) == STATUS_DRIVER_OK) ||
+		       (read8(VIRTIO_BASE + STATUS) == UINT8_MAX &&
+			read16(VIRTIO_BASE + STATUS) == UINT16_MAX &&
+			read64(VIRTIO_BASE + STATUS) == UINT64_MAX),
 	       "registers read in other widths");
 	for (uint64_t offset = CONFIG; offset < 0x200; offset += 8)
 		write64(VIRTIO_BASE + offset, UINT64_MAX);

@@ -64,7 +64,7 @@ static void config_interrupt(struct virtio_transport *transport)
 	config_interrupts++;
 }
 
-static struct virtio_transport transport = { queue_interrupt, config_interrupt };
+static struct virtio_transport transport = { queue_interrupt, config_interrupt, NULL };
 
 /*
  * An engine in front of io_uring's that fails requests, or holds them back and lets go of one a

@@ -80,7 +80,7 @@ static void config_interrupt(struct virtio_transport *which)
 {
 }
 
-static struct virtio_transport transport = { queue_interrupt, config_interrupt };
+static struct virtio_transport transport = { queue_interrupt, config_interrupt, NULL };
 
 static void turn(void)
 {
