@@ -78,45 +78,17 @@ static void add_words(json_t *array, const char *text)
 	}
 }
 
-static void add_option(json_t *level, const char *option, const char *value)
+static bool add_option(json_t *level, const char *option, const char *value)
 {
 	json_t *options = json_object_get(level, "options");
 
-	json_array_append_new(options, json_string(option));
-	json_array_append_new(options, json_string(value));
+	return json_array_append_new(options, json_string(option)) == 0 &&
+	       json_array_append_new(options, json_string(value)) == 0;
 }
 
 static bool set_kernel(struct nest *nest, json_t *level, const char *value)
 {
 	return json_object_set_new(level, "kernel", json_integer(add_source(nest, value))) == 0;
-}
-
-static bool set_memory(struct nest *nest, json_t *level, const char *value)
-{
-	(void)nest;
-	add_option(level, "--mem", value);
-	return true;
-}
-
-static bool set_cpus(struct nest *nest, json_t *level, const char *value)
-{
-	(void)nest;
-	add_option(level, "--cpus", value);
-	return true;
-}
-
-static bool set_console(struct nest *nest, json_t *level, const char *value)
-{
-	(void)nest;
-	add_option(level, "--console", value);
-	return true;
-}
-
-static bool set_disk(struct nest *nest, json_t *level, const char *value)
-{
-	(void)nest;
-	add_option(level, "--disk", value);
-	return true;
 }
 
 static bool set_params(struct nest *nest, json_t *level, const char *value)
@@ -189,14 +161,22 @@ static bool set_time_limit(struct nest *nest, json_t *level, const char *value)
 	return json_object_set_new(level, "time-limit", json_integer(seconds)) == 0;
 }
 
+/* Some say by another name what an option of run does. */
 static const struct {
 	const char *name;
+	const char *option; /* or NULL */
 	bool (*set)(struct nest *nest, json_t *level, const char *value);
 } keys[] = {
-	{ "kernel", set_kernel },   { "memory", set_memory },	{ "cpus", set_cpus },
-	{ "disk", set_disk },	    { "console", set_console }, { "params", set_params },
-	{ "file", set_file },	    { "command", set_command }, { "time-limit", set_time_limit },
-	{ "options", set_options },
+	{ "kernel", NULL, set_kernel },
+	{ "memory", "--mem", NULL },
+	{ "cpus", "--cpus", NULL },
+	{ "disk", "--disk", NULL },
+	{ "console", "--console", NULL },
+	{ "params", NULL, set_params },
+	{ "file", NULL, set_file },
+	{ "command", NULL, set_command },
+	{ "time-limit", NULL, set_time_limit },
+	{ "options", NULL, set_options },
 };
 
 /* JSON, as which the plan travels, has no other strings. */
@@ -212,14 +192,19 @@ static bool is_text(const char *key, const char *value)
 
 bool nest_set(struct nest *nest, unsigned int level, const char *key, const char *value)
 {
+	json_t *object = level_of(nest, level);
+
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (strcmp(keys[i].name, key) != 0)
 			continue;
-		if (*value)
-			return is_text(key, value) &&
-			       keys[i].set(nest, level_of(nest, level), value);
-		log_error("%s: has no value", key);
-		return false;
+		if (!*value) {
+			log_error("%s: has no value", key);
+			return false;
+		}
+		if (!is_text(key, value))
+			return false;
+		return keys[i].option ? add_option(object, keys[i].option, value)
+				      : keys[i].set(nest, object, value);
 	}
 	log_error("%s: a level has no such thing; there are kernel, memory, cpus, disk, console, "
 		  "params, file, command, time-limit and options",
