@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs on the board, or on this machine where it is arm64 with KVM (tests/board/run decides)."""
+
+import os
+import platform
+import shlex
+import subprocess
+
+from harness.contract import Failed
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+
+def emulated():
+    """Whether runs go to an emulated board, which alone has --icount and a choice of MOPS."""
+    return not (platform.machine() == "aarch64" and os.access("/dev/kvm", os.R_OK | os.W_OK))
+
+
+def output(*command):
+    """What a program of the tree prints, a path for example."""
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"{shlex.join(command)}: {last_words(done.stderr)}")
+    return done.stdout.strip()
+
+
+def last_words(text, lines=12):
+    return "\n".join(text.strip().splitlines()[-lines:]) or "no message"
+
+
+def parse(text):
+    """Lines "NAME NUMBER" as a dict; anything else is a mistake of the script's."""
+    numbers = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        try:
+            numbers[name] = float(value) if "." in value else int(value)
+        except ValueError:
+            raise Failed(f"not a name and a number: '{line}'") from None
+    return numbers
+
+
+class Board:
+    """What one cell runs. Keeps the command lines, for the report."""
+
+    def __init__(self):
+        self.commands = []
+
+    def script(self, script, *arguments, files=(), mops=False, mem="4G", timeout=600):
+        """Runs sh bench/SCRIPT ARGUMENTS there; returns the names and numbers that it prints.
+
+        files come along. Counts are of CPU 0 (build/board/icnt), so elsewhere than on the board,
+        which has no other, the whole is kept on it.
+        """
+        return parse(self.text(script, *arguments, files=files, mops=mops, mem=mem, timeout=timeout))
+
+    def text(self, script, *arguments, files=(), mops=False, mem="4G", timeout=600):
+        path = os.path.join("bench", script)
+        options = ["--timeout", str(timeout)]
+        prefix = []
+        if emulated():
+            options += ["--icount", "--mem", mem] + (["--mops"] if mops else [])
+        else:
+            prefix = ["taskset", "-c", "0"]
+        for file in [path, *files]:
+            options += ["--file", file]
+        command = ["tests/board/run", *options, "--", *prefix, "sh", path, *map(str, arguments)]
+        self.commands.append(shlex.join(command))
+        done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, errors="replace",
+                              check=False, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise Failed(f"{path} ended with status {done.returncode}: "
+                         + last_words(done.stderr or done.stdout))
+        return done.stdout

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Charts from the rows of a suite; plots.py draws them."""
+
+from harness.contract import Chart
+
+
+def ordered(values):
+    return sorted(set(values), key=lambda value: (isinstance(value, str), value))
+
+
+def by(title, rows, metric, parameter, xlabel, ylabel, series="vmm", kind="bars", log=False):
+    """A metric by a parameter, with a series for each value of another."""
+    measured = {(row["cell"][parameter], row["cell"][series]): row["metrics"].get(metric)
+                for row in rows if row["failed"] is None}
+    xs = ordered(x for x, _ in measured)
+    names = list(dict.fromkeys(row["cell"][series] for row in rows))
+    return Chart(title, xlabel, ylabel, xs,
+                 {str(name): [measured.get((x, name)) for x in xs] for name in names}, kind, log)

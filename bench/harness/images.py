@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What guests are made of, from guest-images/; made at the first use."""
+
+import functools
+
+from harness import board
+
+
+@functools.lru_cache(maxsize=None)
+def kernel():
+    return board.output("guest-images/kernel", "small")
+
+
+@functools.lru_cache(maxsize=None)
+def initramfs():
+    return board.output("guest-images/initramfs", "small")
+
+
+@functools.lru_cache(maxsize=None)
+def program(name):
+    """The directory of an arm64 program of Debian's."""
+    return board.output("guest-images/program", name)
