@@ -40,21 +40,40 @@ def parse(text):
     return numbers
 
 
+def complete(command, environment):
+    """Runs a command to its end. Should we be stopped, so is it, with a chance to clean up."""
+    with subprocess.Popen(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, errors="replace", env=environment) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            process.terminate()
+            raise
+    return process.returncode, out, err
+
+
 class Board:
     """What one cell runs. Keeps the command lines, for the report."""
 
     def __init__(self):
         self.commands = []
 
-    def script(self, script, *arguments, files=(), mops=False, mem="4G", timeout=600):
+    def script(self, script, *arguments, files=(), environment=None, mops=False, mem="4G",
+               timeout=600):
         """Runs sh bench/SCRIPT ARGUMENTS there; returns the names and numbers that it prints.
 
-        files come along. Counts are of CPU 0 (build/board/icnt), so elsewhere than on the board,
+        files come along, and of the environment what begins with NIDUS_. Counts are of CPU 0 (build/board/icnt), so elsewhere than on the board,
         which has no other, the whole is kept on it.
         """
-        return parse(self.text(script, *arguments, files=files, mops=mops, mem=mem, timeout=timeout))
+        return parse(self.text(script, *arguments, files=files, environment=environment, mops=mops, mem=mem,
+                               timeout=timeout))
 
-    def text(self, script, *arguments, files=(), mops=False, mem="4G", timeout=600):
+    @staticmethod
+    def parse(text):
+        return parse(text)
+
+    def text(self, script, *arguments, files=(), environment=None, mops=False, mem="4G", timeout=600):
+        """The same, but returns what it prints."""
         path = os.path.join("bench", script)
         options = ["--timeout", str(timeout)]
         prefix = []
@@ -65,10 +84,9 @@ class Board:
         for file in [path, *files]:
             options += ["--file", file]
         command = ["tests/board/run", *options, "--", *prefix, "sh", path, *map(str, arguments)]
-        self.commands.append(shlex.join(command))
-        done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, errors="replace",
-                              check=False, stdin=subprocess.DEVNULL)
-        if done.returncode != 0:
-            raise Failed(f"{path} ended with status {done.returncode}: "
-                         + last_words(done.stderr or done.stdout))
-        return done.stdout
+        named = [f"{name}={value}" for name, value in (environment or {}).items()]
+        self.commands.append(shlex.join(named + command))
+        status, out, err = complete(command, {**os.environ, **(environment or {})})
+        if status != 0:
+            raise Failed(f"{path} ended with status {status}: {last_words(err or out)}")
+        return out

@@ -19,6 +19,7 @@ class Metric:
     label: str
     unit: str
     exact: bool = False  # repeats exactly: bench/compare takes any growth for one
+    noise: float = 0  # what it differs by from run to run, in its unit, however small it is
     family: bool = False
 
 

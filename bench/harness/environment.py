@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a result was measured with."""
 
+import glob
 import hashlib
 import os
 import platform
@@ -8,11 +9,19 @@ import re
 import subprocess
 
 from harness import board, images
+from harness.contract import Failed
 
 
 def digest(path):
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
+
+
+def digest_measuring():
+    """Of all that decides what is measured, so that a run is not taken up by another one."""
+    names = [name for pattern in ("suites/*.py", "*.board", "*.c", "harness/peers.py")
+             for name in glob.glob(os.path.join(board.TOP, "bench", pattern))]
+    return hashlib.sha256("".join(digest(name) for name in sorted(names)).encode()).hexdigest()
 
 
 def first_line(*command):
@@ -46,11 +55,14 @@ def compiler():
 
 def read(vmms):
     """Everything that has to be equal for two results to be of one measurement."""
+    if not os.path.exists(os.path.join(board.TOP, "build/nidus")):
+        raise Failed("there is no build/nidus: make tests builds all that is measured")
     kernel = images.kernel()
     found = {
         "commit": first_line("git", "rev-parse", "HEAD"),
         "dirty": bool(first_line("git", "status", "--porcelain")),
         "nidus_sha256": digest(os.path.join(board.TOP, "build/nidus")),
+        "bench_sha256": digest_measuring(),
         "compiler": compiler(),
         "kernel": kernel_version(kernel),
         "kernel_config_sha256": digest(os.path.join(os.path.dirname(kernel), ".config")),
@@ -69,7 +81,7 @@ def read(vmms):
 
 
 def qemu_version(directory):
-    """The version string in the program; it cannot be run everywhere."""
+    """The version that the program contains, for it runs on arm64 only."""
     path = os.path.join(directory, "libexec/qemu-system-aarch64")
     with open(path, "rb") as file:
         found = re.search(rb"\d+\.\d+\.\d+ \(Debian [^)]*\)", file.read())

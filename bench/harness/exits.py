@@ -6,7 +6,8 @@ CLASSES = {
     0x00: "interrupt", 0x01: "WFx", 0x03: "CP15", 0x07: "FP", 0x09: "pointer authentication",
     0x0a: "LD64B", 0x11: "SVC32", 0x12: "HVC32", 0x13: "SMC32", 0x15: "SVC", 0x16: "HVC",
     0x17: "SMC", 0x18: "system register", 0x19: "SVE", 0x1a: "ERET", 0x20: "instruction abort",
-    0x24: "data abort", 0x27: "MOPS", 0x30: "breakpoint", 0x32: "step", 0x34: "watchpoint",
+    0x21: "instruction abort, same EL",
+    0x24: "data abort", 0x25: "data abort, same EL", 0x27: "MOPS", 0x30: "breakpoint", 0x32: "step", 0x34: "watchpoint",
     0x3c: "BRK",
 }
 

@@ -9,7 +9,7 @@ from harness.contract import Failed
 
 # Legible on light and on dark ground, and apart for those who do not see all colours.
 COLOURS = ("#2f7fc1", "#e07b1a", "#2a9d5c", "#c2478c", "#8a6fd1", "#a08a14", "#d1493f", "#3aa6a6")
-# Stands for the colour of the text around the plot, which CSS knows and gnuplot does not.
+# Stands for the colour of the text around the plot, the page's --ink, which gnuplot does not know.
 INK = "#010203"
 
 
@@ -34,7 +34,7 @@ def script(chart):
         f"set border 3 lc rgb '{INK}'", f"set tics nomirror textcolor rgb '{INK}'",
         f"set xlabel {quote(chart.xlabel)} textcolor rgb '{INK}'",
         f"set ylabel {quote(chart.ylabel)} textcolor rgb '{INK}'",
-        f"set key outside below horizontal textcolor rgb '{INK}'",
+        f"set key above horizontal left textcolor rgb '{INK}'",
         "set grid ytics lc rgb '#999999' lw 0.5", f"set yrange [{low}:*]",
         "set format y '%.0s%c'" if peak(chart) >= 1000 else "set format y '%g'",
     ]
@@ -73,7 +73,7 @@ def svg(chart, number):
 
 def for_page(text, number):
     text = text[text.index("<svg"):]
-    text = re.sub(r"rgb\( *1, *2, *3\)|#010203", "currentColor", text)
+    text = re.sub(r"rgb\( *1, *2, *3\)", "var(--ink)", text)
     # Names are the page's, so each plot gets its own.
     text = re.sub(r"""(id=["']|xlink:href=["']#|url\(#)""", rf"\g<1>p{number}-", text)
     return re.sub(r"<title>.*?</title>|<desc>.*?</desc>", "", text, flags=re.S)

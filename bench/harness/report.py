@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A result as one page of HTML that needs nothing beside it."""
+"""A result for readers: as text, and as one page of HTML that needs nothing beside it."""
 
 import html
 
@@ -14,7 +14,8 @@ body { background: var(--ground); color: var(--ink); font: 16px/1.5 sans-serif; 
   margin: 2rem auto; padding: 0 1rem; }
 h2 { margin-top: 3rem; border-bottom: 1px solid var(--line); }
 figure { margin: 2rem 0; } figcaption, caption { font-weight: bold; text-align: left; padding: .5rem 0; }
-svg { max-width: 100%; height: auto; color: var(--ink); }
+caption { white-space: nowrap; }
+svg { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; margin: 1rem 0; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: bottom; }
@@ -59,6 +60,15 @@ def section(name, rows, first):
                        for row in rows if row["failed"] is not None)
     return (f"<h2>{escape(suite.TITLE)}</h2><p>{escape(suite.ABOUT)}</p>{failures}"
             + "".join(table(*one) for one in tables.all_of(suite, rows)) + figures + commands(rows)), len(charts)
+
+
+def terminal(value):
+    """The tables as text."""
+    parts = []
+    for name in dict.fromkeys(row["suite"] for row in value["rows"]):
+        for caption, header, lines in tables.all_of(suites.load(name), results.of_suite(value["rows"], name)):
+            parts.append(f"{caption}\n\n{tables.text(header, lines)}\n")
+    return "\n".join(parts)
 
 
 def page(value):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Result files: {"schema", "version", "environment", "rows"}.
 
-A row is {"suite", "cell", "metrics", "failed", "commands", "seconds"}; failed is the reason, or null.
+A row is {"suite", "cell", "metrics", "failed", "commands", "place", "seconds"}; failed is the reason, or null, and
+place the cell's in the whole grid.
 """
 
 import json
@@ -63,7 +64,7 @@ def gather(documents):
             key = cells.identity(row["suite"], row["cell"])
             if key not in rows or row["failed"] is None:
                 rows[key] = row
-    return document(environment, list(rows.values()))
+    return document(environment, sorted(rows.values(), key=lambda row: (row["suite"], row["place"])))
 
 
 def of_suite(rows, suite):

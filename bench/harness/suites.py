@@ -5,6 +5,7 @@ import importlib
 import os
 
 from harness import board
+from harness.contract import Failed
 
 DIRECTORY = os.path.join(board.TOP, "bench/suites")
 
@@ -19,7 +20,6 @@ def load(name):
 
 def run_cell(name, cell):
     """Measures a cell; returns its row without the time."""
-    from harness.contract import Failed
     runner = board.Board()
     row = {"suite": name, "cell": cell, "metrics": None, "failed": None, "commands": runner.commands}
     try:

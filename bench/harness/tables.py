@@ -67,20 +67,25 @@ def main(suite, rows):
     return header, lines
 
 
+def has(row, metric):
+    """Whether a row has any of a family's numbers."""
+    return any(key.startswith(metric.name + ".") for key in row["metrics"])
+
+
 def family(metric, rows):
-    """A line a cell, a column a kind, the most frequent first. None where no cell has any."""
+    """A line a cell, a column a kind, the most frequent first. None where nothing was counted."""
     totals = {}
     for row in rows:
         for key, value in (row["metrics"] or {}).items():
             if key.startswith(metric.name + "."):
                 kind = key[len(metric.name) + 1:]
                 totals[kind] = totals.get(kind, 0) + value
-    if not totals:
+    kinds = sorted((kind for kind in totals if totals[kind]), key=lambda kind: -totals[kind])
+    if not kinds:
         return None
-    kinds = sorted(totals, key=lambda kind: -totals[kind])
     names = parameters(rows)
     lines = [lead(row, names) + [number(row["metrics"].get(f"{metric.name}.{kind}", 0)) for kind in kinds]
-             for row in rows if row["failed"] is None]
+             for row in rows if row["failed"] is None and has(row, metric)]
     return names + ["vmm"] + kinds, lines
 
 

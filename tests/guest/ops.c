@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * One thing that a guest does, many times over, so that its cost shows in the difference of two
- * runs (bench/ops). Parameters: "OPERATION COUNT". A guest at EL1, on any level of a nest; it tells
- * how long it took by the counter. sgi_other wants two vCPUs, kick wants --rng.
+ * runs (bench/suites/ops.py). Parameters: OPERATION=COUNT. A guest at EL1, on any level of a nest;
+ * it tells how long it took by the counter. sgi_other wants two vCPUs, kick wants --rng.
  */
 #include "gic.h"
 #include "tree.h"
@@ -218,12 +218,12 @@ static const struct op {
 	{ "fault_2m", no_begin, op_fault_2m },
 };
 
-/* The number after the first blank of text. */
+/* The number after the first "=" of text. */
 static unsigned int number_in(const char *text)
 {
 	unsigned int number = 0;
 
-	while (*text && *text++ != ' ')
+	while (*text && *text++ != '=')
 		;
 	for (; *text >= '0' && *text <= '9'; text++)
 		number = 10 * number + *text - '0';

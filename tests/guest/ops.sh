@@ -2,13 +2,13 @@
 # shellcheck shell=dash source=tests/lib.sh
 . tests/lib.sh
 
-# What bench/ops measures does what it is called.
+# What the suite ops of bench/ measures does what it is called.
 stats=$scratch/stats
 count=50
 
 # operation NAME: that one, counted.
 operation() {
-	guest --kernel build/guest/ops.bin --mem 512M --cpus 2 --rng --params "$1 $count" --stats "$stats"
+	guest --kernel build/guest/ops.bin --mem 512M --cpus 2 --rng --params "$1=$count" --stats "$stats"
 	expect_status 0
 	expect_line '^ops: all [0-9]+ checks hold$'
 	expect [ ! -s "$messages" ]

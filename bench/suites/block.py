@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A disk on PCI."""
+
+import os
+import subprocess
+import tempfile
+
+from harness import board as machine, difference, exits, images, peers
+from harness.charts import by
+from harness.contract import Failed, Metric
+
+TITLE = "A request to a disk"
+ABOUT = ("Reads of random blocks of 4 KiB, writes to such blocks, and reads of 1 MiB one after the other, past the "
+         "guest's page cache, each in two runs of different length, of which the difference counts. The disk is a file "
+         "on tmpfs, on PCI; QEMU's has an iothread. With aio both VMMs use direct I/O.")
+
+METRICS = (
+    Metric("host", "host", "instructions"),
+    Metric("host_user", "host, user space", "instructions"),
+    Metric("user_exits", "exits to user space", "exits", noise=0.01),
+    Metric("user_exits_by", "exits to user space by reason", "exits", family=True),
+)
+
+IMAGE = "/dev/shm/bench-block.img"
+# Requests of the shorter run, and of the longer one.
+LENGTHS = {"read": (1000, 4000), "write": (1000, 4000), "stream": (64, 256)}
+ENGINES = ("io_uring", "aio", "sync")
+QEMU_AIO = {"io_uring": "cache.direct=off,aio=io_uring", "aio": "cache.direct=on,aio=native",
+            "sync": "cache.direct=off,aio=threads"}
+
+
+def vmms(engine):
+    """lkvm has an engine, and no choice."""
+    return [vmm for vmm in peers.available() if vmm != "lkvm" or engine == "aio"]
+
+
+# Depths by engine and kind of request.
+QUICK = {"read": dict.fromkeys(ENGINES, (1, 32)), "write": {"io_uring": (1, 32)}, "stream": {"io_uring": (1,)}}
+FULL = {"read": dict.fromkeys(ENGINES, (1, 4, 32)), "write": dict.fromkeys(ENGINES, (1, 4, 32)),
+        "stream": dict.fromkeys(ENGINES, (1, 4))}
+
+
+def cells(full):
+    return [{"vmm": vmm, "what": what, "engine": engine, "depth": depth}
+            for what, engines in (FULL if full else QUICK).items()
+            for engine, depths in engines.items() for depth in depths for vmm in vmms(engine)]
+
+
+def disk(cell):
+    """Of a cell, for peers.command()."""
+    reads, direct = cell["what"] != "write", cell["engine"] == "aio"
+    if cell["vmm"] == "qemu":
+        flags = f"readonly={'on' if reads else 'off'},{QEMU_AIO[cell['engine']]}"
+    else:
+        flags = (",ro" if reads else "") + (",direct" if direct else "")
+    return {"image": IMAGE, "engine": cell["engine"], "flags": flags}
+
+
+def initrd(directory):
+    """The initial RAM disk with the reader; the kernel unpacks one archive after the other."""
+    path = os.path.join(directory, "initrd")
+    packed = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "--reproducible", "--owner=+0:+0"],
+                            input=b"reader\n", cwd=os.path.join(machine.TOP, "build/programs"),
+                            capture_output=True, check=False)
+    if packed.returncode != 0:
+        raise Failed(f"cpio: {packed.stderr.decode().strip()}")
+    with open(images.initramfs(), "rb") as base, open(path, "wb") as file:
+        file.write(base.read() + packed.stdout)
+    return path
+
+
+def run(cell, board):
+    few, many = LENGTHS[cell["what"]]
+    with tempfile.TemporaryDirectory() as directory:
+        ram_disk = initrd(directory)
+        command = peers.command(cell["vmm"], kernel=images.kernel(), initrd=ram_disk, mem=512, disk=disk(cell))
+        numbers = board.script("block.board", IMAGE, cell["what"], cell["depth"], few, many, *command,
+                               files=["bench/lib.board", "build/programs/reader", images.kernel(), ram_disk,
+                                      *peers.files(cell["vmm"])], timeout=900)
+    return exits.by_name(difference.per_one(numbers, few, many))
+
+
+def bars(rows):
+    """Where nidus is not below QEMU, or leaves the guest for user space more than once in 100 reads."""
+    host = {(row["cell"]["vmm"], row["cell"]["what"], row["cell"]["engine"], row["cell"]["depth"]): row["metrics"]
+            for row in rows if row["failed"] is None}
+    for (vmm, *point), metrics in host.items():
+        if vmm != "nidus" or point[0] != "read":
+            continue
+        qemu = host.get(("qemu", *point))
+        name = " ".join(map(str, point))
+        if qemu and not 0 < metrics["host"] < qemu["host"]:
+            yield f"{name}: the host takes {metrics['host']:.0f} instructions, and {qemu['host']:.0f} with QEMU"
+        if metrics["user_exits"] > 0.01:
+            yield f"{name}: {metrics['user_exits']:.4f} exits to user space"
+
+
+def charts(rows):
+    labelled = [{**row, "cell": {**row["cell"], "at": f"{row['cell']['engine']}, {row['cell']['depth']}"}}
+                for row in rows]
+    for what, title in (("read", "a random read of 4 KiB"), ("write", "a random write of 4 KiB"),
+                        ("stream", "a read of 1 MiB in sequence")):
+        yield by(f"Host instructions of {title}", [row for row in labelled if row["cell"]["what"] == what], "host",
+                 "at", "engine, requests at a time", "instructions")
