@@ -5,6 +5,7 @@
 # make demo     boot a stock Debian kernel under nidus, on an emulated Arm machine if need be
 # make check    everything that must hold before a commit; make check-long: what takes longer
 # make lint     formatting, headers and the walls between directories
+# make bench    measure what nidus costs, beside other VMMs
 # make fuzz     fuzz for FUZZ_SECONDS (600) per target
 # make install  to $(DESTDIR)$(PREFIX)
 
@@ -126,6 +127,10 @@ check-long: setup
 	@cat $(BUILD)/long.log
 	@echo "$$(git rev-parse HEAD): $$(tail -n 1 $(BUILD)/long.log)" >tests/long-result
 
+bench: setup-bench
+	@$(MAKE) --no-print-directory $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(BUILD)/guest/ops.bin
+	@bench/run --json $(BUILD)/bench/result.json --html $(BUILD)/bench/result.html
+
 fuzz: setup
 	@$(MAKE) --no-print-directory fuzzers
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(FUZZERS)
@@ -135,6 +140,9 @@ setup:
 
 setup-demo:
 	@guest-images/setup demo
+
+setup-bench:
+	@guest-images/setup bench
 
 install: all
 	install -D -m 755 $(BUILD)/nidus $(DESTDIR)$(PREFIX)/bin/nidus
@@ -146,4 +154,5 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests demo lint check check-long fuzz setup setup-demo install clean
+.PHONY: all tests demo lint check check-long bench fuzz setup setup-demo setup-bench \
+	install clean
