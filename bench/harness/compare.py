@@ -24,8 +24,8 @@ def metric_of(suite, key):
 
 
 def grown(metric, old, new, threshold):
-    """Whether new is more than old, by more than the threshold in per cent unless it is exact."""
-    return new > old if metric.exact else new > old + abs(old) * threshold / 100
+    """Whether new is more than old, by more than noise and the threshold in per cent unless it is exact."""
+    return new > old if metric.exact else new > old + abs(old) * threshold / 100 + metric.noise
 
 
 def change(old, new):
