@@ -6,22 +6,8 @@ from harness.charts import by
 from harness.contract import Metric
 
 TITLE = "Single operations of a guest"
-ABOUT = ("Each is done by a bare-metal payload (tests/guest/ops.c), in two runs of different length, of which the "
-         "difference counts. Level 1 is a plain guest; on level 2 the same payload is a guest of the nidus in a Linux "
-         "guest hypervisor. Exits are those that the host's KVM takes, and of them those that go on to its nidus.")
 
-METRICS = (
-    Metric("host", "host", "instructions", noise=50),
-    Metric("host_user", "host, user space", "instructions", noise=10),
-    Metric("hypervisor", "guest hypervisor", "instructions", noise=50),
-    Metric("payload", "payload itself", "instructions", noise=1),
-    Metric("exits", "exits", "exits", noise=0.1),
-    Metric("user_exits", "to nidus", "exits", noise=0.1),
-    Metric("exits_by", "exits by exception class", "exits", family=True),
-    Metric("user_exits_by", "exits to nidus by reason", "exits", family=True),
-)
-
-# How often on level 1, and on level 2.
+# What each is, and how often it is done on level 1 and on level 2, in the shorter run.
 OPERATIONS = {
     "hypercall": ("hypercall (PSCI_VERSION)", 5000, 500),
     "mmio_kernel": ("read of a register of KVM (GICD_TYPER)", 5000, 500),
@@ -37,6 +23,23 @@ OPERATIONS = {
     "fault_2m": ("first write to a block of 2 MiB", 50, 50),
     "fault_4k": ("first write to a page of 4 KiB", 5120, 1000),
 }
+
+ABOUT = ("Each is done by a bare-metal payload (tests/guest/ops.c), in two runs of different length, of which the "
+         "difference counts. Level 1 is a plain guest; on level 2 the same payload is a guest of the nidus in a Linux "
+         "guest hypervisor. Exits are those that the host's KVM takes, and of them those that go on to its nidus. "
+         "Operations: "
+         + "; ".join(f"{name}, {what}" for name, (what, *_) in OPERATIONS.items()) + ".")
+
+METRICS = (
+    Metric("host", "host", "instructions", noise=50),
+    Metric("host_user", "host, user space", "instructions", noise=10),
+    Metric("hypervisor", "guest hypervisor", "instructions", noise=50),
+    Metric("payload", "payload itself", "instructions", noise=1),
+    Metric("exits", "exits", "exits", noise=0.1),
+    Metric("user_exits", "to nidus", "exits", noise=0.1),
+    Metric("exits_by", "exits by exception class", "exits", family=True),
+    Metric("user_exits_by", "exits to nidus by reason", "exits", family=True),
+)
 
 
 def cells(full):
