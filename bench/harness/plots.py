@@ -27,7 +27,8 @@ def data(chart):
 
 def script(chart):
     series = list(chart.series)
-    low = "" if chart.log else "0"
+    # A bar of the smallest value is to be seen, too.
+    low = f"{lowest(chart) / 2:g}" if chart.log else "0"
     lines = [
         f"set terminal svg size 760,{360 + 20 * ((len(series) - 1) // 3)} dynamic noenhanced "
         "font 'sans-serif,14'",
@@ -55,6 +56,12 @@ def script(chart):
 
 def peak(chart):
     return max((value for values in chart.series.values() for value in values if value is not None), default=0)
+
+
+def lowest(chart):
+    """The smallest that a logarithmic axis can show."""
+    return min((value for values in chart.series.values() for value in values if value is not None and value > 0),
+               default=1)
 
 
 def empty(chart):

@@ -62,7 +62,8 @@ def tidy(numbers):
 
 
 def charts(rows):
-    yield by("Host instructions of an operation, by level", rows, "host", "operation", "operation", "instructions",
+    named = [{**row, "cell": {**row["cell"], "level": f"level {row['cell']['level']}"}} for row in rows]
+    yield by("Host instructions of an operation, by level", named, "host", "operation", "operation", "instructions",
              series="level", log=True)
-    yield by("Exits of an operation at the bottom, by level", rows, "exits", "operation", "operation", "exits",
+    yield by("Exits of an operation at the bottom, by level", named, "exits", "operation", "operation", "exits",
              series="level", log=True)

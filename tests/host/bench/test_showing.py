@@ -124,6 +124,10 @@ class Page(unittest.TestCase):
         text = plots.for_page("<svg><path stroke='rgb(  1,   2,   3)'/><path fill='rgb(1,2,33)'/></svg>", 0)
         self.assertEqual(text, "<svg><path stroke='var(--ink)'/><path fill='rgb(1,2,33)'/></svg>")
 
+    def test_small_bars_are_seen(self):
+        self.assertIn("set yrange [0.5:*]", plots.script(Chart("t", "x", "y", [1], {"a": [1], "b": [-3]}, log=True)))
+        self.assertIn("set yrange [0:*]", plots.script(Chart("t", "x", "y", [1], {"a": [1]})))
+
     def test_order_of_charts(self):
         self.assertEqual(charts.ordered([2, 10, 1, 2]), [1, 2, 10])
         self.assertEqual(charts.ordered(["b", "a", "b"]), ["b", "a"])
