@@ -8,7 +8,7 @@
 #   usage                              the comment that the calling script begins with, on stdout
 #   make_once KIND RECIPE INPUT...     print <cache>/KIND-KEY; the function RECIPE makes it if need be
 #   fetch DIR NAME VERSION SUITE...    unpack an arm64 Debian package
-#   fetch_all DIR NAME SUITE...        unpack one with all that it depends on
+#   fetch_all DIR NAMES SUITE...       unpack some with all that they depend on
 #   private_apt SUITES COMMAND...      an apt that sees these suites, joined by "+", for arm64
 #   debian_sources SUITE               a sources.list line for SUITE on the mirror this machine uses
 #   unpack_busybox DIR                 a static arm64 busybox in DIR/bin
@@ -149,16 +149,19 @@ fetch() {
 	die "no package $name $version for arm64 in: $*"
 }
 
-# fetch_all DIR NAME SUITE...: the newest NAME of the last suite, what it depends on from all of them. Lists are
-# brought up to date, because versions of many packages have to fit.
+# fetch_all DIR NAMES SUITE...: the newest of these packages of the last suite, what they depend on from all of them.
+# Lists are brought up to date, because versions of many packages have to fit.
 fetch_all() {
-	local dir=$1 name=$2 suites package
+	local dir=$1 suites names package
+
+	read -r -d '' -a names <<<"$2" || :
 
 	shift 2
 	suites=$(IFS=+ && echo "$*")
 	refresh "$suites" 0
-	note "fetching $name with what it depends on from ${*: -1}"
-	private_apt "$suites" apt-get -qq -y --download-only --no-install-recommends -t "${*: -1}" install "$name" >&2
+	note "fetching ${names[*]} with what it takes from ${*: -1}"
+	private_apt "$suites" apt-get -qq -y --download-only --no-install-recommends -t "${*: -1}" install \
+		"${names[@]}" >&2
 	for package in "$cache/apt/$suites/archives"/*.deb; do
 		dpkg -x "$package" "$dir"
 		# shellcheck disable=SC2031	# set by make_once
