@@ -5,6 +5,8 @@ import os
 import platform
 import shlex
 import subprocess
+import sys
+import threading
 
 from harness.contract import Failed
 
@@ -40,16 +42,27 @@ def parse(text):
     return numbers
 
 
+def tell(line):
+    """Shows a line of a script's stderr that is for those who wait; returns it."""
+    if line.startswith("progress: "):
+        print(line.removeprefix("progress: "), end="", file=sys.stderr, flush=True)
+    return line
+
+
 def complete(command, environment):
     """Runs a command to its end. Should we be stopped, so is it, with a chance to clean up."""
     with subprocess.Popen(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, errors="replace", env=environment) as process:
+        out = []
+        reader = threading.Thread(target=lambda: out.append(process.stdout.read()))
+        reader.start()
         try:
-            out, err = process.communicate()
+            err = [tell(line) for line in process.stderr]
+            reader.join()
         except BaseException:
             process.terminate()
             raise
-    return process.returncode, out, err
+    return process.returncode, out[0], "".join(err)
 
 
 class Board:
@@ -59,23 +72,24 @@ class Board:
         self.commands = []
 
     def script(self, script, *arguments, files=(), environment=None, mops=False, mem="4G",
-               timeout=600):
+               timeout=600, options=()):
         """Runs sh bench/SCRIPT ARGUMENTS there; returns the names and numbers that it prints.
 
         files come along, and of the environment what begins with NIDUS_. Counts are of CPU 0 (build/board/icnt), so elsewhere than on the board,
         which has no other, the whole is kept on it.
         """
         return parse(self.text(script, *arguments, files=files, environment=environment, mops=mops, mem=mem,
-                               timeout=timeout))
+                               timeout=timeout, options=options))
 
     @staticmethod
     def parse(text):
         return parse(text)
 
-    def text(self, script, *arguments, files=(), environment=None, mops=False, mem="4G", timeout=600):
-        """The same, but returns what it prints."""
+    def text(self, script, *arguments, files=(), environment=None, mops=False, mem="4G", timeout=600,
+             options=()):
+        """The same, but returns what it prints. options are more of tests/board/run's."""
         path = os.path.join("bench", script)
-        options = ["--timeout", str(timeout)]
+        options = ["--timeout", str(timeout), *options]
         prefix = []
         if emulated():
             options += ["--icount", "--mem", mem] + (["--mops"] if mops else [])
