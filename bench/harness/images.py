@@ -20,3 +20,15 @@ def initramfs():
 def program(name):
     """The directory of an arm64 program of Debian's."""
     return board.output("guest-images/program", name)
+
+
+@functools.lru_cache(maxsize=None)
+def rootfs():
+    """The image of a root file system with a toolchain."""
+    return board.output("guest-images/rootfs")
+
+
+@functools.lru_cache(maxsize=None)
+def kbuild():
+    """An archive of a build directory of the Linux tree in that."""
+    return board.output("guest-images/kbuild")

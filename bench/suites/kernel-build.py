@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A part of Linux built natively, in a guest and in a guest's guest."""
+
+import statistics
+
+from harness import board as machine, exits, images, peers
+from harness.charts import by
+from harness.contract import Metric
+
+TITLE = "A build of Linux"
+ABOUT = ("Debian's gcc and make build objects of Linux (tinyconfig) on a root file system that is read-only, in a build "
+         "directory in memory that has been prepared: on the host itself (level 0), in a guest of 1 GiB with the root "
+         "file system as its virtio disk (level 1), and in the guest of a guest (level 2), with the host's page cache "
+         "warm. Instructions are those of the build, without the start and the end of guests: of a run with, less one "
+         "without. Exits are those of a whole run.")
+
+METRICS = (
+    Metric("host", "host", "instructions"),
+    Metric("host_user", "host, user space", "instructions"),
+    Metric("guest", "guests", "instructions"),
+    Metric("all", "all", "instructions"),
+    Metric("spread", "all: spread over runs", "instructions"),
+    Metric("seconds", "build", "s"),
+    Metric("seconds_spread", "build: spread over runs", "s"),
+    Metric("start", "start and end: all", "instructions"),
+    Metric("exits", "exits", "exits"),
+    Metric("user_exits", "to user space", "exits"),
+    Metric("tlbi", "TLBI that trap", "exits"),
+    Metric("level_exits", "exits to user space of each level", "exits", family=True),
+    Metric("exits_by", "exits at the bottom by exception class", "exits", family=True),
+    Metric("user_exits_by", "exits to user space at the bottom by reason", "exits", family=True),
+)
+
+WAYS = {0: "native", 1: "guest", 2: "nested"}
+
+QEMU = ("-accel kvm -cpu host -M virt,gic-version=3 -m 1024 -nodefaults -no-user-config -display none -no-reboot"
+        " -chardev stdio,id=console,signal=off -device virtio-serial-device -device virtconsole,chardev=console"
+        " -global virtio-mmio.force-legacy=off")
+
+
+def cells(full):
+    targets = [("lib/math/", 2)] + ([("kernel/time/", 3)] if full else [])
+    if full and not machine.emulated():
+        targets.append(("vmlinux", 3))
+    vmms = {0: ["none"], 1: [vmm for vmm in peers.available() if vmm != "lkvm"], 2: ["nidus"]}
+    return [{"vmm": vmm, "level": level, "target": target, "runs": runs}
+            for target, runs in targets for level in WAYS for vmm in vmms[level]]
+
+
+def command(vmm, kernel, archive):
+    """Up to the guest kernel's command line; $NIDUS_DISK is for the script to fill in."""
+    if vmm == "qemu":
+        return [f"{images.program('qemu')}/qemu-system-aarch64", *QEMU.split(), "-kernel", kernel,
+                *(word for number, file in enumerate(("$NIDUS_DISK", archive)) for word in
+                  ("-object", f"iothread,id=thread{number}",
+                   "-drive", f"if=none,id=disk{number},file={file},format=raw,readonly=on,aio=io_uring",
+                   "-device", f"virtio-blk-pci,drive=disk{number},iothread=thread{number}")), "-append"]
+    return ["nidus", "run", "--kernel", kernel, "--mem", "1G", "--console", "virtio", "--no-reboot",
+            "--kaslr-seed", "1", "--disk", "$NIDUS_DISK,ro", "--disk", f"{archive},ro", "--params"]
+
+
+def run(cell, board):
+    kernel, archive, vmm = images.kernel(), images.kbuild(), cell["vmm"]
+    numbers = board.script("kernel-build.board", WAYS[cell["level"]], kernel, archive, cell["runs"], cell["target"],
+                           *(command(vmm, kernel, archive) if cell["level"] == 1 else ()),
+                           files=["bench/lib.board", "guest-images/chroot.sh", kernel, archive,
+                                  *(peers.files(vmm) if vmm != "none" else ())],
+                           mem="5G", timeout=3600, options=["--disk", images.rootfs()])
+    return figures(numbers)
+
+
+def figures(numbers):
+    """Of what the script prints: the runs NAME.1, NAME.2 and so on, empty.NAME, and what is final already."""
+    runs, empty, rest = {}, {}, {}
+    for key, value in numbers.items():
+        name, _, which = key.partition(".")
+        if name == "empty":
+            empty[which] = value
+        elif name in ("all", "host", "host_user", "guest", "seconds"):
+            runs.setdefault(name, []).append(value)
+        else:
+            rest[key] = value
+    levels = {key: rest.pop(key) for key in list(rest) if key.startswith("level_exits.")}
+    built = {name: round(statistics.mean(runs[name]) - empty[name]) for name in empty}
+    return {**built, "spread": max(runs["all"]) - min(runs["all"]), "start": empty["all"],
+            "seconds": round(statistics.mean(runs["seconds"]), 3),
+            "seconds_spread": round(max(runs["seconds"]) - min(runs["seconds"]), 3),
+            **exits.by_name(rest), **levels}
+
+
+def charts(rows):
+    mine = [row for row in rows if row["cell"]["vmm"] != "qemu"]
+    yield by("Instructions of a build, by level", mine, "all", "level", "level", "instructions", series="target")
+    yield by("Time of a build, by level", mine, "seconds", "level", "level", "s", series="target")
