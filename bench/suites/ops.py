@@ -12,6 +12,7 @@ OPERATIONS = {
     "hypercall": ("hypercall (PSCI_VERSION)", 5000, 500),
     "mmio_kernel": ("read of a register of KVM (GICD_TYPER)", 5000, 500),
     "mmio_user": ("read of a register of nidus (RTCMR)", 5000, 300),
+    "mmio_pair": ("read of two of its registers by one LDP, which nidus decodes", 2000, 100),
     "kick": ("kick of a virtqueue (QueueNotify)", 5000, 300),
     "timer": ("virtual timer: set, interrupt", 5000, 300),
     "sgi_self": ("SGI to itself", 5000, 500),
