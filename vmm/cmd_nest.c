@@ -194,7 +194,7 @@ static bool plan(struct nest *nest, const struct request *request, int argc, cha
 
 int cmd_nest(enum config_flavour flavour, int argc, char **argv)
 {
-	struct request request = { NULL };
+	struct request request = { .file = NULL };
 	int status = STATUS_USAGE;
 	struct nest nest;
 
