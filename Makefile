@@ -5,6 +5,7 @@
 # make demo     boot a stock Debian kernel under nidus, on an emulated Arm machine if need be
 # make check    everything that must hold before a commit; make check-long: what takes longer
 # make lint     formatting, headers and the walls between directories
+# make check-kernel  the kernel patches of kernel/: they compile one by one, and do what they are for
 # make bench    measure what nidus costs, beside other VMMs
 # make fuzz     fuzz for FUZZ_SECONDS (600) per target
 # make install  to $(DESTDIR)$(PREFIX)
@@ -71,7 +72,7 @@ $(BUILD)/board/%: tests/board/%.c Makefile | $(SYSROOT)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 # Programs of ours that run in Linux guests.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,devmem files load reader)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,debug devmem files load punch reader)
 
 vpath %.c bench tests/boot
 $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)
@@ -131,6 +132,13 @@ bench: setup-bench
 	@$(MAKE) --no-print-directory $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(BUILD)/guest/ops.bin
 	@bench/run --json $(BUILD)/bench/result.json --html $(BUILD)/bench/result.html
 
+# Unpacks Linux to $(BUILD)/linux and builds it, which takes some minutes the first time.
+check-kernel: setup
+	@$(MAKE) --no-print-directory tests
+	@kernel/build --work $(BUILD)/linux --check
+	@kernel/build --work $(BUILD)/linux --each
+	@tests/run kernel_series
+
 fuzz: setup
 	@$(MAKE) --no-print-directory fuzzers
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(FUZZERS)
@@ -154,5 +162,5 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests demo lint check check-long bench fuzz setup setup-demo setup-bench \
+.PHONY: all tests demo lint check check-long check-kernel bench fuzz setup setup-demo setup-bench \
 	install clean
