@@ -96,6 +96,14 @@ expect() {
 	"$@" || complain "not so: $*"
 }
 
+# wait_for REGEX FILE [TENTHS]: until a line matches, for so many tenths of a second (600).
+wait_for() {
+	for _ in $(seq "${3:-600}"); do
+		grep -q "$1" "$2" && return
+		usleep 100000
+	done
+}
+
 # What a nidus that has ended must not leave: processes of ours, files beside those named.
 expect_nothing_left() {
 	for process in /proc/[0-9]*; do

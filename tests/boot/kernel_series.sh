@@ -21,19 +21,11 @@ count() {
 	sed -n "s/^ICNT $1 //p" "$console"
 }
 
-# wait_for REGEX FILE: until a line matches.
-wait_for() {
-	for _ in $(seq 1200); do
-		grep -q "$1" "$2" && return
-		usleep 100000
-	done
-}
-
 # stat NAME: KVM's statistic of the VM, as level 1's nidus tells it now.
 stat() {
 	rm -f "$stats"
 	kill -USR1 "$nidus"
-	wait_for '^}' "$stats" 2>/dev/null
+	wait_for '^}' "$stats" 1200 2>/dev/null
 	sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$stats"
 }
 
@@ -81,7 +73,7 @@ levels = (
 END
 nidus nest --kernel "$NIDUS_KERNEL" "$plan" >"$console" 2>"$messages" &
 nest=$!
-wait_for '^level 2: up' "$messages"
+wait_for '^level 2: up' "$messages" 1200
 nidus=$(grep -l memfd:guest-ram /proc/[0-9]*/maps | sed 's,/proc/\([0-9]*\)/maps,\1,')
 
 # What differs between one event and 1001 is 1000 events.

@@ -21,14 +21,6 @@ expect_report() {
 	grep -Eq -- "$1" "$report" || complain "no line of the report matches: $1"
 }
 
-# wait_for REGEX FILE: until a line matches.
-wait_for() {
-	for _ in $(seq 600); do
-		grep -q "$1" "$2" && return
-		usleep 100000
-	done
-}
-
 begin "two levels come up and power off, from nothing but a kernel"
 nest --depth 2
 expect_status 0
