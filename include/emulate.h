@@ -47,6 +47,10 @@ struct emulation {
 /* Adds an element as the instruction accesses it, privileged or not. */
 enum emulate_result emulate_add(struct emulation *emulation, uint64_t va, unsigned int size,
 				enum translate_access kind);
+/* How the instruction accesses its elements. */
+enum translate_access emulate_kind(const struct emulation *emulation);
+/* Carries out what was added, of an instruction that only loads or only stores. */
+void emulate_carry_out(struct emulation *emulation);
 /* Turns the bytes of an element between memory's order and least significant byte first. */
 void emulate_order(const struct emulation *emulation, uint8_t *element, unsigned int size);
 /* Base register, with the offset that is added before the access. */

@@ -36,6 +36,19 @@ enum emulate_result emulate_add(struct emulation *emulation, uint64_t va, unsign
 		access_add(&emulation->access, va, size, kind, emulation->insn.unprivileged));
 }
 
+enum translate_access emulate_kind(const struct emulation *emulation)
+{
+	return emulation->insn.load ? TRANSLATE_READ : TRANSLATE_WRITE;
+}
+
+void emulate_carry_out(struct emulation *emulation)
+{
+	if (emulation->insn.store)
+		access_write(&emulation->access);
+	else
+		access_read(&emulation->access);
+}
+
 void emulate_order(const struct emulation *emulation, uint8_t *element, unsigned int size)
 {
 	for (unsigned int i = 0; i < size / 2 && emulation->big_endian; i++) {
@@ -155,7 +168,7 @@ static enum emulate_result emulate_registers(struct emulation *emulation, const 
 					     unsigned int count)
 {
 	const struct insn *insn = &emulation->insn;
-	const enum translate_access kind = insn->load ? TRANSLATE_READ : TRANSLATE_WRITE;
+	const enum translate_access kind = emulate_kind(emulation);
 	const uint64_t va = emulate_address(emulation);
 	uint8_t *data = emulation->access.data;
 	enum emulate_result result = EMULATE_DONE;
@@ -167,10 +180,7 @@ static enum emulate_result emulate_registers(struct emulation *emulation, const 
 	}
 	if (result != EMULATE_DONE || emulation->registers.error < 0)
 		return result;
-	if (insn->store)
-		access_write(&emulation->access);
-	else
-		access_read(&emulation->access);
+	emulate_carry_out(emulation);
 	for (unsigned int i = 0; i < count && insn->load; i++)
 		load_register(emulation, list[i], &data[i * insn->bytes]);
 	emulate_write_back(emulation);

@@ -90,19 +90,16 @@ enum emulate_result emulate_structure(struct emulation *emulation)
 
 	for (unsigned int i = 0; i < count && result == EMULATE_DONE; i++)
 		result = emulate_add(emulation, va + i * insn->bytes, insn->bytes,
-				     insn->load ? TRANSLATE_READ : TRANSLATE_WRITE);
+				     emulate_kind(emulation));
 	if (result != EMULATE_DONE)
 		return result;
 	if (insn->store)
 		structure_store(emulation, places, count);
 	if (emulation->registers.error < 0)
 		return EMULATE_ERROR;
-	if (insn->store) {
-		access_write(&emulation->access);
-	} else {
-		access_read(&emulation->access);
+	emulate_carry_out(emulation);
+	if (insn->load)
 		structure_load(emulation, places, count);
-	}
 	emulate_write_back(emulation);
 	return EMULATE_DONE;
 }
@@ -126,8 +123,7 @@ static enum emulate_result sve_whole(struct emulation *emulation, unsigned int l
 	enum emulate_result result = EMULATE_DONE;
 
 	for (unsigned int i = 0; i < bytes && result == EMULATE_DONE; i += step)
-		result = emulate_add(emulation, va + i, step,
-				     insn->load ? TRANSLATE_READ : TRANSLATE_WRITE);
+		result = emulate_add(emulation, va + i, step, emulate_kind(emulation));
 	if (result != EMULATE_DONE)
 		return result;
 	if (insn->load) {
@@ -205,8 +201,7 @@ static enum emulate_result sve_elements(struct emulation *emulation, unsigned in
 
 	for (unsigned int byte = 0; byte < length && result == EMULATE_DONE; byte += insn->lane) {
 		if (is_active(active, byte))
-			result = emulate_add(emulation, va, insn->bytes,
-					     insn->load ? TRANSLATE_READ : TRANSLATE_WRITE);
+			result = emulate_add(emulation, va, insn->bytes, emulate_kind(emulation));
 		va += insn->bytes;
 	}
 	if (result != EMULATE_DONE)
@@ -215,12 +210,9 @@ static enum emulate_result sve_elements(struct emulation *emulation, unsigned in
 		sve_store(emulation, length, active);
 	if (emulation->registers.error < 0)
 		return EMULATE_ERROR;
-	if (insn->store) {
-		access_write(&emulation->access);
-	} else {
-		access_read(&emulation->access);
+	emulate_carry_out(emulation);
+	if (insn->load)
 		sve_load(emulation, length, active);
-	}
 	return EMULATE_DONE;
 }
 
