@@ -62,8 +62,9 @@ static size_t add_source(struct nest *nest, const char *path)
 	size_t i;
 	json_t *source;
 
-	json_array_foreach(nest->sources, i,
-			   source) if (strcmp(json_string_value(source), path) == 0) return i;
+	json_array_foreach (nest->sources, i, source)
+		if (strcmp(json_string_value(source), path) == 0)
+			return i;
 	json_array_append_new(nest->sources, json_string(path));
 	return i;
 }
@@ -286,8 +287,8 @@ static bool parse_level(const struct nest *nest, unsigned int number, struct con
 	fits = add_word(words, "run") && add_word(words, "--kernel") && add_word(words, kernel) &&
 	       add_word(words, "--console") && add_word(words, "virtio") &&
 	       add_word(words, "--no-reboot") && (!inner || add_word(words, "--nested"));
-	json_array_foreach(json_object_get(level, "options"), i, option) fits =
-		fits && add_word(words, json_string_value(option));
+	json_array_foreach (json_object_get(level, "options"), i, option)
+		fits = fits && add_word(words, json_string_value(option));
 	if (!fits)
 		return false;
 	result = config_parse(config, CONFIG_NIDUS, words->argc, words->argv);

@@ -30,9 +30,9 @@ static bool level_uses(const json_t *level, size_t source)
 
 	if (json_is_integer(kernel) && json_integer_value(kernel) == (json_int_t)source)
 		return true;
-	json_array_foreach(json_object_get(level, "files"), i,
-			   file) if (json_integer_value(json_object_get(file, "source")) ==
-				     (json_int_t)source) return true;
+	json_array_foreach (json_object_get(level, "files"), i, file)
+		if (json_integer_value(json_object_get(file, "source")) == (json_int_t)source)
+			return true;
 	return false;
 }
 
@@ -80,8 +80,7 @@ static int pack_carried(struct archive *archive, const struct nest *nest, unsign
 	size_t i;
 	int err = 0;
 
-	json_array_foreach(nest->sources, i, source)
-	{
+	json_array_foreach (nest->sources, i, source) {
 		char path[64];
 
 		path_of(path, sizeof(path), i);
@@ -98,8 +97,7 @@ static int pack_own(struct archive *archive, const struct nest *nest, unsigned i
 	size_t i;
 	int err = 0;
 
-	json_array_foreach(files, i, file)
-	{
+	json_array_foreach (files, i, file) {
 		const json_t *source = json_array_get(
 			nest->sources, json_integer_value(json_object_get(file, "source")));
 

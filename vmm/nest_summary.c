@@ -202,8 +202,7 @@ static void print_exits(const json_t *exits)
 	const char *separator = "", *name;
 	json_t *count;
 
-	json_object_foreach((json_t *)exits, name, count)
-	{
+	json_object_foreach ((json_t *)exits, name, count) {
 		if (strcmp(name, "total") == 0)
 			continue;
 		fputs(separator, stderr);

@@ -640,8 +640,7 @@ static void unpack(struct nest *inner)
 		.sources = json_array(),
 		.levels = json_incref(json_object_get(plan, "levels")),
 	};
-	json_array_foreach(json_object_get(plan, "sources"), i, source)
-	{
+	json_array_foreach (json_object_get(plan, "sources"), i, source) {
 		const char *path = json_string_value(source);
 		const struct newc *entry = find(path + 1);
 		char there[160];
