@@ -14,9 +14,6 @@
 
 #include <jansson.h>
 
-/* The name of the port that reports travel by. */
-#define NEST_PORT "org.nidus.report"
-
 /* Sends report, which it releases; NULL, for want of memory, is said. fd may be non-blocking. */
 void nest_report(int fd, json_t *report);
 

@@ -23,6 +23,7 @@
 #include "nest_level.h"
 #include "nest_report.h"
 #include "session.h"
+#include "virtio_report.h"
 
 #define PORTS "/sys/class/virtio-ports"
 
@@ -59,7 +60,7 @@ static bool port_is_ours(const char *port)
 	if (fgets(name, sizeof(name), file))
 		name[strcspn(name, "\n")] = '\0';
 	fclose(file);
-	return strcmp(name, NEST_PORT) == 0;
+	return strcmp(name, VIRTIO_REPORT_NAME) == 0;
 }
 
 static int port_open(void)
@@ -104,7 +105,8 @@ static int start_command(const json_t *command, pid_t *child)
 	size_t i;
 	int error;
 
-	json_array_foreach(command, i, word) words[i] = (char *)json_string_value(word);
+	json_array_foreach (command, i, word)
+		words[i] = (char *)json_string_value(word);
 	words[json_array_size(command)] = NULL;
 	setenv("PATH", strchr(environment[0], '=') + 1, true);
 	posix_spawnattr_init(&attributes);
@@ -153,7 +155,7 @@ void cmd_init(void)
 	mount_all();
 	port = port_open();
 	if (port < 0)
-		log_error("there is no port " NEST_PORT " to report by");
+		log_error("there is no port " VIRTIO_REPORT_NAME " to report by");
 	else if (nest_unpack(&nest, &level) == 0) {
 		snprintf(subject, sizeof(subject), "level %u", level);
 		log_set_subject(subject);

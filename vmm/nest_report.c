@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,17 +29,18 @@ static int write_all(int fd, const char *text, size_t size)
 
 void nest_report(int fd, json_t *report)
 {
-	char *text = report ? json_dumps(report, JSON_COMPACT) : NULL;
-	int err = text ? 0 : -ENOMEM;
+	char *text = report ? json_dumps(report, JSON_COMPACT) : NULL, *line;
+	int err = -ENOMEM;
 
 	json_decref(report);
-	/* What came before may be a guest's unfinished line. Empty lines mean nothing. */
-	if (err == 0)
-		err = write_all(fd, "\n", 1);
-	if (err == 0)
-		err = write_all(fd, text, strlen(text));
-	if (err == 0)
-		err = write_all(fd, "\n", 1);
+	/*
+	 * What came before may be a guest's unfinished line. Empty lines mean nothing. Each write
+	 * to a port is a kick of its queue, so it is one.
+	 */
+	if (text && asprintf(&line, "\n%s\n", text) >= 0) {
+		err = write_all(fd, line, strlen(line));
+		free(line);
+	}
 	if (err < 0)
 		log_error("a report of the nest: %s", strerror(-err));
 	free(text);
