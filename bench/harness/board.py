@@ -18,6 +18,27 @@ def emulated():
     return not (platform.machine() == "aarch64" and os.access("/dev/kvm", os.R_OK | os.W_OK))
 
 
+# The board's own kernel, where it is not that of tests/board/run.
+_KERNEL = None
+
+
+def set_kernel(path):
+    """Chooses the board's kernel for all runs; ValueError where that cannot be. None changes nothing."""
+    global _KERNEL
+    if path is None:
+        return
+    if not emulated():
+        raise ValueError("--host-kernel is for the emulated board; this machine has a kernel")
+    if not os.path.isfile(path):
+        raise ValueError(f"--host-kernel: there is no file {path}")
+    _KERNEL = os.path.realpath(path)
+
+
+def kernel():
+    """The path that set_kernel() was given, or None."""
+    return _KERNEL
+
+
 def output(*command):
     """What a program of the tree prints, a path for example."""
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
@@ -93,6 +114,7 @@ class Board:
         prefix = []
         if emulated():
             options += ["--icount", "--mem", mem] + (["--mops"] if mops else [])
+            options += ["--kernel", _KERNEL] if _KERNEL else []
         else:
             prefix = ["taskset", "-c", "0"]
         for file in [path, *files]:

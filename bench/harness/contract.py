@@ -4,6 +4,20 @@
 from dataclasses import dataclass, field
 
 
+def word(text):
+    """Reads a choice that is a word; ValueError for anything else."""
+    if not text or any(character.isspace() for character in text):
+        raise ValueError(f"a word is wanted, not '{text}'")
+    return text
+
+
+def count(text):
+    """Reads a choice that is a number from 1 on; ValueError for anything else."""
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"a number from 1 on is wanted, not '{text}'")
+    return int(text)
+
+
 class Failed(Exception):
     """A cell that could not be measured; the text is the reason, for people."""
 

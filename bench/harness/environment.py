@@ -40,6 +40,14 @@ def kernel_version(image):
     return found.group(1).decode() if found else None
 
 
+def machine_kernel(usual):
+    """Of the machine that is measured, whose emulation has the kernel usual unless another one is chosen."""
+    if not board.emulated():
+        return platform.release()
+    chosen = board.kernel()
+    return f"{kernel_version(chosen)} ({digest(chosen)[:12]})" if chosen else kernel_version(usual)
+
+
 def cpu_model():
     if board.emulated():
         return "emulated, max,lpa2=off"
@@ -69,7 +77,7 @@ def read(vmms):
         "initramfs_sha256": digest(images.initramfs()),
         "cpu": cpu_model(),
         "machine": "board" if board.emulated() else platform.node(),
-        "machine_kernel": kernel_version(kernel) if board.emulated() else platform.release(),
+        "machine_kernel": machine_kernel(kernel),
         "board_qemu": first_line("qemu-system-aarch64", "--version") if board.emulated() else None,
     }
     if "qemu" in vmms:

@@ -29,6 +29,6 @@ def rootfs():
 
 
 @functools.lru_cache(maxsize=None)
-def kbuild():
-    """An archive of a build directory of the Linux tree in that."""
-    return board.output("guest-images/kbuild")
+def kbuild(config):
+    """An archive of a build directory of the Linux tree in that; config is tinyconfig, defconfig and so on."""
+    return board.output("guest-images/kbuild", config)

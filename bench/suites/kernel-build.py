@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A part of Linux built natively, in a guest and in a guest's guest."""
 
+import itertools
 import statistics
 
 from harness import board as machine, exits, images, peers
 from harness.charts import by
-from harness.contract import Metric
+from harness.contract import Metric, count, word
 
 TITLE = "A build of Linux"
-ABOUT = ("Debian's gcc and make build objects of Linux (tinyconfig) on a root file system that is read-only, in a build "
+ABOUT = ("Debian's gcc and make build objects of Linux on a root file system that is read-only, in a build "
          "directory in memory that has been prepared: on the host itself (level 0), in a guest of 1 GiB with the root "
          "file system as its virtio disk (level 1), and in the guest of a guest (level 2), with the host's page cache "
          "warm. Instructions are those of the build, without the start and the end of guests: of a run with, less one "
@@ -33,18 +34,27 @@ METRICS = (
 
 WAYS = {0: "native", 1: "guest", 2: "nested"}
 
+# As the kernel's make calls them.
+CHOICES = {"config": word, "target": word, "runs": count}
+
 QEMU = ("-accel kvm -cpu host -M virt,gic-version=3 -m 1024 -nodefaults -no-user-config -display none -no-reboot"
         " -chardev stdio,id=console,signal=off -device virtio-serial-device -device virtconsole,chardev=console"
         " -global virtio-mmio.force-legacy=off")
 
 
-def cells(full):
-    targets = [("lib/math/", 2)] + ([("kernel/time/", 3)] if full else [])
-    if full and not machine.emulated():
-        targets.append(("vmlinux", 3))
+def builds(full, chosen):
+    """Configuration, target and runs of each build: what is chosen, or else what tells most."""
+    if chosen:
+        return itertools.product(chosen.get("config", ["tinyconfig"]), chosen.get("target", ["lib/math/"]),
+                                 chosen.get("runs", [2]))
+    found = [("tinyconfig", "lib/math/", 2)] + ([("tinyconfig", "kernel/time/", 3)] if full else [])
+    return found + ([("defconfig", "vmlinux", 3)] if full and not machine.emulated() else [])
+
+
+def cells(full, chosen):
     vmms = {0: ["none"], 1: [vmm for vmm in peers.available() if vmm != "lkvm"], 2: ["nidus"]}
-    return [{"vmm": vmm, "level": level, "target": target, "runs": runs}
-            for target, runs in targets for level in WAYS for vmm in vmms[level]]
+    return [{"vmm": vmm, "level": level, "config": config, "target": target, "runs": runs}
+            for config, target, runs in builds(full, chosen) for level in WAYS for vmm in vmms[level]]
 
 
 def command(vmm, kernel, archive):
@@ -60,7 +70,7 @@ def command(vmm, kernel, archive):
 
 
 def run(cell, board):
-    kernel, archive, vmm = images.kernel(), images.kbuild(), cell["vmm"]
+    kernel, archive, vmm = images.kernel(), images.kbuild(cell["config"]), cell["vmm"]
     numbers = board.script("kernel-build.board", WAYS[cell["level"]], kernel, archive, cell["runs"], cell["target"],
                            *(command(vmm, kernel, archive) if cell["level"] == 1 else ()),
                            files=["bench/lib.board", "guest-images/chroot.sh", kernel, archive,
