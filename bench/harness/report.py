@@ -10,12 +10,12 @@ STYLE = """
   --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --ground: #16191d; --ink: #e4e7eb; --faint: #9aa4af;
   --line: #363d45; --bad: #ff8a80; } }
-body { background: var(--ground); color: var(--ink); font: 16px/1.5 sans-serif; max-width: 68rem;
+body { background: var(--ground); color: var(--ink); font: 16px/1.5 sans-serif; max-width: 82rem;
   margin: 2rem auto; padding: 0 1rem; }
 h2 { margin-top: 3rem; border-bottom: 1px solid var(--line); }
 figure { margin: 2rem 0; } figcaption, caption { font-weight: bold; text-align: left; padding: .5rem 0; }
 caption { white-space: nowrap; }
-svg { max-width: 100%; height: auto; }
+svg { max-width: min(100%, 64rem); height: auto; } p { max-width: 64rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; margin: 1rem 0; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: bottom; }
