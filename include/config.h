@@ -14,6 +14,7 @@
 #include "log.h"
 #include "memory.h"
 #include "poc.h"
+#include "tlbi.h"
 
 enum config_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 
@@ -69,6 +70,7 @@ struct config {
 	bool pmu;
 	bool nested; /* vCPUs have an EL2 */
 	bool e2h0; /* without VHE */
+	struct tlbi_trap trap_tlbi;
 	bool has_counter_offset;
 	uint64_t counter_offset; /* ticks */
 	bool pvtime;

@@ -47,6 +47,7 @@ sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
 sources_test_report   := devices/backend_report.c vmm/event.c
 sources_test_terminal := devices/backend_terminal.c vmm/event.c vmm/verdict.c
 sources_test_translate := $(translate_sources) arm/regime.c
+sources_test_tlbi     := arm/tlbi.c
 sources_test_unpack   := arm/unpack.c
 sources_test_virtio_block := devices/virtio_block.c $(wildcard devices/backend_disk*.c) \
 	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/event.c mm/memory.c
@@ -74,7 +75,7 @@ sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mm
 
 # These see KVM's API as an arm64 kernel has it, with fakes in place of vmm/kvm.c.
 FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_nested test_pci test_suspend \
-	test_virtio_pci
+	test_tlbi test_virtio_pci
 
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): tests/unit/fake_kvm.c | $(SYSROOT)

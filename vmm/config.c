@@ -181,6 +181,32 @@ static bool set_disk(struct config *config, const char *text)
 	return true;
 }
 
+/* POLICY[,shareable] */
+static bool set_trap_tlbi(struct config *config, const char *text)
+{
+	static const struct {
+		const char *words;
+		struct tlbi_trap trap;
+	} choices[] = {
+		{ "off", { TLBI_OFF, false } },
+		{ "all", { TLBI_ALL, false } },
+		{ "all,shareable", { TLBI_ALL, true } },
+		{ "precise", { TLBI_PRECISE, false } },
+		{ "precise,shareable", { TLBI_PRECISE, true } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(choices); i++) {
+		if (strcmp(text, choices[i].words) == 0) {
+			config->trap_tlbi = choices[i].trap;
+			return true;
+		}
+	}
+	log_error("--trap-tlbi %s: must be off, all or precise, the last two perhaps with "
+		  ",shareable",
+		  text);
+	return false;
+}
+
 static bool set_mem_backing(struct config *config, const char *text)
 {
 	static const struct choice choices[] = {
@@ -308,6 +334,11 @@ static const struct row rows[] = {
 	ROW_CALL("counter-offset", 0, "N", set_counter_offset,
 		 "how many ticks the guest's counters are behind the host's (with --nested 0; "
 		 "else the virtual one starts at 0)"),
+	ROW_CALL(
+		"trap-tlbi", 0, "POLICY", set_trap_tlbi,
+		"have KVM trap TLB invalidations of the guest and count them: off, all (each "
+		"invalidates everything) or precise (what it asks for); with ,shareable only those "
+		"of a shareable domain (off)"),
 	ROW_FLAG("no-pvtime", pvtime, false, "do not tell the guest about stolen time"),
 	ROW_CALL("sve-max-vl", 0, "BITS", set_sve_max_vl,
 		 "longest SVE vector, a multiple of 128 (the host's)"),
@@ -521,6 +552,11 @@ static enum config_result settle(struct config *config, enum config_flavour flav
 	}
 	if (config->nested && config->irqchip == GIC_V2) {
 		log_error("--nested with --irqchip gicv2: an EL2 takes gicv3 or gicv3-its");
+		return CONFIG_ERROR;
+	}
+	if (config->nested && config->trap_tlbi.policy != TLBI_OFF) {
+		log_error("--trap-tlbi with --nested: an EL2 traps TLBIs by itself; leave one of "
+			  "them out");
 		return CONFIG_ERROR;
 	}
 	if (config->transport == TRANSPORT_PCI && config->irqchip != GIC_AUTO &&

@@ -33,7 +33,12 @@ int kvm_check(int fd, unsigned int capability)
 
 int kvm_enable(int vm_fd, unsigned int capability)
 {
-	const struct kvm_enable_cap enable = { .cap = capability };
+	return kvm_enable_with(vm_fd, capability, 0);
+}
+
+int kvm_enable_with(int vm_fd, unsigned int capability, uint64_t argument)
+{
+	const struct kvm_enable_cap enable = { .cap = capability, .args = { argument } };
 
 	return checked(ioctl(vm_fd, KVM_ENABLE_CAP, &enable));
 }

@@ -189,6 +189,9 @@ static int vm_up(struct machine *machine)
 		goto close_kvm;
 	}
 	enable_events(machine);
+	err = tlbi_trap(machine->vm_fd, &machine->config->trap_tlbi);
+	if (err < 0)
+		goto close_vm;
 	err = set_counters(machine);
 	if (err < 0)
 		goto close_vm;

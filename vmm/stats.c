@@ -223,13 +223,22 @@ static json_t *all_exits_of(const struct vcpu_env *env)
 	return exits;
 }
 
+/* As --trap-tlbi has it; NULL: off. */
+static json_t *trap_tlbi_of(const struct tlbi_trap *trap)
+{
+	if (trap->policy == TLBI_OFF)
+		return NULL;
+	return json_sprintf("%s%s", trap->policy == TLBI_ALL ? "all" : "precise",
+			    trap->shareable_only ? ",shareable" : "");
+}
+
 static json_t *config_of(const struct machine *machine)
 {
 	const struct config *config = machine->config;
 
-	return json_pack("{sisIssss*}", "cpus", config->cpus, "mem_bytes",
+	return json_pack("{sisIssss*so*}", "cpus", config->cpus, "mem_bytes",
 			 (json_int_t)config->mem_size, "irqchip", gic_kind_name(machine->gic.kind),
-			 "name", config->name);
+			 "name", config->name, "trap_tlbi", trap_tlbi_of(&config->trap_tlbi));
 }
 
 static json_t *vm_stats(int vm_fd)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fake_kvm.h"
+#include "kvm_series.h"
 #include "unit.h"
 #include "util.h"
 
@@ -35,8 +36,15 @@ static int call(const char *name, const char *format, ...)
 
 int kvm_check(int fd, unsigned int capability)
 {
+	if (capability == KVM_CAP_ARM_TRAP_TLBI)
+		return fake_kvm.trap_tlbi;
 	assert_true(capability < ARRAY_SIZE(fake_kvm.capability));
 	return fake_kvm.capability[capability];
+}
+
+int kvm_enable_with(int vm_fd, unsigned int capability, uint64_t argument)
+{
+	return call("enable_with", " 0x%x %" PRIu64, capability, argument);
 }
 
 bool kvm_has_device(int vm_fd, unsigned int type)

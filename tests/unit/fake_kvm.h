@@ -21,6 +21,7 @@ struct fake_kvm {
 	int error;
 
 	bool capability[1024]; /* what kvm_check() says */
+	int trap_tlbi; /* of KVM_CAP_ARM_TRAP_TLBI */
 	bool no_gicv3, no_gicv2, no_its; /* kvm_create_device() says -ENODEV */
 	int device_fd, its_fd; /* what it hands out: the test's to open */
 

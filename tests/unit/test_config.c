@@ -344,6 +344,10 @@ static void bad_choices_name_the_good_ones(void **state)
 		{ "--hugetlbfs /m --mem-backing anon", "leave one of them out" },
 		{ "--mem-backing memfd --hugetlbfs /m", "leave one of them out" },
 		{ "--e2h0 -k Image", "--e2h0 without --nested" },
+		{ "--nested --trap-tlbi all -k Image", "--trap-tlbi with --nested" },
+		{ "--trap-tlbi some -k Image", "--trap-tlbi some: must be off, all or precise" },
+		{ "--trap-tlbi all, -k Image", "--trap-tlbi all,: must be off, all or precise" },
+		{ "--trap-tlbi off,shareable -k Image", "--trap-tlbi off,shareable: must be" },
 		{ "--nested --irqchip gicv2 -k Image", "--nested with --irqchip gicv2" },
 		{ "--counter-offset -1", "--counter-offset -1: must be a number of ticks" },
 		{ "--counter-offset 1k", "--counter-offset 1k: must be a number of ticks" },
@@ -466,6 +470,27 @@ static void help_is_told_apart(void **state)
 	assert_silent();
 }
 
+static void tlbis_trap_if_asked_for(void **state)
+{
+	assert_int_equal(parse("Image"), CONFIG_OK);
+	assert_int_equal(config.trap_tlbi.policy, TLBI_OFF);
+	assert_int_equal(parse("Image --trap-tlbi all"), CONFIG_OK);
+	assert_int_equal(config.trap_tlbi.policy, TLBI_ALL);
+	assert_false(config.trap_tlbi.shareable_only);
+	assert_int_equal(parse("Image --trap-tlbi all,shareable"), CONFIG_OK);
+	assert_int_equal(config.trap_tlbi.policy, TLBI_ALL);
+	assert_true(config.trap_tlbi.shareable_only);
+	assert_int_equal(parse("Image --trap-tlbi all,shareable --trap-tlbi precise"), CONFIG_OK);
+	assert_int_equal(config.trap_tlbi.policy, TLBI_PRECISE);
+	assert_false(config.trap_tlbi.shareable_only);
+	assert_int_equal(parse("Image --trap-tlbi precise,shareable"), CONFIG_OK);
+	assert_int_equal(config.trap_tlbi.policy, TLBI_PRECISE);
+	assert_true(config.trap_tlbi.shareable_only);
+	assert_int_equal(parse("Image --nested --trap-tlbi off"), CONFIG_OK);
+	assert_int_equal(config.trap_tlbi.policy, TLBI_OFF);
+	assert_silent();
+}
+
 static void an_el2_is_there_if_asked_for(void **state)
 {
 	assert_int_equal(parse("Image"), CONFIG_OK);
@@ -548,6 +573,7 @@ int main(void)
 		caught_test(further_arguments_are_refused),
 		caught_test(no_kernel_is_refused),
 		caught_test(help_is_told_apart),
+		caught_test(tlbis_trap_if_asked_for),
 		caught_test(an_el2_is_there_if_asked_for),
 		caught_test(help_lists_every_option),
 		caught_test(parsing_again_starts_afresh),
