@@ -14,6 +14,8 @@ const struct command commands[] = {
 	{ "run", "[OPTIONS]", "start a virtual machine", cmd_run, cmd_run_help },
 	{ "nest", "[OPTIONS] [FILE | -- COMMAND]", "start virtual machines inside each other",
 	  cmd_nest, cmd_nest_help },
+	{ "tlbi", "[OPTIONS] PID|NAME", "show the TLB invalidations of a running guest", cmd_tlbi,
+	  cmd_tlbi_help },
 	{ "help", "[COMMAND]", "say what there is, or explain one command", cmd_help, NULL },
 	{ "version", "", "print the version", cmd_version, NULL },
 	{ NULL, NULL, NULL, NULL, NULL },

@@ -25,6 +25,8 @@ int cmd_run(enum config_flavour flavour, int argc, char **argv);
 void cmd_run_help(void);
 int cmd_nest(enum config_flavour flavour, int argc, char **argv);
 void cmd_nest_help(void);
+int cmd_tlbi(enum config_flavour flavour, int argc, char **argv);
+void cmd_tlbi_help(void);
 int cmd_help(enum config_flavour flavour, int argc, char **argv);
 /* nidus as the first process of a level of a nest (nest.h). Powers the machine off. */
 void cmd_init(void);

@@ -47,7 +47,9 @@ sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
 sources_test_report   := devices/backend_report.c vmm/event.c
 sources_test_terminal := devices/backend_terminal.c vmm/event.c vmm/verdict.c
 sources_test_translate := $(translate_sources) arm/regime.c
+sources_test_peek     := vmm/peek.c vmm/kvm_stats.c
 sources_test_tlbi     := arm/tlbi.c
+sources_test_tlbi_table := vmm/tlbi_table.c
 sources_test_unpack   := arm/unpack.c
 sources_test_virtio_block := devices/virtio_block.c $(wildcard devices/backend_disk*.c) \
 	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/event.c mm/memory.c
@@ -80,9 +82,11 @@ FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_nested test_pci te
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): tests/unit/fake_kvm.c | $(SYSROOT)
 
-# This one sees it, too, and has a fake of its own.
-$(BUILD)/unit/test_translate: UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
-$(BUILD)/unit/test_translate: | $(SYSROOT)
+# These see it, too; the one has a fake of its own, the other needs none.
+UAPI_TESTS := $(BUILD)/unit/test_translate $(BUILD)/unit/test_peek
+
+$(UAPI_TESTS): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
+$(UAPI_TESTS): | $(SYSROOT)
 
 # These too, with fakes of their own.
 FAKE_GUEST_TESTS := $(BUILD)/unit/test_emulate $(BUILD)/fuzz/fuzz_emulate

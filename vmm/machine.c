@@ -243,7 +243,8 @@ static int create_vcpus(struct machine *machine)
 		.verdict = machine->verdict,
 		.thread_name = config->name ? config->name : "vcpu",
 		.emulation = config->emulation,
-		.statistics = config->stats_file != NULL,
+		/* Those of trapped TLBIs are for others as well (peek.h). */
+		.statistics = config->stats_file || config->trap_tlbi.policy != TLBI_OFF,
 		.vcpus = calloc(config->cpus, sizeof(*env->vcpus)),
 		.read_modify_write = PTHREAD_MUTEX_INITIALIZER,
 		.suspending = PTHREAD_MUTEX_INITIALIZER,

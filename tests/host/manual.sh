@@ -36,11 +36,14 @@ for page in manual readme; do
 	fi
 done
 
-sed -n '/^void cmd_nest_help/,/^}/p' vmm/cmd_nest.c | options >"$work/help.options"
-manual NEST >"$work/manual.options"
-if difference=$(diff "$work/help.options" "$work/manual.options"); then
-	echo "ok - the manual has the options that help lists of nest"
-else
-	echo "not ok - the manual has the options that help lists of nest"
-	echo "$difference"
-fi
+for command in nest tlbi; do
+	sed -n "/^void cmd_${command}_help/,/^}/p" vmm/cmd_$command.c |
+		sed -n 's/^[^-]*"  \( *-., \| *\)\(--[a-z0-9-]*\).*/\2/p' | options >"$work/help.options"
+	manual "${command^^}" >"$work/manual.options"
+	if difference=$(diff "$work/help.options" "$work/manual.options"); then
+		echo "ok - the manual has the options that help lists of $command"
+	else
+		echo "not ok - the manual has the options that help lists of $command"
+		echo "$difference"
+	fi
+done
