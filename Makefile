@@ -72,7 +72,7 @@ $(BUILD)/board/%: tests/board/%.c Makefile | $(SYSROOT)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 # Programs of ours that run in Linux guests.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,debug devmem files load punch reader)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,debug devmem files invalidate load punch reader)
 
 vpath %.c bench tests/boot
 $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)
@@ -137,7 +137,7 @@ check-kernel: setup
 	@$(MAKE) --no-print-directory tests
 	@kernel/build --work $(BUILD)/linux --check
 	@kernel/build --work $(BUILD)/linux --each
-	@tests/run kernel_series
+	@tests/run kernel_series kernel_tlbi
 
 fuzz: setup
 	@$(MAKE) --no-print-directory fuzzers
