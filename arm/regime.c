@@ -61,11 +61,32 @@ static enum regime_kind regime_kind_of(const struct regime *regime)
 	return el == 0 && e2h && tge ? REGIME_EL20 : REGIME_EL10;
 }
 
+static unsigned int regime_op1(const struct regime *regime)
+{
+	return regime->kind == REGIME_EL10 ? OP1_EL1 : OP1_EL2;
+}
+
+int regime_read_state(struct regime *regime, int vcpu_fd)
+{
+	const struct wanted wanted[] = {
+		{ KVM_CORE_REG(regs.pc), &regime->pc },
+		{ KVM_CORE_REG(regs.pstate), &regime->pstate },
+		{ SYS_HCR_EL2, &regime->hcr },
+	};
+	struct wanted sctlr = { .value = &regime->sctlr };
+	int err = regime_get_all(vcpu_fd, wanted, ARRAY_SIZE(wanted));
+
+	if (err < 0)
+		return err;
+	regime->kind = regime_kind_of(regime);
+	sctlr.id = SYS_REG(regime_op1(regime), 1, 0, 0);
+	return regime_get_all(vcpu_fd, &sctlr, 1);
+}
+
 static int regime_get_stage1(struct regime *regime, int vcpu_fd)
 {
-	const unsigned int op1 = regime->kind == REGIME_EL10 ? OP1_EL1 : OP1_EL2;
+	const unsigned int op1 = regime_op1(regime);
 	const struct wanted wanted[] = {
-		{ SYS_REG(op1, 1, 0, 0), &regime->sctlr },
 		{ SYS_REG(op1, 2, 0, 0), &regime->ttbr[0] },
 		{ SYS_REG(op1, 2, 0, 1), &regime->ttbr[1] },
 		{ SYS_REG(op1, 2, 0, 2), &regime->tcr },
@@ -83,24 +104,22 @@ int regime_read(struct regime *regime, int vcpu_fd)
 {
 	uint64_t hcrx;
 	const struct wanted wanted[] = {
-		{ KVM_CORE_REG(regs.pc), &regime->pc },
-		{ KVM_CORE_REG(regs.pstate), &regime->pstate },
 		{ SYS_ID_AA64MMFR_EL1(0), &regime->mmfr0 },
 		{ SYS_ID_AA64MMFR_EL1(1), &regime->mmfr1 },
 		{ SYS_ID_AA64MMFR_EL1(2), &regime->mmfr2 },
 		{ SYS_ID_AA64MMFR_EL1(3), &regime->mmfr3 },
 		{ SYS_POR_EL0, &regime->por_el0 },
-		{ SYS_HCR_EL2, &regime->hcr },
 		{ SYS_HCRX_EL2, &hcrx },
 		{ SYS_SCTLR_EL2, &regime->sctlr_el2 },
 		{ SYS_VTTBR_EL2, &regime->vttbr },
 		{ SYS_VTCR_EL2, &regime->vtcr },
 	};
-	int err = regime_get_all(vcpu_fd, wanted, ARRAY_SIZE(wanted));
+	int err = regime_read_state(regime, vcpu_fd);
 
+	if (err >= 0)
+		err = regime_get_all(vcpu_fd, wanted, ARRAY_SIZE(wanted));
 	if (err < 0)
 		return err;
-	regime->kind = regime_kind_of(regime);
 	regime->stage2 = regime->kind == REGIME_EL10 &&
 			 (bit(regime->hcr, HCR_VM) || bit(regime->hcr, HCR_DC));
 	err = regime_get_stage1(regime, vcpu_fd);

@@ -13,8 +13,8 @@
 
 #include "bus.h"
 #include "counters.h"
+#include "lookup.h"
 #include "memory.h"
-#include "translate.h"
 
 /* The longest vector of SVE, and more than four registers of Advanced SIMD. */
 #define ACCESS_BYTES_MAX 256
@@ -28,7 +28,7 @@ struct access_piece {
 struct access {
 	const struct bus *bus;
 	const struct memory *memory;
-	const struct regime *regime;
+	const struct lookup *lookup;
 	struct counters *counters;
 
 	/* The last translation, and the VA and the kind of access that it holds for. */
@@ -43,8 +43,8 @@ struct access {
 	uint8_t data[ACCESS_BYTES_MAX];
 };
 
-void access_begin(struct access *access, const struct regime *regime, const struct memory *memory,
-		  const struct bus *bus, struct counters *counters);
+void access_begin(struct access *access, const struct lookup *lookup, const struct bus *bus,
+		  struct counters *counters);
 
 /* Forgets the elements. */
 void access_clear(struct access *access);

@@ -36,7 +36,7 @@ enum emulate_result emulate(struct vcpu *vcpu, enum insn_class *class);
 /* The rest is between emulate.c and the files that have a part in it, vmm/emulate_*.c. */
 
 struct emulation {
-	struct regime regime;
+	struct lookup lookup;
 	struct registers registers;
 	struct access access;
 	struct access source; /* of memory copy */

@@ -56,6 +56,8 @@ struct regime {
  * -errno, nothing is said.
  */
 int regime_read(struct regime *regime, int vcpu_fd);
+/* The same for no more than kind, pc, pstate, hcr and sctlr, with which nothing can be walked. */
+int regime_read_state(struct regime *regime, int vcpu_fd);
 
 struct translation {
 	uint64_t gpa; /* in RAM or not */

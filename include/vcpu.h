@@ -24,6 +24,7 @@ struct vcpu_env {
 	struct verdict *verdict;
 	const char *thread_name; /* prefix of the threads' names */
 	bool emulation; /* of what the CPU does not describe; else an abort */
+	bool lookup_by_kvm; /* lookup_enable() said so */
 	bool statistics; /* KVM's statistics may be asked for while vCPUs run */
 	struct vcpu *vcpus;
 	unsigned int count;

@@ -18,7 +18,7 @@ sources_test_archive  := arm/archive.c mm/memory.c mm/load.c
 translate_sources     := arm/translate.c arm/stage1.c arm/stage2.c arm/walk.c arm/permission.c \
 	mm/memory.c
 emulate_sources       := $(wildcard vmm/emulate*.c) vmm/access.c vmm/bus.c vmm/counters.c \
-	arm/registers.c arm/insn.c mm/memory.c
+	arm/lookup.c arm/registers.c arm/insn.c mm/memory.c
 sources_test_board    := arm/board.c arm/devtree.c arm/gic.c devices/pl011.c devices/pl031.c vmm/event.c
 sources_test_boot     := arm/boot.c arm/archive.c arm/image.c arm/unpack.c mm/memory.c mm/load.c
 sources_test_bus      := vmm/bus.c

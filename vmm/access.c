@@ -6,11 +6,11 @@
 
 #define BUS_BYTES 8 /* that the bus takes at a time */
 
-void access_begin(struct access *access, const struct regime *regime, const struct memory *memory,
-		  const struct bus *bus, struct counters *counters)
+void access_begin(struct access *access, const struct lookup *lookup, const struct bus *bus,
+		  struct counters *counters)
 {
-	access->regime = regime;
-	access->memory = memory;
+	access->lookup = lookup;
+	access->memory = lookup->memory;
 	access->bus = bus;
 	access->counters = counters;
 	access->last.size = 0;
@@ -31,7 +31,7 @@ static enum translate_result access_translate(struct access *access, uint64_t va
 	if (va - access->last_va < access->last.size && kind == access->last_kind &&
 	    unprivileged == access->last_unprivileged)
 		return TRANSLATE_DONE;
-	result = translate(access->regime, access->memory, va, kind, unprivileged, &access->last);
+	result = lookup(access->lookup, va, kind, unprivileged, &access->last);
 	if (result != TRANSLATE_DONE)
 		access->last.size = 0;
 	access->last_va = va;

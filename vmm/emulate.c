@@ -375,15 +375,15 @@ static bool moves_on_by_itself(enum insn_class class)
 static int begin(struct vcpu *vcpu, struct emulation *emulation)
 {
 	const struct vcpu_env *env = vcpu->env;
-	struct regime *regime = &emulation->regime;
-	int err = regime_read(regime, vcpu->fd);
+	const struct regime *regime = &emulation->lookup.regime;
+	int err = lookup_begin(&emulation->lookup, vcpu->fd, env->lookup_by_kvm, env->memory);
 
 	if (err < 0)
 		return err;
 	registers_begin(&emulation->registers, vcpu->fd,
 			cpu_model_has(env->model, KVM_ARM_VCPU_SVE), regime->pc, regime->pstate);
-	access_begin(&emulation->access, regime, env->memory, env->bus, &vcpu->counters);
-	access_begin(&emulation->source, regime, env->memory, env->bus, &vcpu->counters);
+	access_begin(&emulation->access, &emulation->lookup, env->bus, &vcpu->counters);
+	access_begin(&emulation->source, &emulation->lookup, env->bus, &vcpu->counters);
 	emulation->big_endian = regime->sctlr & (regime->pstate & PSTATE_EL ? SCTLR_EE : SCTLR_E0E);
 	return 0;
 }
@@ -397,10 +397,10 @@ enum emulate_result emulate(struct vcpu *vcpu, enum insn_class *class)
 	*class = INSN_NONE;
 	if (begin(vcpu, &emulation) < 0)
 		return EMULATE_ERROR;
-	result = from_translate(translate_fetch(&emulation.regime, vcpu->env->memory, &word));
+	result = from_translate(lookup_fetch(&emulation.lookup, vcpu->run, &word));
 	if (result != EMULATE_DONE)
 		return result;
-	if (emulation.regime.pstate & PSTATE_NRW)
+	if (emulation.lookup.regime.pstate & PSTATE_NRW)
 		return EMULATE_ABORT;
 	insn_decode(word, &emulation.insn);
 	*class = emulation.insn.class;

@@ -109,7 +109,7 @@ enum emulate_result emulate_structure(struct emulation *emulation)
 static unsigned int vector_length(struct emulation *emulation)
 {
 	return registers_vector_length(&emulation->registers,
-				       emulation->regime.kind != REGIME_EL10);
+				       emulation->lookup.regime.kind != REGIME_EL10);
 }
 
 /* LDR and STR: bytes of the register, in that order whatever the endianness, 8 or 2 at a time. */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "kvm.h"
+#include "kvm_series.h"
 
 static int checked(int result)
 {
@@ -169,6 +170,11 @@ int kvm_set_reg(int vcpu_fd, uint64_t id, const void *value)
 	const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
 
 	return checked(ioctl(vcpu_fd, KVM_SET_ONE_REG, &reg));
+}
+
+int kvm_translate(int vcpu_fd, struct kvm_arm_translation *translation)
+{
+	return checked(ioctl(vcpu_fd, KVM_TRANSLATE, translation));
 }
 
 int kvm_get_mp_state(int vcpu_fd)

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "file.h"
 #include "log.h"
+#include "lookup.h"
 #include "machine.h"
 #include "memmap.h"
 #include "memslot.h"
@@ -243,6 +244,7 @@ static int create_vcpus(struct machine *machine)
 		.verdict = machine->verdict,
 		.thread_name = config->name ? config->name : "vcpu",
 		.emulation = config->emulation,
+		.lookup_by_kvm = config->emulation && lookup_enable(machine->vm_fd),
 		/* Those of trapped TLBIs are for others as well (peek.h). */
 		.statistics = config->stats_file || config->trap_tlbi.policy != TLBI_OFF,
 		.vcpus = calloc(config->cpus, sizeof(*env->vcpus)),

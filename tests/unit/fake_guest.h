@@ -13,6 +13,7 @@
 
 #include "cache.h"
 #include "cpu.h"
+#include "kvm_series.h"
 #include "translate.h"
 
 #define FAKE_PAGE 4096
@@ -100,6 +101,18 @@ uint64_t cache_zero_size(void)
 	return 64;
 }
 
+int kvm_check(int fd, unsigned int capability)
+{
+	(void)fd, (void)capability;
+	return 0;
+}
+
+int kvm_enable(int vm_fd, unsigned int capability)
+{
+	(void)vm_fd, (void)capability;
+	return -EINVAL;
+}
+
 int regime_read(struct regime *regime, int vcpu_fd)
 {
 	(void)vcpu_fd;
@@ -107,6 +120,11 @@ int regime_read(struct regime *regime, int vcpu_fd)
 	regime->pc = guest.pc;
 	regime->pstate = guest.pstate;
 	return 0;
+}
+
+int regime_read_state(struct regime *regime, int vcpu_fd)
+{
+	return regime_read(regime, vcpu_fd);
 }
 
 enum translate_result translate_fetch(const struct regime *regime, const struct memory *memory,
@@ -131,6 +149,31 @@ enum translate_result translate(const struct regime *regime, const struct memory
 		.device = guest.device,
 	};
 	return TRANSLATE_DONE;
+}
+
+/* What translate() says, as KVM puts it. */
+int kvm_translate(int vcpu_fd, struct kvm_arm_translation *answer)
+{
+	const bool unprivileged = answer->flags & KVM_ARM_TRANSLATE_UNPRIVILEGED;
+	struct translation translation = { 0 };
+
+	(void)vcpu_fd;
+	switch (translate(NULL, NULL, answer->linear_address, TRANSLATE_READ, unprivileged,
+			  &translation)) {
+	case TRANSLATE_DONE:
+		answer->valid = 1;
+		answer->physical_address = translation.gpa;
+		answer->perms = KVM_ARM_TRANSLATE_READ | KVM_ARM_TRANSLATE_WRITE;
+		answer->attr = translation.device ? 0x04 : 0xff;
+		answer->shift = 12;
+		return 0;
+	case TRANSLATE_AGAIN:
+		answer->fault = 0x07; /* a translation fault at level 3 */
+		return 0;
+	default:
+		answer->fault = 0x17; /* an external abort of the walk there */
+		return 0;
+	}
 }
 
 #endif
