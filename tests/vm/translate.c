@@ -3,6 +3,8 @@
  * translate() against the CPU. A tiny virtual machine: tables, registers and addresses are made up
  * here, a guest (stub.S) asks the CPU by AT and by executing, and translate() is asked the same.
  * Where the CPU has no instruction for it, KVM answers in its place, which has a walker of its own.
+ * That walker is asked for all of it again where it can be asked, by KVM_TRANSLATE (lookup()), and
+ * in the mode "nested" it alone: there is a second stage of random tables, and nothing runs.
  *
  * Usage: translate MODE ROUNDS [SEED], MODE one of those in modes[]. Exit status: 0 all agree, 1
  * they do not, 77 the host cannot. The last line counts what was compared.
@@ -19,6 +21,7 @@
 #include <sys/mman.h>
 
 #include "kvm.h"
+#include "lookup.h"
 #include "memory.h"
 #include "tables.h"
 #include "translate.h"
@@ -31,6 +34,7 @@
 #define RAM_SIZE MIB(192)
 #define CODE	 RAM
 #define FIXED	 (RAM + MIB(1)) /* the guest's own tables */
+#define STAGE2	 (RAM + MIB(3))
 #define MAILBOX	 (RAM + MIB(2))
 #define TABLES	 (RAM + MIB(4))
 #define TARGETS	 (RAM + MIB(128)) /* full of RET */
@@ -54,7 +58,7 @@ struct query {
 
 #define QUERIES 96
 
-enum mode_id { MODE_EL1, MODE_EL20, MODE_EL2 };
+enum mode_id { MODE_EL1, MODE_EL20, MODE_EL2, MODE_NESTED };
 
 static const struct mode {
 	const char *name;
@@ -65,6 +69,7 @@ static const struct mode {
 	{ "el1", MODE_EL1, 1, 0 },
 	{ "el2-e2h", MODE_EL20, 2, 4 },
 	{ "el2", MODE_EL2, 2, 4 },
+	{ "nested", MODE_NESTED, 1, 0 },
 };
 
 extern const uint8_t stub_el1[], stub_el1_end[], stub_el2[], stub_el2_end[];
@@ -73,6 +78,8 @@ static const struct mode *mode;
 static uint64_t seed;
 static struct memory memory;
 static int vcpu;
+static bool by_kvm; /* KVM_TRANSLATE is there */
+static unsigned int ipa_limit; /* bits that KVM can have in an IPA */
 static uint64_t mmfr0, mmfr1, mmfr2;
 
 /* One round: what is tested. */
@@ -91,6 +98,7 @@ static struct {
 static struct {
 	unsigned int wide; /* rounds with addresses of 52 bits */
 	unsigned int done, again, fail, executed, not_executed;
+	unsigned int by_kvm;
 } counts;
 
 static void __attribute__((noreturn)) die(int status, const char *what)
@@ -202,10 +210,13 @@ static bool has_doubtful_block(int level)
 	return level == 1 && round.shape->page_bits == 16 && field(mmfr0, 0) < 6;
 }
 
-/* No valid table: KVM and the CPU may not agree on what happens beyond the IPA space. */
+/*
+ * No valid table: KVM and the CPU may not agree on what happens beyond the IPA space. Nor on a
+ * contiguous bit whose entry is not where that can be.
+ */
 static uint64_t garbage(int level)
 {
-	uint64_t bits = random_bits();
+	uint64_t bits = random_bits() & ~BIT(52);
 
 	if (one_in(2) || has_doubtful_block(level))
 		return bits & ~UINT64_C(1);
@@ -303,6 +314,53 @@ static void make_guest_pages(void)
 	for (uint64_t at = 0; at < 2 + sizeof(round.query); at += 4096)
 		add_path(MAILBOX + at, ((MAILBOX + at) & ~page) | BIT(54) | BIT(10) | 3);
 	add_path(DEVICE, (DEVICE & ~page) | BIT(54) | BIT(10) | 1 << 2 | 3);
+}
+
+/* Stage 2: 39 bits, 4 KiB granules; mostly identity, here and there anything. */
+
+static uint64_t stage2_leaf(uint64_t address, uint64_t size, bool page)
+{
+	uint64_t attributes = BIT(10) | UINT64_C(3) << 6 | UINT64_C(0xf) << 2 | 1;
+
+	/* With TCR_ELx.HA all is writable: translate() does not look at who may set an access flag.
+	 */
+	if (one_in(12))
+		attributes ^= BIT(6) << chance(round.tcr & BIT(39) ? 1 : 2);
+	if (one_in(6))
+		attributes ^= (random_bits() & 3) << 53;
+	if (one_in(16))
+		attributes ^= BIT(10);
+	if (one_in(24))
+		address = TARGETS + chance(END - TARGETS);
+	if (one_in(32))
+		attributes &= ~UINT64_C(1);
+	return (address & ~(size - 1)) | attributes | (page ? 2 : 0);
+}
+
+static void make_stage2_pages(uint64_t table, uint64_t address)
+{
+	for (unsigned int i = 0; i < 512; i++)
+		*host(table + i * 8) = stage2_leaf(address + i * 4096, 4096, true);
+}
+
+static void make_stage2(void)
+{
+	const uint64_t level2 = STAGE2 + 4096, level3 = STAGE2 + 8192;
+
+	for (unsigned int i = 0; i < 512; i++) {
+		*host(STAGE2 + i * 8) = one_in(4) ? stage2_leaf(GIB(i), GIB(1), false) : 0;
+		*host(level2 + i * 8) = stage2_leaf(RAM + i * MIB(2), MIB(2), false);
+	}
+	*host(STAGE2 + 8) = level2 | 3;
+	for (unsigned int i = 0; i < 16; i++) {
+		const unsigned int block = chance(RAM_SIZE / MIB(2));
+
+		make_stage2_pages(level3 + i * 4096, RAM + block * MIB(2));
+		*host(level2 + block * 8) = (level3 + i * 4096) | 3;
+	}
+	set(REG(4, 2, 1, 0), STAGE2);
+	/* T0SZ 25, SL0 1, PS 40 bits, and HA at times. */
+	set(REG(4, 2, 1, 2), BIT(31) | (one_in(3) ? BIT(21) : 0) | 2 << 16 | 1 << 6 | 25);
 }
 
 /* Control registers. */
@@ -411,6 +469,8 @@ static enum kind random_kind(void)
 
 	if (mode->id == MODE_EL2)
 		return chance(2);
+	if (mode->id == MODE_NESTED)
+		return chance(KINDS);
 	/* Where KVM stands in for the CPU, it leaves PSTATE.PAN out. */
 	return kinds[chance(mode->id == MODE_EL1 ? ARRAY_SIZE(kinds) : 6)];
 }
@@ -469,25 +529,6 @@ static void run_guest(struct kvm_run *run, const uint8_t *stub, const uint8_t *s
 
 static const char *const result_names[] = { "done", "again", "fail" };
 
-/* What the vCPU's registers say about an access of that kind. */
-static enum translate_result ask_translate(const struct query *query, struct translation *is)
-{
-	static const enum translate_access access[KINDS] = {
-		[WRITE1] = TRANSLATE_WRITE,	[WRITE0] = TRANSLATE_WRITE,
-		[WRITE1_PAN] = TRANSLATE_WRITE, [EXECUTE1] = TRANSLATE_EXECUTE,
-		[EXECUTE0] = TRANSLATE_EXECUTE,
-	};
-	const bool el0 = query->kind == READ0 || query->kind == WRITE0 || query->kind == EXECUTE0;
-	const bool pan = query->kind == READ1_PAN || query->kind == WRITE1_PAN;
-	struct regime regime;
-
-	set(KVM_CORE_REG(regs.pstate),
-	    PSTATE_DAIF | (el0 ? 0 : mode->el << 2 | 1) | (pan ? PSTATE_PAN : 0));
-	if (regime_read(&regime, vcpu) < 0)
-		die(1, "regime_read() fails");
-	return translate(&regime, &memory, query->va, access[query->kind], false, is);
-}
-
 /* The descriptors on the way. */
 static void show_path(uint64_t va)
 {
@@ -515,6 +556,63 @@ static void complain(const struct query *query, enum translate_result result,
 	       round.upper ? ", upper" : "", round.big_endian ? ", big-endian" : "");
 	show_path(query->va);
 	die(1, "they do not agree");
+}
+
+static const enum translate_access access_of[KINDS] = {
+	[WRITE1] = TRANSLATE_WRITE,	[WRITE0] = TRANSLATE_WRITE,
+	[WRITE1_PAN] = TRANSLATE_WRITE, [EXECUTE1] = TRANSLATE_EXECUTE,
+	[EXECUTE0] = TRANSLATE_EXECUTE,
+};
+
+/* For KVM a stage 1 of 52 bits ends where no VM of the host can have anything. */
+static bool beyond_kvm(enum translate_result result, const struct translation *is)
+{
+	if (!round.wide || ipa_limit == 52)
+		return false;
+	return result == TRANSLATE_FAIL || (result == TRANSLATE_DONE && is->gpa >> ipa_limit);
+}
+
+/* Has KVM agree on the same, for the vCPU in the same state. */
+static void ask_kvm(const struct query *query, enum translate_result result,
+		    const struct translation *is)
+{
+	const enum translate_access access = access_of[query->kind];
+	struct translation kvms = { 0 };
+	enum translate_result answer;
+	struct lookup lookup_kvm;
+
+	if (!by_kvm)
+		return;
+	if (lookup_begin(&lookup_kvm, vcpu, true, &memory) < 0)
+		die(1, "lookup_begin() fails");
+	answer = lookup(&lookup_kvm, query->va, access, false, &kvms);
+	counts.by_kvm++;
+	if (answer == TRANSLATE_AGAIN && beyond_kvm(result, is))
+		return;
+	if (answer == result &&
+	    (answer != TRANSLATE_DONE ||
+	     (kvms.gpa == is->gpa && kvms.device == is->device && kvms.size == is->size)))
+		return;
+	printf("KVM_TRANSLATE says %s 0x%" PRIx64 ", 0x%" PRIx64 " bytes%s\n", result_names[answer],
+	       kvms.gpa, kvms.size, kvms.device ? ", device" : "");
+	complain(query, result, is);
+}
+
+/* What the vCPU's registers say about an access of that kind. */
+static enum translate_result ask_translate(const struct query *query, struct translation *is)
+{
+	const bool el0 = query->kind == READ0 || query->kind == WRITE0 || query->kind == EXECUTE0;
+	const bool pan = query->kind == READ1_PAN || query->kind == WRITE1_PAN;
+	enum translate_result result;
+	struct regime regime;
+
+	set(KVM_CORE_REG(regs.pstate),
+	    PSTATE_DAIF | (el0 ? 0 : mode->el << 2 | 1) | (pan ? PSTATE_PAN : 0));
+	if (regime_read(&regime, vcpu) < 0)
+		die(1, "regime_read() fails");
+	result = translate(&regime, &memory, query->va, access_of[query->kind], false, is);
+	ask_kvm(query, result, is);
+	return result;
 }
 
 #define PAR_F	 1
@@ -566,6 +664,27 @@ static void compare_execution(const struct query *query)
 	counts.not_executed += !executed;
 }
 
+/* No CPU to compare with: translate() and KVM do it with each other. */
+static void compare_nested(const struct query *query)
+{
+	struct translation is = { 0 };
+	enum translate_result result = ask_translate(query, &is);
+
+	counts.done += result == TRANSLATE_DONE;
+	counts.again += result == TRANSLATE_AGAIN;
+	counts.fail += result == TRANSLATE_FAIL;
+}
+
+/* Access flags and all else that should stay as it is. */
+static uint64_t sum_of_tables(void)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t at = STAGE2; at < round.next_table; at += sizeof(uint64_t))
+		sum = sum * 31 + *host(at);
+	return sum;
+}
+
 /* Each place with RETs that reading found, executed. */
 static unsigned int choose_trials(struct query *trials)
 {
@@ -599,6 +718,8 @@ static void try_to_execute(struct kvm_run *run, const uint8_t *stub, const uint8
 
 static void one_round(struct kvm_run *run, const uint8_t *stub, const uint8_t *stub_end)
 {
+	uint64_t sum;
+
 	round.next_table = TABLES;
 	round.count = 0;
 	choose_controls();
@@ -618,10 +739,21 @@ static void one_round(struct kvm_run *run, const uint8_t *stub, const uint8_t *s
 	counts.wide += round.wide;
 	while (round.count < QUERIES)
 		ask(query_va(), random_kind());
-	run_guest(run, stub, stub_end);
-	for (unsigned int i = 0; i < round.count; i++)
-		compare_at(&round.query[i]);
-	try_to_execute(run, stub, stub_end);
+	if (mode->id == MODE_NESTED) {
+		make_stage2();
+		sum = sum_of_tables();
+		for (unsigned int i = 0; i < round.count; i++)
+			compare_nested(&round.query[i]);
+	} else {
+		run_guest(run, stub, stub_end);
+		sum = sum_of_tables();
+		for (unsigned int i = 0; i < round.count; i++)
+			compare_at(&round.query[i]);
+	}
+	if (sum_of_tables() != sum)
+		die(1, "looking has changed the tables");
+	if (mode->id != MODE_NESTED)
+		try_to_execute(run, stub, stub_end);
 }
 
 /* The machine. */
@@ -658,7 +790,11 @@ static struct kvm_run *make_vm(void)
 	vcpu = kvm_set_memory_region(vm, &region) < 0 ? -1 : kvm_create_vcpu(vm, 0);
 	if (vcpu < 0 || kvm_preferred_target(vm, &init) < 0)
 		die(1, "no vCPU");
-	if (mode->el == 2) {
+	by_kvm = lookup_enable(vm);
+	ipa_limit = kvm_check(kvm, KVM_CAP_ARM_VM_IPA_SIZE);
+	if (mode->id == MODE_NESTED && !by_kvm)
+		die(77, "this host's KVM has no KVM_TRANSLATE");
+	if (mode->id != MODE_EL1) {
 		init.features[0] |= BIT(KVM_ARM_VCPU_HAS_EL2);
 		if (mode->id == MODE_EL2)
 			init.features[0] |= BIT(KVM_ARM_VCPU_HAS_EL2_E2H0);
@@ -696,10 +832,14 @@ int main(int argc, char **argv)
 
 	if (mode->id == MODE_EL20)
 		set(REG(4, 1, 1, 0), BIT(34) | BIT(31) | BIT(27));
+	if (mode->id == MODE_NESTED)
+		set(REG(4, 1, 1, 0), BIT(34) | BIT(31) | 1);
 	if (mode->id == MODE_EL2)
 		stub = stub_el2, stub_end = stub_el2_end;
 	for (unsigned int i = 0; i < rounds; i++)
 		one_round(run, stub, stub_end);
+	if (by_kvm)
+		printf("KVM_TRANSLATE agrees %u times\n", counts.by_kvm);
 	printf("translate %s: %u rounds, %u wide; %u done, %u again, %u fail; %u executed, %u not\n",
 	       mode->name, rounds, counts.wide, counts.done, counts.again, counts.fail,
 	       counts.executed, counts.not_executed);
