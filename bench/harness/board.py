@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs on the board, or on this machine where it is arm64 with KVM (tests/board/run decides)."""
 
+import functools
 import os
 import platform
 import shlex
@@ -37,6 +38,17 @@ def set_kernel(path):
 def kernel():
     """The path that set_kernel() was given, or None."""
     return _KERNEL
+
+
+@functools.lru_cache(maxsize=None)
+def traps_tlbi():
+    """Whether KVM there has --trap-tlbi. The small kernel has not; it takes one with patches (kernel/)."""
+    if emulated() and not _KERNEL:
+        return False
+    payload = "build/guest/off.bin"
+    command = ["tests/board/run", "--file", payload, *(["--kernel", _KERNEL] if _KERNEL else []), "--",
+               "nidus", "run", "--kernel", payload, "--mem", "64M", "--trap-tlbi", "all"]
+    return subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 
 def output(*command):
