@@ -137,7 +137,7 @@ check-kernel: setup
 	@$(MAKE) --no-print-directory tests
 	@kernel/build --work $(BUILD)/linux --check
 	@kernel/build --work $(BUILD)/linux --each
-	@tests/run kernel_series kernel_tlbi
+	@tests/run kernel_series kernel_tlbi kernel_selftests
 
 fuzz: setup
 	@$(MAKE) --no-print-directory fuzzers

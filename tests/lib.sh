@@ -96,6 +96,13 @@ expect() {
 	"$@" || complain "not so: $*"
 }
 
+# What the board's kernel says when it finds fault with itself.
+expect_no_report() {
+	dmesg | grep -E 'WARNING: |BUG: |INFO: |kernel BUG at|corruption' >"$scratch/reports" || return 0
+	complain "the kernel reports: $(head -n 1 "$scratch/reports")"
+	dmesg | tail -n 60 >"$console"
+}
+
 # wait_for REGEX FILE [TENTHS]: until a line matches, for so many tenths of a second (600).
 wait_for() {
 	for _ in $(seq "${3:-600}"); do

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash source=tests/lib.sh
+# kernel: series-selftests
+# programs: selftests
+# board: --timeout 1800
+# ring: kernel
+. tests/lib.sh
+exec </dev/null
+
+# The selftests that the patches of kernel/ add to KVM's.
+for selftest in "$NIDUS_SELFTESTS"/*; do
+	[ -x "$selftest" ] || continue
+	begin "KVM's selftest ${selftest##*/}"
+	"$selftest" >"$console" 2>"$messages"
+	status=$?
+	if [ $status = 4 ]; then
+		skip "$(grep -h '^1..0 # SKIP' "$console" "$messages" | sed 's/^1..0 # SKIP - //')"
+		continue
+	fi
+	expect_status 0
+	expect_no_report
+	end
+done
