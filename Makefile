@@ -6,6 +6,7 @@
 # make check    everything that must hold before a commit; make check-long: what takes longer
 # make lint     formatting, headers and the walls between directories
 # make check-kernel  the kernel patches of kernel/: they compile one by one, and do what they are for
+# make check-kernel-long  the same patches on a kernel that watches itself, and under stress: takes an hour
 # make bench    measure what nidus costs, beside other VMMs
 # make fuzz     fuzz for FUZZ_SECONDS (600) per target
 # make install  to $(DESTDIR)$(PREFIX)
@@ -72,7 +73,7 @@ $(BUILD)/board/%: tests/board/%.c Makefile | $(SYSROOT)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 # Programs of ours that run in Linux guests.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,debug devmem files invalidate load punch reader)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,debug devmem files invalidate load punch reader verify)
 
 vpath %.c bench tests/boot
 $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)
@@ -139,6 +140,12 @@ check-kernel: setup
 	@kernel/build --work $(BUILD)/linux --each
 	@tests/run kernel_series kernel_tlbi kernel_selftests
 
+check-kernel-long: setup
+	@$(MAKE) --no-print-directory tests
+	@tests/run kernel_debug kernel_stress >$(BUILD)/kernel-long.log || { cat $(BUILD)/kernel-long.log; false; }
+	@cat $(BUILD)/kernel-long.log
+	@echo "$$(git rev-parse HEAD): $$(tail -n 1 $(BUILD)/kernel-long.log)" >kernel/long-result
+
 fuzz: setup
 	@$(MAKE) --no-print-directory fuzzers
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(FUZZERS)
@@ -162,5 +169,5 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests demo lint check check-long check-kernel bench fuzz setup setup-demo setup-bench \
+.PHONY: all tests demo lint check check-long check-kernel check-kernel-long bench fuzz setup setup-demo setup-bench \
 	install clean
