@@ -138,11 +138,11 @@ check-kernel: setup
 	@$(MAKE) --no-print-directory tests
 	@kernel/build --work $(BUILD)/linux --check
 	@kernel/build --work $(BUILD)/linux --each
-	@tests/run kernel_series kernel_tlbi kernel_selftests
+	@tests/run --ring kernel
 
 check-kernel-long: setup
 	@$(MAKE) --no-print-directory tests
-	@tests/run kernel_debug kernel_stress >$(BUILD)/kernel-long.log || { cat $(BUILD)/kernel-long.log; false; }
+	@tests/run --ring kernel-long >$(BUILD)/kernel-long.log || { cat $(BUILD)/kernel-long.log; false; }
 	@cat $(BUILD)/kernel-long.log
 	@echo "$$(git rev-parse HEAD): $$(tail -n 1 $(BUILD)/kernel-long.log)" >kernel/long-result
 
