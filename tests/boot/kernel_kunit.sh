@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
-# kernel: series-kunit
+# kernel: series-test
 # board: --timeout 300
 # ring: kernel
 . tests/lib.sh
@@ -20,6 +20,7 @@ suite() {
 }
 
 suite kvm_arm64_nested_revmap 8
+suite kvm_arm64_pgtable_collapse 10
 
 begin "KUnit: no test fails"
 expect grep -q '^ok ' "$ktap"

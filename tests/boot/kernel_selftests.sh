@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
-# kernel: series-selftests
+# kernel: series-test
 # programs: selftests
 # board: --timeout 1800
 # ring: kernel
