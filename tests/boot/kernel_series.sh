@@ -42,7 +42,7 @@ expect [ "$(count host)" -le 60000000 ]
 end
 
 # Writes of MDSCR_EL1, and TLBIs (Op0 is 1) at all, that KVM handled outside its fast path.
-echo 'hist:keys=Op0,CRm,Op2 if Op0 == 1 || (Op0 == 2 && CRn == 0 && CRm == 2)' >"$trace/events/kvm/kvm_sys_access/trigger"
+echo 'hist:keys=Op0,CRm,Op2 if (Op0 == 1 && CRn >= 8) || (Op0 == 2 && CRn == 0 && CRm == 2)' >"$trace/events/kvm/kvm_sys_access/trigger"
 nest env
 cp "$trace/events/kvm/kvm_sys_access/hist" "$console"
 begin "hardly a TLBI and no access to MDSCR_EL1 of a guest hypervisor makes KVM exit"
