@@ -64,8 +64,10 @@ def lowest(chart):
                default=1)
 
 
-def empty(chart):
-    return not any(value is not None for values in chart.series.values() for value in values)
+def worth_it(chart):
+    """Whether there is something to see: a value, and for lines two points to draw them between."""
+    return (len(chart.xs) > (1 if chart.kind == "lines" else 0)
+            and any(value is not None for values in chart.series.values() for value in values))
 
 
 def svg(chart, number):

@@ -52,8 +52,7 @@ def commands(rows):
 def section(name, rows, first):
     """The part of the page about a suite, and how many plots it has."""
     suite = suites.load(name)
-    charts = [chart for chart in getattr(suite, "charts", lambda _: [])(rows)
-              if len(chart.xs) > 0 and not plots.empty(chart)]
+    charts = [chart for chart in getattr(suite, "charts", lambda _: [])(rows) if plots.worth_it(chart)]
     figures = "".join(f"<figure><figcaption>{escape(chart.title)}</figcaption>{plots.svg(chart, first + i)}</figure>"
                       for i, chart in enumerate(charts))
     failures = "".join(f'<p class="failed">{escape(cells.name(row["cell"]))} failed: {escape(row["failed"])}</p>'

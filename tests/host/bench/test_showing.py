@@ -133,5 +133,8 @@ class Page(unittest.TestCase):
         self.assertEqual(charts.ordered(["b", "a", "b"]), ["b", "a"])
 
     def test_empty_charts(self):
-        self.assertTrue(plots.empty(Chart("t", "x", "y", [1], {"a": [None]})))
-        self.assertFalse(plots.empty(Chart("t", "x", "y", [1], {"a": [0]})))
+        self.assertFalse(plots.worth_it(Chart("t", "x", "y", [1], {"a": [None]})))
+        self.assertFalse(plots.worth_it(Chart("t", "x", "y", [], {"a": []})))
+        self.assertTrue(plots.worth_it(Chart("t", "x", "y", [1], {"a": [0]})))
+        self.assertFalse(plots.worth_it(Chart("t", "x", "y", [1], {"a": [0]}, "lines")))
+        self.assertTrue(plots.worth_it(Chart("t", "x", "y", [1, 2], {"a": [0, 1]}, "lines")))
