@@ -104,7 +104,7 @@ def figures(numbers):
 
 def charts(rows):
     mine = [row for row in rows if row["cell"]["vmm"] != "qemu"]
-    plain = [row for row in mine if row["cell"]["tlbi"] == "off"]
+    plain = [row for row in mine if row["cell"].get("tlbi", "off") == "off"]
     trapped = [row for row in mine if row["cell"]["level"] == 1]
     yield by("Instructions of a build, by level", plain, "all", "level", "level", "instructions", series="target")
     yield by("Time of a build, by level", plain, "seconds", "level", "level", "s", series="target")
