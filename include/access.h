@@ -14,7 +14,6 @@
 #include "bus.h"
 #include "counters.h"
 #include "lookup.h"
-#include "memory.h"
 
 /* The longest vector of SVE, and more than four registers of Advanced SIMD. */
 #define ACCESS_BYTES_MAX 256
@@ -27,7 +26,6 @@ struct access_piece {
 
 struct access {
 	const struct bus *bus;
-	const struct memory *memory;
 	const struct lookup *lookup;
 	struct counters *counters;
 

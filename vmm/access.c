@@ -10,7 +10,6 @@ void access_begin(struct access *access, const struct lookup *lookup, const stru
 		  struct counters *counters)
 {
 	access->lookup = lookup;
-	access->memory = lookup->memory;
 	access->bus = bus;
 	access->counters = counters;
 	access->last.size = 0;
@@ -79,7 +78,7 @@ enum translate_result access_add(struct access *access, uint64_t va, unsigned in
 bool access_in_ram(const struct access *access)
 {
 	for (unsigned int i = 0; i < access->count; i++)
-		if (memory_at(access->memory, access->piece[i].gpa, access->piece[i].size))
+		if (memory_at(access->lookup->memory, access->piece[i].gpa, access->piece[i].size))
 			return true;
 	return false;
 }
@@ -120,7 +119,7 @@ static void ram_write(void *place, unsigned int size, uint64_t value)
 static void piece_carry_out(struct access *access, const struct access_piece *piece,
 			    struct mmio *mmio)
 {
-	void *place = memory_at(access->memory, piece->gpa, piece->size);
+	void *place = memory_at(access->lookup->memory, piece->gpa, piece->size);
 
 	mmio->size = piece->size;
 	if (place && mmio->write) {
