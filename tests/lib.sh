@@ -103,6 +103,11 @@ expect_no_report() {
 	dmesg | tail -n 60 >"$console"
 }
 
+# ram_owner: the process of the nidus that has its guest's RAM in a memfd.
+ram_owner() {
+	grep -l memfd:guest-ram /proc/[0-9]*/maps | sed 's,/proc/\([0-9]*\)/maps,\1,'
+}
+
 # wait_for REGEX FILE [TENTHS]: until a line matches, for so many tenths of a second (600).
 wait_for() {
 	for _ in $(seq "${3:-600}"); do

@@ -17,26 +17,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "guest_ram.h"
+
 #define PAGE 4096UL
 
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
-
-/* Where guest RAM is mapped; false if it is not. */
-static bool ram_find(const char *pid, unsigned long *start, unsigned long *end)
-{
-	char line[512], path[64];
-	FILE *maps;
-	bool found = false;
-
-	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
-	maps = fopen(path, "r");
-	while (maps && !found && fgets(line, sizeof(line), maps))
-		found = strstr(line, "/memfd:guest-ram") &&
-			sscanf(line, "%lx-%lx", start, end) == 2;
-	if (maps)
-		fclose(maps);
-	return found;
-}
 
 static bool page_present(int pagemap, unsigned long address)
 {
@@ -50,19 +35,21 @@ static bool page_present(int pagemap, unsigned long address)
 
 int main(int argc, char **argv)
 {
-	unsigned long start, end, evicted = 0;
+	unsigned long evicted = 0;
+	struct ram ram;
 	char path[64];
 	int pid, pagemap;
 
 	if (argc != 4)
 		return 2;
-	if (!ram_find(argv[1], &start, &end)) {
+	ram.pid = atoi(argv[1]);
+	if (!ram_find(&ram)) {
 		fprintf(stderr, "evict: process %s has no memfd of guest RAM\n", argv[1]);
 		return 1;
 	}
 	snprintf(path, sizeof(path), "/proc/%s/pagemap", argv[1]);
 	pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	pid = (int)syscall(SYS_pidfd_open, atoi(argv[1]), 0);
+	pid = (int)syscall(SYS_pidfd_open, ram.pid, 0);
 	if (pagemap < 0 || pid < 0) {
 		fprintf(stderr, "evict: process %s: %s\n", argv[1], strerror(errno));
 		return 1;
@@ -71,7 +58,7 @@ int main(int argc, char **argv)
 	srandom((unsigned int)atoi(argv[3]));
 	for (int i = atoi(argv[2]); i > 0; i--) {
 		unsigned long address =
-			start + (unsigned long)random() % ((end - start) / PAGE) * PAGE;
+			ram.start + (unsigned long)random() % ((ram.end - ram.start) / PAGE) * PAGE;
 		struct iovec page = { (void *)address, PAGE };
 
 		if (!page_present(pagemap, address))

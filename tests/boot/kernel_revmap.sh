@@ -44,7 +44,7 @@ END
 nidus nest --kernel "$NIDUS_KERNEL" --time-limit 3600 "$plan" >"$console" 2>"$messages" &
 nest=$!
 wait_for '^level 2: up' "$messages" 3000
-nidus=$(grep -l memfd:guest-ram /proc/[0-9]*/maps | sed 's,/proc/\([0-9]*\)/maps,\1,')
+nidus=$(ram_owner)
 
 seed=0 evicted=0
 while evict "$nidus" 200 $seed >"$scratch/evicted" 2>/dev/null; do

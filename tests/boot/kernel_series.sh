@@ -41,7 +41,7 @@ expect_status 0
 expect [ "$(count host)" -le 60000000 ]
 end
 
-# Writes of MDSCR_EL1, and TLBIs (Op0 is 1) at all, that KVM handled outside its fast path.
+# Writes of MDSCR_EL1, and TLBIs (Op0 is 1, CRn 8 or 9) at all, that KVM handled outside its fast path.
 echo 'hist:keys=Op0,CRm,Op2 if (Op0 == 1 && CRn >= 8) || (Op0 == 2 && CRn == 0 && CRm == 2)' >"$trace/events/kvm/kvm_sys_access/trigger"
 nest env
 cp "$trace/events/kvm/kvm_sys_access/hist" "$console"
@@ -74,7 +74,7 @@ END
 nidus nest --kernel "$NIDUS_KERNEL" "$plan" >"$console" 2>"$messages" &
 nest=$!
 wait_for '^level 2: up' "$messages" 1200
-nidus=$(grep -l memfd:guest-ram /proc/[0-9]*/maps | sed 's,/proc/\([0-9]*\)/maps,\1,')
+nidus=$(ram_owner)
 
 # What differs between one event and 1001 is 1000 events.
 icnt punch "$nidus" 1 >"$scratch/icnt"

@@ -55,7 +55,7 @@ begin "$minutes minutes of nested guests that come and go, on memory that does"
 nidus nest --kernel "$NIDUS_KERNEL" --time-limit $((minutes * 60 + 600)) "$plan" >"$console" 2>"$messages" &
 nest=$!
 wait_for '^level 1: up' "$messages" 1200
-nidus=$(grep -l memfd:guest-ram /proc/[0-9]*/maps | sed 's,/proc/\([0-9]*\)/maps,\1,')
+nidus=$(ram_owner)
 until=$(($(date +%s) + minutes * 60))
 moved=0
 while [ "$(date +%s)" -lt $until ] && kill -0 $nest 2>/dev/null; do

@@ -21,28 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guest_ram.h"
+
 #define BLOCK 0x200000ul
-
-struct ram {
-	pid_t pid;
-	unsigned long start, end; /* where PID has it */
-};
-
-static bool ram_find(struct ram *ram)
-{
-	char line[512];
-	bool found = false;
-	FILE *maps;
-
-	snprintf(line, sizeof(line), "/proc/%d/maps", ram->pid);
-	maps = fopen(line, "r");
-	while (maps && !found && fgets(line, sizeof(line), maps))
-		found = strstr(line, "/memfd:guest-ram") &&
-			sscanf(line, "%lx-%lx", &ram->start, &ram->end) == 2;
-	if (maps)
-		fclose(maps);
-	return found;
-}
 
 /* The memfd, opened anew. */
 static int ram_open(const struct ram *ram)
