@@ -34,6 +34,12 @@ sum() {
 	awk "/\"tlbi_($1)\"/ { n += \$2 } END { print n + 0 }" "$stats"
 }
 
+# least REGEX: the same of the vCPU that has fewest.
+least() {
+	awk "/\"tlbi_all\"/ { vcpu++ } /\"tlbi_($1)\"/ { n[vcpu] += \$2 }
+		END { print n[1] < n[2] ? n[1] + 0 : n[2] + 0 }" "$stats"
+}
+
 any='all|asid|va|va_all_asid|range|range_all_asid'
 rounds=300
 
@@ -60,6 +66,16 @@ for policy in all precise; do
 	expect grep -q "\"trap_tlbi\": \"$policy\"" "$stats"
 	end
 done
+
+begin "each vCPU has its own counted"
+nest precise "invalidate mprotect $rounds"
+expect_status 0
+expect [ "$(least 'va|range|asid')" -lt $((3 * rounds)) ]
+nest precise "invalidate mprotect $rounds 2"
+expect_status 0
+expect_line "^invalidate: mprotect, $rounds rounds"
+expect [ "$(least 'va|range|asid')" -ge $((3 * rounds)) ]
+end
 
 begin "with shareable others do not trap"
 nest precise,shareable "invalidate mprotect $rounds"
