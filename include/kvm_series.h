@@ -55,4 +55,16 @@ _Static_assert(sizeof(struct kvm_arm_nisv_insn) <= sizeof(((struct kvm_run *)0)-
 #define KVM_ARM_TRAP_TLBI_PRECISE	 2
 #define KVM_ARM_TRAP_TLBI_SHAREABLE_ONLY 4
 
+/*
+ * Indices in the statistic "tlbi" of a vCPU, which counts TLBIs that have trapped; with
+ * KVM_ARM_TLBI_KINDS added those of TLBIs that are non-shareable.
+ */
+#define KVM_ARM_TLBI_ALL	    0
+#define KVM_ARM_TLBI_ASID	    1
+#define KVM_ARM_TLBI_VA		    2
+#define KVM_ARM_TLBI_VA_ALL_ASID    3
+#define KVM_ARM_TLBI_RANGE	    4
+#define KVM_ARM_TLBI_RANGE_ALL_ASID 5
+#define KVM_ARM_TLBI_KINDS	    6
+
 #endif

@@ -2,36 +2,43 @@
 #include "tlbi_table.h"
 
 #include <inttypes.h>
-#include <string.h>
 
+#include "kvm_series.h"
 #include "util.h"
 
-/* KVM's statistics of the patches in kernel/; the last is some of those before it. */
-static const struct {
-	const char *title, *stat;
-} kinds[] = {
-	{ "all", "tlbi_all" },
-	{ "asid", "tlbi_asid" },
-	{ "va", "tlbi_va" },
-	{ "va*", "tlbi_va_all_asid" },
-	{ "range", "tlbi_range" },
-	{ "range*", "tlbi_range_all_asid" },
-	{ "local", "tlbi_non_shareable" },
+/* The last column is some of those before it. */
+static const char *const title[] = {
+	[KVM_ARM_TLBI_ALL] = "all",	[KVM_ARM_TLBI_ASID] = "asid",
+	[KVM_ARM_TLBI_VA] = "va",	[KVM_ARM_TLBI_VA_ALL_ASID] = "va*",
+	[KVM_ARM_TLBI_RANGE] = "range", [KVM_ARM_TLBI_RANGE_ALL_ASID] = "range*",
+	[KVM_ARM_TLBI_KINDS] = "local",
 };
 
-#define KINDS ARRAY_SIZE(kinds)
-#define LOCAL (KINDS - 1)
+#define COLUMNS ARRAY_SIZE(title)
+#define LOCAL	KVM_ARM_TLBI_KINDS
 
 struct row {
-	uint64_t count[KINDS];
+	uint64_t count[COLUMNS];
 };
+
+/* KVM's statistic of the patches in kernel/; NULL if KVM does not have it. */
+static const json_t *counts(const struct peek_vcpu *vcpu)
+{
+	return json_object_get(vcpu->stats, "tlbi");
+}
 
 static struct row row_of(const struct peek_vcpu *vcpu)
 {
+	const json_t *array = vcpu ? counts(vcpu) : NULL;
 	struct row row = { .count = { 0 } };
 
-	for (size_t i = 0; vcpu && i < KINDS; i++)
-		row.count[i] = json_integer_value(json_object_get(vcpu->stats, kinds[i].stat));
+	for (size_t i = 0; i < KVM_ARM_TLBI_KINDS; i++) {
+		const uint64_t local =
+			json_integer_value(json_array_get(array, i + KVM_ARM_TLBI_KINDS));
+
+		row.count[i] = json_integer_value(json_array_get(array, i)) + local;
+		row.count[LOCAL] += local;
+	}
 	return row;
 }
 
@@ -47,10 +54,10 @@ static struct row difference(const struct row *before, const struct row *now)
 {
 	struct row row = *now;
 
-	for (size_t i = 0; i < KINDS; i++)
+	for (size_t i = 0; i < COLUMNS; i++)
 		if (before->count[i] > now->count[i])
 			return row;
-	for (size_t i = 0; i < KINDS; i++)
+	for (size_t i = 0; i < COLUMNS; i++)
 		row.count[i] -= before->count[i];
 	return row;
 }
@@ -60,7 +67,7 @@ static void print_row(FILE *stream, const char *name, const struct row *row, dou
 	uint64_t total = 0;
 
 	fprintf(stream, "%-5s", name);
-	for (size_t i = 0; i < KINDS; i++) {
+	for (size_t i = 0; i < COLUMNS; i++) {
 		if (i != LOCAL)
 			total += row->count[i];
 		fprintf(stream, " %9.0f", seconds > 0 ? row->count[i] / seconds : row->count[i]);
@@ -70,7 +77,7 @@ static void print_row(FILE *stream, const char *name, const struct row *row, dou
 
 bool tlbi_table_has(const struct peek *now)
 {
-	return now->count > 0 && json_object_get(now->vcpus[0].stats, kinds[0].stat);
+	return now->count > 0 && counts(&now->vcpus[0]);
 }
 
 void tlbi_table_print(FILE *stream, const struct peek *before, const struct peek *now,
@@ -79,8 +86,8 @@ void tlbi_table_print(FILE *stream, const struct peek *before, const struct peek
 	struct row sum = { .count = { 0 } };
 
 	fprintf(stream, "%-5s", "vCPU");
-	for (size_t i = 0; i < KINDS; i++)
-		fprintf(stream, " %9s", kinds[i].title);
+	for (size_t i = 0; i < COLUMNS; i++)
+		fprintf(stream, " %9s", title[i]);
 	fprintf(stream, " %9s\n", seconds > 0 ? "sum/s" : "sum");
 
 	for (unsigned int i = 0; i < now->count; i++) {
@@ -89,8 +96,8 @@ void tlbi_table_print(FILE *stream, const struct peek *before, const struct peek
 		const struct row row = difference(&was, &is);
 		char name[16];
 
-		for (size_t kind = 0; kind < KINDS; kind++)
-			sum.count[kind] += row.count[kind];
+		for (size_t j = 0; j < COLUMNS; j++)
+			sum.count[j] += row.count[j];
 		snprintf(name, sizeof(name), "%u", now->vcpus[i].index);
 		print_row(stream, name, &row, seconds);
 	}

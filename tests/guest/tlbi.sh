@@ -8,7 +8,7 @@ debugfs=/sys/kernel/debug
 
 for policy in all precise precise,shareable; do
 	begin "a stock kernel that cannot trap TLBIs is told so ($policy)"
-	if [ -e $debugfs/kvm/tlbi_all ]; then
+	if [ -e $debugfs/kvm/tlbi ]; then
 		skip "this kernel can"
 		continue
 	fi
@@ -54,7 +54,7 @@ for _ in $(seq 100); do
 	grep -qx 'sparrow/0' /proc/$busy/task/*/comm 2>/dev/null && break
 	usleep 100000
 done
-if [ -e $debugfs/kvm/tlbi_all ]; then
+if [ -e $debugfs/kvm/tlbi ]; then
 	skip "this kernel does"
 else
 	look sparrow
