@@ -144,7 +144,7 @@ check-kernel-long: setup
 	@$(MAKE) --no-print-directory tests
 	@tests/run --ring kernel-long >$(BUILD)/kernel-long.log || { cat $(BUILD)/kernel-long.log; false; }
 	@cat $(BUILD)/kernel-long.log
-	@echo "$$(git rev-parse HEAD): $$(tail -n 1 $(BUILD)/kernel-long.log)" >kernel/long-result
+	@echo "$$(git rev-parse HEAD): $$(tail -n 1 $(BUILD)/kernel-long.log)" >docs/kernel-long-result
 
 fuzz: setup
 	@$(MAKE) --no-print-directory fuzzers

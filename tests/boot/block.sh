@@ -5,7 +5,7 @@
 . tests/lib.sh
 
 disk=$scratch/disk
-size=16 # MiB
+size=8 # MiB
 
 # make_disk FILE: an empty image; what is never written takes no room.
 make_disk() {
@@ -109,18 +109,18 @@ for engine in io_uring aio sync; do
 	shrinking=$scratch/shrinking
 	make_disk "$shrinking"
 	read="dd if=/dev/vda of=/dev/null bs=4k count=16 iflag=direct"
-	start --disk "$shrinking" --params "console=ttyAMA0 panic=-1 -- sh -c \"while $read skip=3000; do \
+	start --disk "$shrinking" --params "console=ttyAMA0 panic=-1 -- sh -c \"while $read skip=1500; do \
 [ -e /tmp/ready ] || echo ready; touch /tmp/ready; usleep 10000; done; echo refused; $read && echo alive; \
-until $read skip=3000; do usleep 10000; done; echo whole again\""
+until $read skip=1500; do usleep 10000; done; echo whole again\""
 	wait_for '^ready'
-	truncate -s 10M "$shrinking"
+	truncate -s 5M "$shrinking"
 	wait_for '^alive'
 	truncate -s ${size}M "$shrinking"
 	wait_for '^whole again'
 	[ -z "$complaints" ] || kill -KILL $pid
 	wait $pid
 	expect [ $? = 0 ]
-	expect grep -q 'I/O error, dev vda, sector 24000 op 0x0:(READ)' "$scratch/first"
+	expect grep -q 'I/O error, dev vda, sector 12000 op 0x0:(READ)' "$scratch/first"
 	expect grep -q '^refused' "$scratch/first"
 	expect grep -q 'disk .*: read: Input/output error' "$scratch/first-messages"
 	expect [ "$(wc -l <"$scratch/first-messages")" -le 8 ]
@@ -191,7 +191,7 @@ begin "what a guest was told to be stable is there after nidus was killed"
 for round in 1 2 3; do
 	make_disk "$disk"
 	start --disk "$disk" --params "console=ttyAMA0 panic=-1 quiet -- sh -c \"i=0; \
-while [ \$i -lt 255 ]; do yes \$i | head -c 65536 | dd of=/dev/vda bs=64k seek=\$i conv=fsync,notrunc 2>/dev/null; \
+while [ \$i -lt 127 ]; do yes \$i | head -c 65536 | dd of=/dev/vda bs=64k seek=\$i conv=fsync,notrunc 2>/dev/null; \
 echo stable \$i; i=\$((i + 1)); done\""
 	wait_for "stable $((round * 7))"
 	stop

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
 # images: small
-# kernel: series
+# kernel: series-test
 # board: --timeout 300
 # files: build/programs
 # ring: kernel

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
-# kernel: series
+# kernel: series-test
 # board: --mops --timeout 600
 # files: build/vm
 # ring: kernel
