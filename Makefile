@@ -133,12 +133,15 @@ bench: setup-bench
 	@$(MAKE) --no-print-directory $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(BUILD)/guest/ops.bin
 	@bench/run --json $(BUILD)/bench/result.json --html $(BUILD)/bench/result.html
 
+# What check-kernel-long runs, and what is a part of another one.
+KERNEL_LONG := $(addprefix tests/boot/kernel_,debug.sh stress.sh selftests_short.sh)
+
 # Unpacks Linux to $(BUILD)/linux and builds it, which takes some minutes the first time.
 check-kernel: setup
 	@$(MAKE) --no-print-directory tests
 	@kernel/build --work $(BUILD)/linux --check
 	@kernel/build --work $(BUILD)/linux --each
-	@tests/run --ring kernel
+	@tests/run $(notdir $(basename $(filter-out $(KERNEL_LONG),$(wildcard tests/boot/kernel_*.sh))))
 
 check-kernel-long: setup
 	@$(MAKE) --no-print-directory tests

@@ -2,7 +2,6 @@
 # shellcheck shell=dash source=tests/lib.sh
 # kernel: series-test
 # board: --timeout 300
-# ring: kernel
 . tests/lib.sh
 
 # The KUnit tests of kernel/ have run when the board is up: what they say is in its log.

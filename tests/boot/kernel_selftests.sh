@@ -7,8 +7,9 @@
 . tests/lib.sh
 exec </dev/null
 
-# The selftests that the patches of kernel/ add to KVM's.
-for selftest in "$NIDUS_SELFTESTS"/*; do
+# The selftests that the patches of kernel/ add to KVM's, or those that $selftests names.
+for selftest in ${selftests:-$(ls "$NIDUS_SELFTESTS")}; do
+	selftest=$NIDUS_SELFTESTS/$selftest
 	[ -x "$selftest" ] || continue
 	begin "KVM's selftest ${selftest##*/}"
 	"$selftest" >"$console" 2>"$messages"

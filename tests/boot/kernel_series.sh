@@ -4,7 +4,6 @@
 # kernel: series-test
 # board: --icount --mem 4G --lpa2 --timeout 900
 # files: build/programs
-# ring: kernel
 . tests/lib.sh
 exec </dev/null
 PATH=$PWD/build/programs:$PATH

@@ -4,7 +4,6 @@
 # kernel: series-test
 # board: --timeout 300
 # files: build/programs
-# ring: kernel
 . tests/lib.sh
 exec </dev/null
 

@@ -3,7 +3,6 @@
 # kernel: series-test
 # board: --mops --timeout 600
 # files: build/vm
-# ring: kernel
 . tests/lib.sh
 
 # Looking at the guest, on a host whose KVM has KVM_TRANSLATE: it and nidus's own walk say the same of random tables.
