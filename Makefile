@@ -133,15 +133,16 @@ bench: setup-bench
 	@$(MAKE) --no-print-directory $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(BUILD)/guest/ops.bin
 	@bench/run --json $(BUILD)/bench/result.json --html $(BUILD)/bench/result.html
 
-# What check-kernel-long runs, and what is a part of another one.
-KERNEL_LONG := $(addprefix tests/boot/kernel_,debug.sh stress.sh selftests_short.sh)
+# All tests of kernel/ but those that check-kernel-long runs, and one that is a part of another.
+KERNEL_TESTS = $(filter-out kernel_selftests_short, \
+	$(basename $(notdir $(shell grep -L '^\# ring: kernel-long$$' tests/boot/kernel_*.sh))))
 
 # Unpacks Linux to $(BUILD)/linux and builds it, which takes some minutes the first time.
 check-kernel: setup
 	@$(MAKE) --no-print-directory tests
 	@kernel/build --work $(BUILD)/linux --check
 	@kernel/build --work $(BUILD)/linux --each
-	@tests/run $(notdir $(basename $(filter-out $(KERNEL_LONG),$(wildcard tests/boot/kernel_*.sh))))
+	@tests/run $(KERNEL_TESTS)
 
 check-kernel-long: setup
 	@$(MAKE) --no-print-directory tests
