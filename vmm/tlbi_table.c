@@ -6,16 +6,19 @@
 #include "kvm_series.h"
 #include "util.h"
 
-/* The last column is some of those before it. */
+#define LOCAL KVM_ARM_TLBI_KINDS /* the column that is some of those before it */
+
 static const char *const title[] = {
-	[KVM_ARM_TLBI_ALL] = "all",	[KVM_ARM_TLBI_ASID] = "asid",
-	[KVM_ARM_TLBI_VA] = "va",	[KVM_ARM_TLBI_VA_ALL_ASID] = "va*",
-	[KVM_ARM_TLBI_RANGE] = "range", [KVM_ARM_TLBI_RANGE_ALL_ASID] = "range*",
-	[KVM_ARM_TLBI_KINDS] = "local",
+	[KVM_ARM_TLBI_ALL] = "all",
+	[KVM_ARM_TLBI_ASID] = "asid",
+	[KVM_ARM_TLBI_VA] = "va",
+	[KVM_ARM_TLBI_VA_ALL_ASID] = "va*",
+	[KVM_ARM_TLBI_RANGE] = "range",
+	[KVM_ARM_TLBI_RANGE_ALL_ASID] = "range*",
+	[LOCAL] = "local",
 };
 
 #define COLUMNS ARRAY_SIZE(title)
-#define LOCAL	KVM_ARM_TLBI_KINDS
 
 struct row {
 	uint64_t count[COLUMNS];
