@@ -19,6 +19,9 @@
 #define ZBOOT_HEAD_SIZE	 56
 #define ZBOOT_ZSTD_LEVEL "zstd22" /* "zstd", as the kernel's makefiles call it */
 
+/* Of a skippable frame: magic number and how many bytes follow, 32 bits each. */
+#define SKIPPABLE_HEAD_SIZE 8
+
 /* As much of the compressed data as is read at a time. */
 #define INPUT_SIZE KIB(64)
 
@@ -32,7 +35,8 @@ struct unpack {
 
 	uint8_t input[INPUT_SIZE];
 	size_t begin, count; /* what is in input and not used up */
-	bool between; /* a member (of gzip) or frame (of zstd) is complete */
+	bool inside; /* of a member (of gzip) or frame (of zstd) */
+	bool some; /* at least one of them is complete */
 	bool ended;
 
 	z_stream zlib;
@@ -54,12 +58,21 @@ static bool begins(const uint8_t *bytes, size_t size, const char *magic, size_t 
 	return size >= length && memcmp(bytes, magic, length) == 0;
 }
 
-/* What format the bytes begin a member or frame of. */
+/*
+ * A frame of zstd's that holds nothing to be unpacked, before, between or after others (RFC 8878,
+ * 3.1.2). pzstd writes them.
+ */
+static bool is_skippable(const uint8_t *bytes, size_t size)
+{
+	return size >= 4 && (read_le32(bytes) & 0xfffffff0) == 0x184d2a50;
+}
+
+/* What format the bytes begin a member or frame of. There is only one method of gzip's. */
 static enum packed_format recognize(const uint8_t *bytes, size_t size)
 {
-	if (begins(bytes, size, "\x1f\x8b", 2))
+	if (begins(bytes, size, "\x1f\x8b\x08", 3))
 		return PACKED_GZIP;
-	if (begins(bytes, size, "\x28\xb5\x2f\xfd", 4))
+	if (begins(bytes, size, "\x28\xb5\x2f\xfd", 4) || is_skippable(bytes, size))
 		return PACKED_ZSTD;
 	return PACKED_NOT;
 }
@@ -204,7 +217,7 @@ static int64_t step_gzip(struct unpack *unpack, void *buffer, uint64_t size)
 	input_use(unpack, unpack->count - zlib->avail_in);
 	switch (result) {
 	case Z_STREAM_END:
-		unpack->between = true;
+		unpack->inside = false;
 		inflateReset(zlib);
 		break;
 	case Z_OK:
@@ -235,25 +248,47 @@ static int64_t step_zstd(struct unpack *unpack, void *buffer, uint64_t size)
 	default:
 		return -EBADMSG;
 	}
-	unpack->between = result == 0;
+	unpack->inside = result != 0;
 	return out.pos;
+}
+
+/* What lies in a skippable frame is not even read. */
+static int skip_frame(struct unpack *unpack)
+{
+	uint64_t length = SKIPPABLE_HEAD_SIZE, beyond;
+
+	if (unpack->count < SKIPPABLE_HEAD_SIZE)
+		return -ENODATA;
+	length += read_le32(unpack->input + unpack->begin + 4);
+	if (length > unpack->count + unpack->left)
+		return -ENODATA;
+	beyond = length > unpack->count ? length - unpack->count : 0;
+	input_use(unpack, length - beyond);
+	unpack->position += beyond;
+	unpack->left -= beyond;
+	return 0;
 }
 
 /* Room for a byte at least. Makes progress, ends, or fails. */
 static int64_t step(struct unpack *unpack, void *buffer, uint64_t size)
 {
+	const bool is_gzip = unpack->packed.format == PACKED_GZIP;
+	const uint8_t *input = unpack->input + unpack->begin;
 	const size_t before = unpack->count;
 	int64_t got;
 
-	if (unpack->between &&
-	    recognize(unpack->input + unpack->begin, unpack->count) != unpack->packed.format) {
+	if (!unpack->inside && !is_gzip && is_skippable(input, unpack->count))
+		return skip_frame(unpack);
+	if (unpack->some && !unpack->inside &&
+	    recognize(input, unpack->count) != unpack->packed.format) {
 		unpack->ended = true;
 		return 0;
 	}
-	unpack->between = false;
-	got = unpack->packed.format == PACKED_GZIP ? step_gzip(unpack, buffer, size)
-						   : step_zstd(unpack, buffer, size);
-	if (got == 0 && unpack->count == before && !unpack->between)
+	unpack->inside = true;
+	got = is_gzip ? step_gzip(unpack, buffer, size) : step_zstd(unpack, buffer, size);
+	if (!unpack->inside)
+		unpack->some = true;
+	else if (got == 0 && unpack->count == before)
 		return -ENODATA;
 	return got;
 }

@@ -613,7 +613,7 @@ static void packed_kernel_that_is_corrupt_is_refused(void **state)
 		free(packed.data);
 		free(plain.data);
 	}
-	write_file(path[0], "\x1f\x8b nothing", 10);
+	write_file(path[0], "\x1f\x8b\x08 nothing", 11);
 	assert_int_equal(boot_open(&boot, path[0], NULL), -EBADMSG);
 	assert_said("kernel: is corrupt");
 	assert_closed();

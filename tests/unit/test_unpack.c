@@ -104,11 +104,17 @@ static void formats_are_recognized(void **state)
 		size_t size;
 		enum packed_format format;
 	} cases[] = {
-		{ "\x1f\x8b", 2, PACKED_GZIP },
-		{ "\x1f\x8c", 2, PACKED_NOT },
+		{ "\x1f\x8b\x08", 3, PACKED_GZIP },
+		{ "\x1f\x8b\x09", 3, PACKED_NOT },
+		{ "\x1f\x8c\x08", 3, PACKED_NOT },
+		{ "\x1f\x8b", 2, PACKED_NOT },
 		{ "\x1f", 1, PACKED_NOT },
 		{ "\x28\xb5\x2f\xfd", 4, PACKED_ZSTD },
 		{ "\x28\xb5\x2f", 3, PACKED_NOT },
+		{ "\x50\x2a\x4d\x18", 4, PACKED_ZSTD },
+		{ "\x5f\x2a\x4d\x18", 4, PACKED_ZSTD },
+		{ "\x60\x2a\x4d\x18", 4, PACKED_NOT },
+		{ "\x50\x2a\x4d", 3, PACKED_NOT },
 		{ "MZ\0\0zim", 7, PACKED_NOT },
 		{ "MZ", 2, PACKED_NOT },
 		{ "M", 1, PACKED_NOT },
@@ -201,6 +207,121 @@ static void several_in_a_row_are_one(void **state)
 	}
 	free(out);
 	free(plain.data);
+}
+
+/* Skippable frames of zstd's. */
+
+static void put32(uint8_t *bytes, uint32_t value)
+{
+	memcpy(bytes, &value, sizeof(value));
+}
+
+static void append(struct bytes *file, const void *data, size_t size)
+{
+	file->data = realloc(file->data, file->size + size);
+	memcpy(file->data + file->size, data, size);
+	file->size += size;
+}
+
+static void append_skippable(struct bytes *file, unsigned int variant, size_t size)
+{
+	uint8_t *frame = malloc(8 + size);
+
+	put32(frame, 0x184d2a50 + variant);
+	put32(frame + 4, size);
+	/* What is in it looks like a frame. */
+	for (size_t i = 0; i < size; i++)
+		frame[8 + i] = "\x28\xb5\x2f\xfd"[i % 4];
+	append(file, frame, 8 + size);
+	free(frame);
+}
+
+/* Before, between and behind others, two in a row and an empty one; as pzstd has them, too. */
+static void skippable_frames_are_skipped(void **state)
+{
+	static const size_t sizes[] = { 0, 4, 7, 8, 9, 65520, 65528, 70000, 200000 };
+	struct bytes plain = contents(70000), one = pack_zstd(plain.data, plain.size);
+	uint8_t *out = malloc(2 * plain.size + 1);
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct bytes file = { NULL, 0 };
+
+		append_skippable(&file, i, sizes[i]);
+		append_skippable(&file, 15, 4);
+		append(&file, one.data, one.size);
+		append_skippable(&file, 1, sizes[i]);
+		append_skippable(&file, 2, 0);
+		append(&file, one.data, one.size);
+		append_skippable(&file, 3, sizes[i]);
+		assert_int_equal(unpack_bytes(file, out, 2 * plain.size + 1), 2 * plain.size);
+		assert_memory_equal(out, plain.data, plain.size);
+		assert_memory_equal(out + plain.size, plain.data, plain.size);
+		append(&file, "\0\0\0", 3);
+		assert_int_equal(unpack_bytes(file, out, 2 * plain.size + 1), 2 * plain.size);
+		free(file.data);
+	}
+	free(out);
+	free(one.data);
+	free(plain.data);
+}
+
+static void skippable_frames_in_zboot_are_skipped(void **state)
+{
+	struct bytes payload = { NULL, 0 }, one = pack_zstd("nest", 4), file;
+	uint8_t out[5];
+
+	append_skippable(&payload, 0, 4);
+	append(&payload, one.data, one.size);
+	file = pack_zboot(payload, "zstd22", 4);
+	assert_int_equal(unpack_bytes(file, out, sizeof(out)), 4);
+	assert_memory_equal(out, "nest", 4);
+	free(file.data);
+	free(one.data);
+}
+
+/* Where they end, and what is no frame behind them. */
+static void skippable_frames_are_bounded(void **state)
+{
+	struct bytes file = { NULL, 0 }, cut;
+	uint8_t out[5];
+
+	append_skippable(&file, 0, 100);
+	for (cut = file, cut.size = 4; cut.size < file.size; cut.size++)
+		assert_int_equal(unpack_bytes(cut, out, sizeof(out)), -ENODATA);
+	put32(file.data + 4, UINT32_MAX);
+	assert_int_equal(unpack_bytes(file, out, sizeof(out)), -ENODATA);
+	put32(file.data + 4, 100);
+	/* Nothing at all is to be unpacked. */
+	assert_int_equal(unpack_bytes(file, out, sizeof(out)), -ENODATA);
+	append(&file, "an lz4 frame, say", 17);
+	assert_int_equal(unpack_bytes(file, out, sizeof(out)), -EBADMSG);
+	free(file.data);
+}
+
+/* A GiB of nothing is not read, and a MiB of empty frames comes to its end. */
+static void skippable_frames_cost_little(void **state)
+{
+	struct bytes one = pack_zstd("nest", 4), head = { NULL, 0 }, many = { NULL, 0 };
+	uint8_t out[5], empty[8] = { 0x50, 0x2a, 0x4d, 0x18 };
+	int fd;
+
+	append_skippable(&head, 0, 0);
+	put32(head.data + 4, GIB(1));
+	fd = file_of(head.data, head.size);
+	assert_int_equal(pwrite(fd, one.data, one.size, 8 + GIB(1)), one.size);
+	assert_null(parse(head.data, head.size, 8 + GIB(1) + one.size));
+	assert_int_equal(read_all(fd, out, sizeof(out), sizeof(out)), 4);
+	close(fd);
+
+	many.data = malloc(MIB(1) + one.size);
+	for (many.size = 0; many.size < MIB(1); many.size += sizeof(empty))
+		memcpy(many.data + many.size, empty, sizeof(empty));
+	memcpy(many.data + many.size, one.data, one.size);
+	many.size += one.size;
+	assert_int_equal(unpack_bytes(many, out, sizeof(out)), 4);
+	free(many.data);
+	free(head.data);
+	free(one.data);
 }
 
 /* A device tree, a signature, or padding. */
@@ -361,11 +482,6 @@ static void zboot_of_another_type_is_refused(void **state)
 	}
 }
 
-static void put32(uint8_t *bytes, uint32_t value)
-{
-	memcpy(bytes, &value, sizeof(value));
-}
-
 static void zboot_payload_outside_the_file_is_refused(void **state)
 {
 	static const struct {
@@ -459,6 +575,10 @@ int main(void)
 		caught_test(nothing_unpacks_to_nothing),
 		caught_test(reading_on_at_the_end_brings_nothing),
 		caught_test(several_in_a_row_are_one),
+		caught_test(skippable_frames_are_skipped),
+		caught_test(skippable_frames_in_zboot_are_skipped),
+		caught_test(skippable_frames_are_bounded),
+		caught_test(skippable_frames_cost_little),
 		caught_test(what_follows_is_left_alone),
 		caught_test(truncated_anywhere_is_an_error),
 		caught_test(corrupt_anywhere_is_found_out),
