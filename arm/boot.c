@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "boot.h"
+#include "foreign.h"
 #include "load.h"
 #include "log.h"
 #include "util.h"
@@ -74,23 +75,58 @@ static int boot_parse_packed(struct boot *boot)
 	return 0;
 }
 
+/* Bytes of the kernel's file, fewer only at its end, or -errno. */
+static ssize_t boot_read(const struct boot *boot, void *buffer, size_t size, uint64_t offset)
+{
+	ssize_t got;
+
+	do
+		got = pread(boot->kernel.fd, buffer, size, offset);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
+}
+
+/* What is taken for a flat binary may be known further inside to be something else. */
+static int boot_check_part(const struct boot *boot, size_t size, uint64_t offset)
+{
+	uint8_t part[FOREIGN_HEAD_SIZE];
+	const char *complaint;
+	ssize_t got = boot_read(boot, part, size, offset);
+
+	if (got < 0)
+		return boot_kernel_error(boot, got, strerror(-got));
+	complaint = foreign_find(part, got, offset, boot->kernel.size);
+	return complaint ? boot_kernel_error(boot, -ENOEXEC, complaint) : 0;
+}
+
+static int boot_check_flat(const struct boot *boot)
+{
+	const uint64_t size = boot->kernel.size;
+	int err = 0;
+
+	if (size > IMAGE_HEAD_SIZE)
+		err = boot_check_part(boot, FOREIGN_HEAD_SIZE, 0);
+	if (err == 0 && size > FOREIGN_HEAD_SIZE)
+		err = boot_check_part(boot, FOREIGN_TAIL_SIZE, size - FOREIGN_TAIL_SIZE);
+	return err;
+}
+
 static int boot_parse_kernel(struct boot *boot)
 {
 	uint8_t head[IMAGE_HEAD_SIZE];
 	const char *complaint;
-	ssize_t got;
+	ssize_t got = boot_read(boot, head, sizeof(head), 0);
 
-	do
-		got = pread(boot->kernel.fd, head, sizeof(head), 0);
-	while (got < 0 && errno == EINTR);
 	if (got < 0)
-		return boot_kernel_error(boot, -errno, strerror(errno));
+		return boot_kernel_error(boot, got, strerror(-got));
 	complaint = unpack_parse(head, got, boot->kernel.size, &boot->packed);
 	if (!complaint && boot->packed.format != PACKED_NOT)
 		return boot_parse_packed(boot);
 	if (!complaint)
 		complaint = image_parse(head, got, boot->kernel.size, &boot->image);
-	return complaint ? boot_kernel_error(boot, -ENOEXEC, complaint) : 0;
+	if (complaint)
+		return boot_kernel_error(boot, -ENOEXEC, complaint);
+	return boot->image.kind == IMAGE_FLAT ? boot_check_flat(boot) : 0;
 }
 
 int boot_open(struct boot *boot, const char *kernel, const char *initrd)

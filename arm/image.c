@@ -2,6 +2,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "foreign.h"
 #include "image.h"
 #include "util.h"
 
@@ -23,26 +24,6 @@ struct arm64_header {
 #define ARM64_FLAG_BE		    (UINT64_C(1) << 0)
 #define ARM64_FLAG_PAGE_SIZE(flags) ((flags) >> 1 & 3)
 
-/* What else lies about under the name of a kernel. */
-static const struct {
-	const char *magic;
-	size_t offset, length;
-	const char *complaint;
-} foreign[] = {
-	{ "\x7f"
-	  "ELF",
-	  0, 4, "is an ELF file; nidus boots arch/arm64/boot/Image" },
-	{ "\x1f\x8b", 0, 2, "is gzip-compressed; unpack it first" },
-	{ "\x28\xb5\x2f\xfd", 0, 4, "is zstd-compressed; unpack it first" },
-	{ "\xfd"
-	  "7zXZ",
-	  0, 5, "is xz-compressed; unpack it first" },
-	{ "\x04\x22\x4d\x18", 0, 4, "is lz4-compressed; unpack it first" },
-	{ "\x02\x21\x4c\x18", 0, 4, "is lz4-compressed; unpack it first" },
-	{ "MZ\0\0zimg", 0, 8, "is an EFI zboot image; unpack it first" },
-	{ "HdrS", 0x202, 4, "is an x86 kernel" },
-};
-
 static uint32_t read_le32(const uint8_t *bytes)
 {
 	uint32_t value;
@@ -59,30 +40,65 @@ static uint16_t read_le16(const uint8_t *bytes)
 	return le16toh(value);
 }
 
+/* Section headers of a PE file, as many as are in sight. */
+struct sections {
+	const uint8_t *first; /* NULL: it is no PE file */
+	unsigned int count;
+};
+
+#define SECTION_SIZE 40 /* bytes of a section header */
+
+static struct sections pe_sections(const uint8_t *head, size_t head_size)
+{
+	const size_t file_header = 24;
+	struct sections sections = { NULL, 0 };
+	uint64_t pe, table, room;
+
+	if (head_size < sizeof(struct arm64_header) || memcmp(head, "MZ", 2) != 0)
+		return sections;
+	pe = read_le32(head + offsetof(struct arm64_header, pe_offset));
+	if (pe > head_size || head_size - pe < file_header || memcmp(head + pe, "PE\0\0", 4) != 0)
+		return sections;
+	table = pe + file_header + read_le16(head + pe + 20);
+	room = table < head_size ? (head_size - table) / SECTION_SIZE : 0;
+	sections.first = head + (room > 0 ? table : pe);
+	sections.count = read_le16(head + pe + 6);
+	if (sections.count > room)
+		sections.count = room;
+	return sections;
+}
+
 /*
  * How long the file must be by its PE section table, which an Image with an EFI stub has; 0 where
  * there is none in sight. The Image header itself does not tell where the file ends.
  */
-static uint64_t pe_file_size(const uint8_t *head, size_t head_size, uint32_t pe)
+static uint64_t pe_file_size(const uint8_t *head, size_t head_size)
 {
-	const size_t file_header = 24, section = 40;
-	uint64_t table, needed = 0;
-	unsigned int count;
+	const struct sections sections = pe_sections(head, head_size);
+	uint64_t needed = 0;
 
-	if (memcmp(head, "MZ", 2) != 0 || pe > head_size || head_size - pe < file_header)
-		return 0;
-	if (memcmp(head + pe, "PE\0\0", 4) != 0)
-		return 0;
-	count = read_le16(head + pe + 6);
-	table = pe + file_header + read_le16(head + pe + 20);
-	for (unsigned int i = 0; i < count && table + section <= head_size; i++, table += section) {
-		uint64_t end =
-			(uint64_t)read_le32(head + table + 16) + read_le32(head + table + 20);
+	for (unsigned int i = 0; i < sections.count; i++) {
+		const uint8_t *section = sections.first + i * SECTION_SIZE;
+		uint64_t end = (uint64_t)read_le32(section + 16) + read_le32(section + 20);
 
 		if (end > needed)
 			needed = end;
 	}
 	return needed;
+}
+
+/* Of a PE file that is no Image: what kind of program it is. NULL: it is no PE file. */
+static const char *pe_complaint(const uint8_t *head, size_t head_size)
+{
+	const struct sections sections = pe_sections(head, head_size);
+
+	for (unsigned int i = 0; i < sections.count; i++)
+		if (memcmp(sections.first + i * SECTION_SIZE, ".linux\0", 8) == 0)
+			return "is a unified kernel image (UKI); take the kernel out of it with "
+			       "objcopy -O binary -j .linux";
+	return sections.first ? "is an EFI program (PE) and no arm64 Image; nidus has no firmware "
+				"to run it"
+			      : NULL;
 }
 
 static const char *image_parse_linux(const uint8_t *head, size_t head_size, struct image *image)
@@ -100,7 +116,7 @@ static const char *image_parse_linux(const uint8_t *head, size_t head_size, stru
 		.extent_known = true,
 		.big_endian = flags & ARM64_FLAG_BE,
 		.page_size = page_size[ARM64_FLAG_PAGE_SIZE(flags)],
-		.sections = pe_file_size(head, head_size, le32toh(header.pe_offset)),
+		.sections = pe_file_size(head, head_size),
 	};
 	if (image->extent == 0) {
 		/* Before Linux 3.17: neither size nor offset can be trusted. */
@@ -114,19 +130,22 @@ static const char *image_parse_linux(const uint8_t *head, size_t head_size, stru
 	return NULL;
 }
 
-/* All of it that does not depend on the size of the file. */
-static const char *image_parse_head(const uint8_t *head, size_t head_size, struct image *image)
+/* file_size: UINT64_MAX where nobody knows it yet. */
+static const char *image_parse_head(const uint8_t *head, size_t head_size, uint64_t file_size,
+				    struct image *image)
 {
 	const size_t magic = offsetof(struct arm64_header, magic);
+	const char *complaint;
 
 	if (head_size == 0)
 		return "is empty";
-	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
-		if (head_size >= foreign[i].offset + foreign[i].length &&
-		    memcmp(head + foreign[i].offset, foreign[i].magic, foreign[i].length) == 0)
-			return foreign[i].complaint;
 	if (head_size >= sizeof(struct arm64_header) && read_le32(head + magic) == ARM64_MAGIC)
 		return image_parse_linux(head, head_size, image);
+	complaint = foreign_find(head, head_size, 0, file_size);
+	if (!complaint)
+		complaint = pe_complaint(head, head_size);
+	if (complaint)
+		return complaint;
 
 	*image = (struct image){
 		.kind = IMAGE_FLAT,
@@ -138,7 +157,7 @@ static const char *image_parse_head(const uint8_t *head, size_t head_size, struc
 const char *image_parse(const uint8_t *head, size_t head_size, uint64_t file_size,
 			struct image *image)
 {
-	const char *complaint = image_parse_head(head, head_size, image);
+	const char *complaint = image_parse_head(head, head_size, file_size, image);
 
 	if (complaint)
 		return complaint;
@@ -152,7 +171,7 @@ const char *image_parse(const uint8_t *head, size_t head_size, uint64_t file_siz
 
 const char *image_parse_packed(const uint8_t *head, size_t head_size, struct image *image)
 {
-	const char *complaint = image_parse_head(head, head_size, image);
+	const char *complaint = image_parse_head(head, head_size, UINT64_MAX, image);
 
 	if (complaint)
 		return complaint;

@@ -13,14 +13,14 @@ UNIT_HEADERS := $(wildcard include/*.h tests/unit/*.h)
 # The sources of nidus that each of them is linked with, besides the log.
 virtio_sources        := devices/virtio.c devices/virtqueue.c mm/memory.c vmm/event.c
 nest_sources          := vmm/nest.c vmm/nest_pack.c vmm/config.c arm/archive.c arm/boot.c arm/image.c \
-	arm/unpack.c mm/memory.c mm/load.c
+	arm/foreign.c arm/unpack.c mm/memory.c mm/load.c
 sources_test_archive  := arm/archive.c mm/memory.c mm/load.c
 translate_sources     := arm/translate.c arm/stage1.c arm/stage2.c arm/walk.c arm/permission.c \
 	mm/memory.c
 emulate_sources       := $(wildcard vmm/emulate*.c) vmm/access.c vmm/bus.c vmm/counters.c \
 	arm/lookup.c arm/registers.c arm/insn.c mm/memory.c
 sources_test_board    := arm/board.c arm/devtree.c arm/gic.c devices/pl011.c devices/pl031.c vmm/event.c
-sources_test_boot     := arm/boot.c arm/archive.c arm/image.c arm/unpack.c mm/memory.c mm/load.c
+sources_test_boot     := arm/boot.c arm/archive.c arm/image.c arm/foreign.c arm/unpack.c mm/memory.c mm/load.c
 sources_test_bus      := vmm/bus.c
 sources_test_config   := vmm/config.c
 sources_test_counters := vmm/counters.c
@@ -31,7 +31,7 @@ sources_test_event    := vmm/event.c
 sources_test_exit     := vmm/exit.c arm/insn.c vmm/bus.c vmm/counters.c vmm/event.c vmm/verdict.c arm/cpu.c arm/nested.c
 sources_test_file     := vmm/file.c
 sources_test_gic      := arm/gic.c arm/devtree.c
-sources_test_image    := arm/image.c
+sources_test_image    := arm/image.c arm/foreign.c
 sources_test_load     := mm/load.c mm/memory.c
 sources_test_log      :=
 sources_test_memory   := mm/memory.c
@@ -64,13 +64,13 @@ sources_test_virtio_rng := $(virtio_sources) devices/virtio_rng.c
 sources_test_virtqueue := devices/virtqueue.c mm/memory.c
 sources_fuzz_config   := vmm/config.c
 sources_fuzz_devices  := devices/pl011.c devices/pl031.c arm/devtree.c vmm/bus.c
-sources_fuzz_image    := arm/image.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
+sources_fuzz_image    := arm/image.c arm/foreign.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
 sources_fuzz_nest     := vmm/nest.c vmm/nest_file.c vmm/nest_summary.c vmm/config.c
 sources_fuzz_emulate  := $(emulate_sources)
 sources_fuzz_insn     := arm/insn.c
 sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c devices/virtqueue.c \
 	vmm/bus.c mm/memory.c arm/devtree.c
-sources_fuzz_unpack   := arm/image.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
+sources_fuzz_unpack   := arm/image.c arm/foreign.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
 sources_fuzz_translate := $(translate_sources)
 sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mmio.c \
 	devices/virtio_console.c devices/virtio_report.c devices/virtio_rng.c mm/memory.c arm/devtree.c

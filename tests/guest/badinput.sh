@@ -45,6 +45,27 @@ refused "a kernel that is empty" "is empty" --kernel "$scratch/empty"
 refused "a kernel that is cut off" "is truncated" --kernel "$scratch/truncated"
 refused "a kernel that is compressed" "is gzip-compressed" --kernel "$scratch/gzip"
 refused "a kernel that is an ELF file" "is an ELF file" --kernel "$(command -v nidus)"
+while read -r what magic; do
+	# shellcheck disable=SC2059	# the format is the bytes
+	{ printf "$magic" && zeros 4096; } >"$scratch/foreign"
+	refused "a kernel that is $what" "kernel .*: is .*$what" --kernel "$scratch/foreign"
+done <<-'END'
+	bzip2-compressed BZh91AY\046SY
+	xz-compressed \3757zXZ\000
+	lz4-compressed \002\041\114\030
+	cpio 070701
+	device.tree \320\015\376\355
+	Android ANDROID!
+	qcow2 QFI\373
+	squashfs hsqs
+	script #!/bin/sh\n
+END
+{ zeros 32769 && printf CD001 && zeros 4096; } >"$scratch/foreign"
+refused "a kernel that is an ISO image" "is an ISO 9660" --kernel "$scratch/foreign"
+# What GRUB is: a PE file without the magic number of an Image.
+{ printf MZ && zeros 58 && printf '\100\000\000\000PE\000\000\144\252' && zeros 4096; } >"$scratch/foreign"
+refused "a kernel that is an EFI program" "is an EFI program" --kernel "$scratch/foreign"
+
 refused "a kernel that is a directory" "is not a regular file" --kernel "$scratch"
 refused "a kernel larger than RAM" "RAM, but the guest has 8 MiB" --kernel "$scratch/large" --mem 8M
 refused "an initrd that is not there" "No such file" --kernel $kernel --initrd "$scratch/missing"

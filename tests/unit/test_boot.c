@@ -342,11 +342,48 @@ static void foreign_kernel_is_refused(void **state)
 {
 	write_file(path[0],
 		   "\xfd"
-		   "7zXZ nothing",
-		   13);
+		   "7zXZ\0 nothing",
+		   14);
 	assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
 	assert_said("kernel: is xz-compressed");
 	assert_closed();
+}
+
+/* Magic numbers that are further inside than an Image's header, and at the end. */
+static void disks_are_no_flat_binaries(void **state)
+{
+	static const struct {
+		uint64_t offset, size;
+		const char *magic, *message;
+	} cases[] = {
+		{ 0x8001, MIB(1), "CD001", "is an ISO 9660 file system" },
+		{ 0x8001, 0x8006, "CD001", "is an ISO 9660 file system" },
+		{ 0x10040, MIB(1), "_BHRfS_M", "is a Btrfs file system" },
+		{ MIB(3), MIB(3) + 512, "conectix", "is a VHD disk image" },
+		{ 1000 - 512, 1000, "conectix", "is a VHD disk image" },
+		{ KIB(40) - 512, KIB(40), "conectix", "is a VHD disk image" },
+		{ 0x10048 + 1 - 512, 0x10048 + 1, "conectix", "is a VHD disk image" },
+		{ 0x8002, MIB(1), "CD001", NULL },
+		{ MIB(3), MIB(3) + 511, "conectix", NULL },
+		{ MIB(3), MIB(3) + 513, "conectix", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *bytes = calloc(1, cases[i].size);
+
+		memcpy(bytes + cases[i].offset, cases[i].magic, strlen(cases[i].magic));
+		write_file(path[0], bytes, cases[i].size);
+		free(bytes);
+		if (cases[i].message) {
+			assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+			assert_said(cases[i].message);
+			assert_closed();
+		} else {
+			assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+			assert_int_equal(boot.image.kind, IMAGE_FLAT);
+			boot_close(&boot);
+		}
+	}
 }
 
 static void files_reach_their_places(void **state)
@@ -651,6 +688,19 @@ static void packed_flat_binary_is_refused(void **state)
 	}
 }
 
+static void packed_foreign_file_is_named(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
+		struct bytes plain = { calloc(1, 10000), 10000 };
+
+		memcpy(plain.data, "\177ELF\2\1\1", 7);
+		write_packed(packers[i], plain, 0);
+		assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+		assert_said("-compressed, and what it holds is an ELF file");
+		assert_closed();
+	}
+}
+
 static void packed_twice_is_refused(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
@@ -696,6 +746,7 @@ int main(void)
 		on_files(bad_files_are_refused),
 		on_files(unreadable_file_is_refused),
 		on_files(foreign_kernel_is_refused),
+		on_files(disks_are_no_flat_binaries),
 		on_files(files_reach_their_places),
 		on_files(file_that_shrinks_is_an_error),
 		on_files(archive_is_placed_and_loaded),
@@ -709,6 +760,7 @@ int main(void)
 		on_files(packed_kernel_that_is_corrupt_is_refused),
 		on_files(packed_bomb_does_not_fit),
 		on_files(packed_flat_binary_is_refused),
+		on_files(packed_foreign_file_is_named),
 		on_files(packed_twice_is_refused),
 		on_files(packed_kernel_that_shrinks_is_an_error),
 	};

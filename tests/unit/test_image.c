@@ -168,39 +168,124 @@ static void empty_is_refused(void **state)
 	assert_string_equal(parse(0), "is empty");
 }
 
+static const struct {
+	size_t offset;
+	const char *magic;
+	size_t length;
+	const char *word;
+} foreign[] = {
+#define MAGIC(string) string, sizeof(string) - 1
+	{ 0, MAGIC("\177ELF\2\1\1"), "an ELF file" },
+	{ 0, MAGIC("\x1f\x8b\x08"), "gzip-compressed" },
+	{ 0, MAGIC("\x28\xb5\x2f\xfd"), "zstd-compressed" },
+	{ 0, MAGIC("\x50\x2a\x4d\x18"), "zstd-compressed" },
+	{ 0, MAGIC("\x5f\x2a\x4d\x18"), "zstd-compressed" },
+	{ 0, MAGIC("BZh9\x31\x41\x59\x26\x53\x59"), "bzip2-compressed" },
+	{ 0, MAGIC("BZh1\x31\x41\x59\x26\x53\x59"), "bzip2-compressed" },
+	{ 0, MAGIC("BZh9\x17\x72\x45\x38\x50\x90"), "bzip2-compressed" },
+	{ 0, MAGIC("\3757zXZ\0"), "xz-compressed" },
+	{ 0, MAGIC("\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff"), "lzma-compressed" },
+	{ 0, MAGIC("\x5d\0\0\0\4\xff\xff\xff\xff\xff\xff\xff\xff"), "lzma-compressed" },
+	{ 0, MAGIC("\x5d\0\0\x10\0\x39\x30\x12\x01\0\0\0\0"), "lzma-compressed" },
+	{ 0, MAGIC("\x89LZO\0\r\n\x1a\n"), "lzo-compressed" },
+	{ 0, MAGIC("\x04\x22\x4d\x18"), "lz4-compressed" },
+	{ 0, MAGIC("\x02\x21\x4c\x18"), "lz4-compressed" },
+	{ 0, MAGIC("MZ\0\0zimg"), "zboot" },
+	{ 0x202, MAGIC("HdrS"), "x86 kernel" },
+	{ 0x24, MAGIC("\x18\x28\x6f\x01"), "32-bit Arm" },
+	{ 0x38, MAGIC("RSC\x05"), "RISC-V" },
+	{ 0, MAGIC("\x27\x05\x19\x56"), "uImage" },
+	{ 0, MAGIC("ANDROID!"), "Android boot image" },
+	{ 0, MAGIC("VNDRBOOT"), "Android vendor boot image" },
+	{ 0, MAGIC("\xd0\x0d\xfe\xed"), "device tree blob" },
+	{ 0, MAGIC("070701"), "cpio archive" },
+	{ 0, MAGIC("070702"), "cpio archive" },
+	{ 0, MAGIC("070707"), "cpio archive" },
+	{ 257, MAGIC("ustar"), "tar archive" },
+	{ 0, MAGIC("PK\3\4"), "zip archive" },
+	{ 0, MAGIC("7z\xbc\xaf\x27\x1c"), "7z archive" },
+	{ 0, MAGIC("!<arch>\n"), "ar archive" },
+	{ 0, MAGIC("\xed\xab\xee\xdb"), "RPM package" },
+	{ 0, MAGIC("QFI\xfb"), "qcow2" },
+	{ 0, MAGIC("KDMV"), "VMDK" },
+	{ 0, MAGIC("COWD"), "VMDK" },
+	{ 0, MAGIC("# Disk DescriptorFile"), "VMDK" },
+	{ 0, MAGIC("vhdxfile"), "VHDX" },
+	{ 0, MAGIC("conectix"), "VHD" },
+	{ 0x40, MAGIC("\x7f\x10\xda\xbe"), "VDI" },
+	{ 512, MAGIC("EFI PART"), "GPT" },
+	{ 0, MAGIC("hsqs"), "squashfs" },
+	{ 1024, MAGIC("\xe2\xe1\xf5\xe0"), "EROFS" },
+	{ 0, MAGIC("XFSB"), "XFS" },
+	{ 1080, MAGIC("\x53\xef\1\0\1\0\0\0\1\2\3\4\0\x4e\xed\0\0\0\0\0\1\0\0\0\0\0\0\0\x0b\0\0\0"),
+	  "ext4" },
+	{ 0, MAGIC("#!/bin"), "script" },
+	{ 0, MAGIC("#!/usr"), "script" },
+	{ 0, MAGIC("#! /bi"), "script" },
+#undef MAGIC
+};
+
 static void foreign_files_are_named(void **state)
 {
-	static const struct {
-		const char *magic;
-		size_t offset, length;
-		const char *word;
-	} cases[] = {
-		{ "\x7f"
-		  "ELF",
-		  0, 4, "ELF" },
-		{ "\x1f\x8b", 0, 2, "gzip" },
-		{ "\x28\xb5\x2f\xfd", 0, 4, "zstd" },
-		{ "\xfd"
-		  "7zXZ",
-		  0, 5, "xz" },
-		{ "\x04\x22\x4d\x18", 0, 4, "lz4" },
-		{ "\x02\x21\x4c\x18", 0, 4, "lz4" },
-		{ "MZ\0\0zimg", 0, 8, "zboot" },
-		{ "HdrS", 0x202, 4, "x86" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		size_t end = cases[i].offset + cases[i].length;
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
+		const size_t end = foreign[i].offset + foreign[i].length;
 		const char *complaint;
 
 		memset(head, 0, sizeof(head));
-		memcpy(head + cases[i].offset, cases[i].magic, cases[i].length);
+		memcpy(head + foreign[i].offset, foreign[i].magic, foreign[i].length);
 		complaint = parse(MIB(1));
-		assert_complaint(complaint, cases[i].word);
-		/* Found as well when nothing follows it, and not when its end is missing. */
+		assert_complaint(complaint, foreign[i].word);
+		/* Found as well when nothing follows it. */
 		assert_string_equal(parse(end), complaint);
-		assert_null(parse(end - 1));
 	}
+}
+
+/* A flat binary may have any bytes: no format is told by less than all of its magic number. */
+static void half_a_magic_number_is_flat(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
+		const size_t end = foreign[i].offset + foreign[i].length;
+
+		memset(head, 0, sizeof(head));
+		memcpy(head + foreign[i].offset, foreign[i].magic, foreign[i].length);
+		if (foreign[i].length <= 6)
+			assert_null(parse(end - 1));
+		head[foreign[i].offset] ^= 0x80;
+		assert_null(parse(MIB(1)));
+		assert_int_equal(image.kind, IMAGE_FLAT);
+		head[foreign[i].offset] ^= 0x80;
+		head[foreign[i].offset + 1] ^= 0x80;
+		assert_null(parse(MIB(1)));
+		assert_int_equal(image.kind, IMAGE_FLAT);
+	}
+}
+
+/* What it holds is for its header to say, and no format's to claim. */
+static void image_with_foreign_bytes_is_an_image(void **state)
+{
+	put_linux(0, MIB(30), 0);
+	memcpy(head + 0x101, "ustar", 5);
+	memcpy(head + 0x202, "HdrS", 4);
+	memcpy(head + 0x400, "\xe2\xe1\xf5\xe0", 4);
+	assert_null(parse(MIB(20)));
+	assert_int_equal(image.kind, IMAGE_LINUX);
+}
+
+static void efi_programs_are_named(void **state)
+{
+	put_pe(MIB(1), KIB(4));
+	assert_complaint(parse(MIB(2)), "is an EFI program");
+	memcpy(head + PE + 24 + 0xa0, ".linux\0", 8);
+	assert_complaint(parse(MIB(2)), "is a unified kernel image");
+	memcpy(head + PE + 24 + 0xa0, ".linuxrc", 8);
+	assert_complaint(parse(MIB(2)), "is an EFI program");
+	/* Its section table may be out of sight. */
+	put16(PE + 20, UINT16_MAX);
+	assert_complaint(parse(MIB(2)), "is an EFI program");
+	/* Without a PE header it begins with an instruction like any other. */
+	head[PE] = 0;
+	assert_null(parse(MIB(2)));
+	assert_int_equal(image.kind, IMAGE_FLAT);
 }
 
 static void truncated_by_its_sections_is_refused(void **state)
@@ -302,8 +387,11 @@ static void packed_is_an_image_that_says_its_size(void **state)
 	put_linux(0, MIB(30), 0);
 	put_pe(MIB(30), 1);
 	assert_complaint(parse_packed(sizeof(head)), "too small for its sections");
-	memcpy(head, "\x1f\x8b", 2);
+	memset(head, 0, sizeof(head));
+	memcpy(head, "\x1f\x8b\x08", 3);
 	assert_complaint(parse_packed(sizeof(head)), "gzip");
+	memcpy(head, "\177ELF", 4);
+	assert_complaint(parse_packed(sizeof(head)), "is an ELF file");
 }
 
 static void hostile_pe_offsets_are_survived(void **state)
@@ -372,6 +460,9 @@ int main(void)
 		on_head(half_a_header_is_flat),
 		on_head(empty_is_refused),
 		on_head(foreign_files_are_named),
+		on_head(half_a_magic_number_is_flat),
+		on_head(image_with_foreign_bytes_is_an_image),
+		on_head(efi_programs_are_named),
 		on_head(truncated_by_its_sections_is_refused),
 		on_head(the_furthest_section_counts),
 		on_head(what_is_appended_is_part_of_the_extent),
