@@ -169,9 +169,12 @@ int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size)
 	if (boot->kernel.size > INT64_MAX / 4 || boot->initrd.size > INT64_MAX / 4 ||
 	    needed > ram_size) {
 		log_error("kernel, device tree and initrd need %" PRIu64
-			  " MiB of RAM, but the guest has %" PRIu64 " MiB",
-			  (needed + MIB(1) - 1) >> 20, ram_size >> 20);
-		return -ENOSPC;
+			  " MiB of RAM, but the guest has %" PRIu64 " MiB%s",
+			  (needed + MIB(1) - 1) >> 20, ram_size >> 20,
+			  boot->image.text_offset >= ram_size
+				  ? "; the kernel's header (text_offset) wants it beyond that"
+				  : "");
+		return -EFBIG;
 	}
 
 	boot->kernel_gpa = ram_base + boot->image.text_offset;

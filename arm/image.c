@@ -9,6 +9,9 @@
 /* Where bare-metal suites expect to be loaded, and kernels older than Linux 3.17. */
 #define FLAT_TEXT_OFFSET UINT64_C(0x80000)
 
+/* The highest physical address that the architecture has, with FEAT_D128. */
+#define ADDRESS_MAX ((UINT64_C(1) << 56) - 1)
+
 /* The header of an arm64 Image, all fields little-endian. */
 struct arm64_header {
 	uint32_t code[2];
@@ -123,10 +126,11 @@ static const char *image_parse_linux(const uint8_t *head, size_t head_size, stru
 		image->text_offset = FLAT_TEXT_OFFSET;
 		image->extent_known = false;
 	}
-	if (image->text_offset >= MIB(2) || image->text_offset % KIB(4) != 0)
-		return "has an arm64 header with an impossible text_offset";
-	if (image->extent > (UINT64_C(1) << 40))
-		return "has an arm64 header with an impossible image_size";
+	if (image->text_offset > ADDRESS_MAX || image->extent > ADDRESS_MAX)
+		return "has an arm64 header whose text_offset or image_size is beyond all addresses";
+	if (image->text_offset % 4 != 0)
+		return "has an arm64 header whose text_offset is no multiple of 4, where no "
+		       "instruction can be";
 	return NULL;
 }
 

@@ -19,7 +19,8 @@ enum image_kind {
 
 struct image {
 	enum image_kind kind;
-	uint64_t text_offset; /* from a 2 MiB boundary to the first byte, in bytes */
+	/* From a 2 MiB boundary to the first byte, in bytes; may be more than 2 MiB. */
+	uint64_t text_offset;
 	uint64_t extent; /* bytes from there that must be RAM: code, data and BSS */
 	bool extent_known; /* false: extent is the file's size, and BSS may follow */
 	uint64_t sections; /* bytes that the file has at least, as its EFI stub says; or 0 */
@@ -29,7 +30,10 @@ struct image {
 
 /*
  * Parses the first head_size bytes of a file of file_size bytes (head_size is the smaller of
- * file_size and IMAGE_HEAD_SIZE). NULL, or one clause that says what is wrong with the file.
+ * file_size and IMAGE_HEAD_SIZE). NULL, or one clause that says what is wrong with the file. Where
+ * it is for the header to say, both text_offset and extent are below 2^56; whether there is room is
+ * for others. What is taken for a flat binary may still be known by magic numbers that are further
+ * inside (foreign.h).
  */
 const char *image_parse(const uint8_t *head, size_t head_size, uint64_t file_size,
 			struct image *image);

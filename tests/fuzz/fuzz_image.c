@@ -9,7 +9,7 @@
 static void check_image(const struct image *image, uint64_t file_size)
 {
 	MUST(image->kind == IMAGE_LINUX || image->kind == IMAGE_FLAT);
-	MUST(image->text_offset < MIB(2) && image->text_offset % KIB(4) == 0);
+	MUST(image->text_offset < UINT64_C(1) << 56 && image->text_offset % 4 == 0);
 	MUST(image->extent >= file_size);
 	MUST(image->page_size == 0 || image->page_size == KIB(4) || image->page_size == KIB(16) ||
 	     image->page_size == KIB(64));

@@ -88,15 +88,15 @@ static void exact_fit_and_a_byte_too_many(void **state)
 		int result; /* with 64 MiB */
 	} cases[] = {
 		{ false, MIB(62) - 0x80000, 0, 0 },
-		{ false, MIB(62) - 0x80000 + 1, 0, -ENOSPC },
+		{ false, MIB(62) - 0x80000 + 1, 0, -EFBIG },
 		{ false, MIB(30) - 0x80000, MIB(32), 0 },
-		{ false, MIB(30) - 0x80000, MIB(32) + 1, -ENOSPC },
-		{ false, MIB(30) - 0x80000 + 1, MIB(32), -ENOSPC },
+		{ false, MIB(30) - 0x80000, MIB(32) + 1, -EFBIG },
+		{ false, MIB(30) - 0x80000 + 1, MIB(32), -EFBIG },
 		{ true, MIB(62) - 0x80000, 0, 0 },
-		{ true, MIB(62) - 0x80000 + 1, 0, -ENOSPC },
+		{ true, MIB(62) - 0x80000 + 1, 0, -EFBIG },
 		{ true, MIB(30) - 0x80000, MIB(32), 0 },
-		{ true, MIB(30) - 0x80000, MIB(32) + 1, -ENOSPC },
-		{ true, MIB(30) - 0x80000 + 1, MIB(32), -ENOSPC },
+		{ true, MIB(30) - 0x80000, MIB(32) + 1, -EFBIG },
+		{ true, MIB(30) - 0x80000 + 1, MIB(32), -EFBIG },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -109,6 +109,34 @@ static void exact_fit_and_a_byte_too_many(void **state)
 			assert_sound(BASE, MIB(64));
 		else
 			assert_said("need 65 MiB of RAM, but the guest has 64 MiB");
+	}
+}
+
+/* More than 2 MiB above the base of RAM, and at no page's beginning. */
+static void linux_is_placed_at_its_text_offset(void **state)
+{
+	static const uint64_t offsets[] = { 0x80800, MIB(2), 0x480000, MIB(100) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		linux_image(offsets[i], MIB(30), MIB(5));
+		assert_int_equal(boot_place(&boot, BASE, MIB(256)), 0);
+		assert_sound(BASE, MIB(256));
+		assert_int_equal(boot.kernel_gpa, BASE + offsets[i]);
+		assert_true(boot.initrd_gpa >= boot.kernel_gpa + MIB(30));
+	}
+	linux_image(MIB(220), MIB(30), MIB(5));
+	assert_int_equal(boot_place(&boot, BASE, MIB(256)), -EFBIG);
+	assert_said("need 257 MiB of RAM, but the guest has 256 MiB");
+}
+
+static void text_offset_beyond_ram_is_refused(void **state)
+{
+	static const uint64_t offsets[] = { MIB(256), GIB(300), (UINT64_C(1) << 56) - 4 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		linux_image(offsets[i], (UINT64_C(1) << 56) - 1, MIB(5));
+		assert_int_equal(boot_place(&boot, BASE, MIB(256)), -EFBIG);
+		assert_said("the kernel's header (text_offset) wants it beyond that");
 	}
 }
 
@@ -147,23 +175,23 @@ static void hostile_sizes_are_refused(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		flat_image(sizes[i], 0);
-		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -ENOSPC);
+		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -EFBIG);
 		flat_image(KIB(4), sizes[i]);
-		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -ENOSPC);
+		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -EFBIG);
 		flat_image(sizes[i], sizes[i]);
-		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -ENOSPC);
+		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -EFBIG);
 		linux_image(0, KIB(4), sizes[i]);
-		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -ENOSPC);
+		assert_int_equal(boot_place(&boot, BASE, GIB(4)), -EFBIG);
 	}
 	linux_image(MIB(2) - KIB(4), UINT64_C(1) << 40, 0);
-	assert_int_equal(boot_place(&boot, BASE, GIB(4)), -ENOSPC);
+	assert_int_equal(boot_place(&boot, BASE, GIB(4)), -EFBIG);
 }
 
 static void no_ram_at_all_is_refused(void **state)
 {
 	flat_image(1, 0);
-	assert_int_equal(boot_place(&boot, BASE, 0), -ENOSPC);
-	assert_int_equal(boot_place(&boot, BASE, KIB(64)), -ENOSPC);
+	assert_int_equal(boot_place(&boot, BASE, 0), -EFBIG);
+	assert_int_equal(boot_place(&boot, BASE, KIB(64)), -EFBIG);
 }
 
 static void nothing_overlaps_whatever_the_sizes(void **state)
@@ -182,14 +210,14 @@ static void nothing_overlaps_whatever_the_sizes(void **state)
 		if (flat)
 			flat_image(kernel, initrd);
 		else
-			linux_image(KIB(4) * (chance(&seed) % 512), kernel, initrd);
+			linux_image(4 * (chance(&seed) % KIB(512)), kernel, initrd);
 		err = boot_place(&boot, BASE, ram);
 		said();
 		if (err == 0) {
 			assert_sound(BASE, ram);
 			placed++;
 		} else {
-			assert_int_equal(err, -ENOSPC);
+			assert_int_equal(err, -EFBIG);
 			assert_true(boot.image.text_offset + kernel + initrd + MIB(2) + KIB(8) >
 				    ram);
 		}
@@ -468,7 +496,7 @@ static void archive_that_does_not_fit_is_refused(void **state)
 	assert_int_equal(archive_finish(archive), 0);
 	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
 	boot_use_archive(&boot, archive);
-	assert_int_equal(boot_place(&boot, BASE, MIB(64)), -ENOSPC);
+	assert_int_equal(boot_place(&boot, BASE, MIB(64)), -EFBIG);
 	assert_said("but the guest has 64 MiB");
 	assert_int_equal(boot_place(&boot, BASE, MIB(65)), 0);
 	boot_close(&boot);
@@ -662,7 +690,7 @@ static void packed_bomb_does_not_fit(void **state)
 
 	write_packed(pack_gzip, plain, 0);
 	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
-	assert_int_equal(boot_place(&boot, BASE, MIB(64)), -ENOSPC);
+	assert_int_equal(boot_place(&boot, BASE, MIB(64)), -EFBIG);
 	assert_said("need 1026 MiB of RAM, but the guest has 64 MiB");
 	boot_close(&boot);
 
@@ -735,6 +763,8 @@ int main(void)
 		caught_test(linux_is_packed_in_order),
 		caught_test(linux_takes_a_large_initrd),
 		caught_test(exact_fit_and_a_byte_too_many),
+		caught_test(linux_is_placed_at_its_text_offset),
+		caught_test(text_offset_beyond_ram_is_refused),
 		caught_test(flat_has_its_data_at_the_top),
 		caught_test(flat_with_little_ram_uses_its_top),
 		caught_test(flat_takes_a_large_initrd),

@@ -318,21 +318,34 @@ static void what_is_appended_is_part_of_the_extent(void **state)
 	assert_true(image.extent_known);
 }
 
+/* booting.rst, 4: text_offset bytes from a 2 MiB boundary, however many these are. */
+static void any_text_offset_is_taken(void **state)
+{
+	static const uint64_t offsets[] = { 0x80000,  0x80800,	MIB(2) - 4,	  MIB(2),
+					    0x480000, GIB(300), UINT64_C(1) << 55 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		put_linux(offsets[i], MIB(30), 0xa);
+		assert_null(parse(MIB(20)));
+		assert_int_equal(image.text_offset, offsets[i]);
+		assert_int_equal(image.extent, MIB(30));
+	}
+}
+
 static void impossible_fields_are_refused(void **state)
 {
 	static const struct {
 		uint64_t text_offset, image_size;
 		const char *word; /* NULL: is possible */
 	} cases[] = {
-		{ MIB(2), MIB(30), "text_offset" },
-		{ UINT64_MAX, MIB(30), "text_offset" },
-		{ UINT64_MAX & ~UINT64_C(0xfff), MIB(30), "text_offset" },
-		{ 0x80001, MIB(30), "text_offset" },
-		{ 0x80800, MIB(30), "text_offset" },
-		{ MIB(2) - KIB(4), MIB(30), NULL },
-		{ 0, UINT64_MAX, "image_size" },
-		{ 0, (UINT64_C(1) << 40) + 1, "image_size" },
-		{ 0, UINT64_C(1) << 40, NULL },
+		{ UINT64_C(1) << 56, MIB(30), "beyond all addresses" },
+		{ UINT64_MAX, MIB(30), "beyond all addresses" },
+		{ UINT64_MAX & ~UINT64_C(0xfff), MIB(30), "beyond all addresses" },
+		{ 0x80001, MIB(30), "no multiple of 4" },
+		{ 0x80002, MIB(30), "no multiple of 4" },
+		{ 0, UINT64_MAX, "beyond all addresses" },
+		{ 0, UINT64_C(1) << 56, "beyond all addresses" },
+		{ 0, UINT64_C(1) << 55, NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -466,6 +479,7 @@ int main(void)
 		on_head(truncated_by_its_sections_is_refused),
 		on_head(the_furthest_section_counts),
 		on_head(what_is_appended_is_part_of_the_extent),
+		on_head(any_text_offset_is_taken),
 		on_head(impossible_fields_are_refused),
 		on_head(packed_image_has_the_extent_that_it_says),
 		on_head(packed_is_an_image_that_says_its_size),
