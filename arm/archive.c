@@ -284,7 +284,7 @@ static int open_regular(const char *source, struct stat *st)
 
 	if (err == 0 && S_ISREG(st->st_mode))
 		return fd;
-	log_error("%s: %s", source, err < 0 ? strerror(-err) : "is not a regular file");
+	log_error("%s: %s", source, err < 0 ? log_reason(-err) : "is not a regular file");
 	if (fd >= 0)
 		close(fd);
 	return err < 0 ? err : -EINVAL;

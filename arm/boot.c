@@ -31,7 +31,7 @@ static int boot_file_open(struct boot_file *file, const char *what, const char *
 	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (file->fd < 0 || fstat(file->fd, &st) < 0) {
 		err = -errno;
-		log_error("%s %s: %s", what, path, strerror(-err));
+		log_error("%s %s: %s", what, path, log_reason(-err));
 		return err;
 	}
 	if (!S_ISREG(st.st_mode)) {

@@ -129,7 +129,7 @@ int gic_create(struct gic *gic, int vm_fd, enum gic_kind kind, unsigned int cpus
 		log_error("this host cannot give a guest a %s",
 			  kind == GIC_AUTO ? "GIC" : gic_kind_name(kind));
 	else if (err < 0)
-		log_error("%s: %s", gic_kind_name(gic->kind), strerror(-err));
+		log_error("%s: %s", gic_kind_name(gic->kind), log_reason(-err));
 	if (err < 0)
 		gic_destroy(gic);
 	return err < 0 ? err : 0;

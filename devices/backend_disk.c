@@ -49,7 +49,7 @@ static int open_file(struct disk *disk)
 	if (disk->fd >= 0)
 		return 0;
 	err = -errno;
-	log_error("disk %s: %s", disk->path, strerror(-err));
+	log_error("disk %s: %s", disk->path, log_reason(-err));
 	return err;
 }
 
@@ -115,7 +115,7 @@ static int open_direct(struct disk *disk)
 	disk->direct_fd = open(again, (disk->read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
 	if (disk->direct_fd < 0) {
 		err = -errno;
-		log_error("disk %s: direct I/O: %s", disk->path, strerror(-err));
+		log_error("disk %s: direct I/O: %s", disk->path, log_reason(-err));
 		return err;
 	}
 	disk->memory_align = disk->offset_align = SAFE_ALIGN;

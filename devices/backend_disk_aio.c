@@ -69,7 +69,10 @@ static struct disk_engine *aio_create(const struct disk *disk, struct event_loop
 	int err = aio ? io_setup(depth, &aio->context) : -ENOMEM;
 
 	if (err < 0) {
-		log_error("disk %s: Linux AIO: %s", disk->path, strerror(-err));
+		log_error("disk %s: Linux AIO: %s", disk->path,
+			  err == -EAGAIN ? "the host allows no more of it; raise its limit (sysctl "
+					   "fs.aio-max-nr), or take another --block-engine"
+					 : log_reason(-err));
 		goto free_aio;
 	}
 	aio->engine = (struct disk_engine){ .ops = &disk_aio_ops, .disk = disk };

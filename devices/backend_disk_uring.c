@@ -67,7 +67,12 @@ exit_ring:
 free_uring:
 	free(uring);
 say:
-	log_error("disk %s: io_uring: %s", disk->path, strerror(-err));
+	/* Before Linux 5.12 rings are locked memory. */
+	log_error("disk %s: io_uring: %s%s", disk->path, log_reason(-err),
+		  err == -ENOMEM
+			  ? "; raise the limit of locked memory (ulimit -l), or take another "
+			    "--block-engine"
+			  : "");
 	return NULL;
 }
 

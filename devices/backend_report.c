@@ -319,7 +319,7 @@ int report_create(struct report *report, const char *name)
 		is_descriptor ? open_descriptor(report, descriptor_number(name)) : open_name(name);
 	err = report->source.fd < 0 ? report->source.fd : check_kind(report->source.fd);
 	if (err < 0) {
-		log_error("report %s: %s", name, strerror(-err));
+		log_error("report %s: %s", name, log_reason(-err));
 		report_destroy(report);
 	}
 	return err;
@@ -347,7 +347,7 @@ int report_start(struct report *report, struct event_loop *loop)
 	report->pollable = err == 0;
 	if (err == 0 || err == -EPERM)
 		return 0;
-	log_error("report %s: %s", report->name, strerror(-err));
+	log_error("report %s: %s", report->name, log_reason(-err));
 	event_notifier_destroy(&report->flush);
 	return err;
 }

@@ -383,7 +383,7 @@ static int output_start(struct terminal *terminal)
 	int fd = output_open(), err;
 
 	if (fd < 0) {
-		log_error("standard output: %s", strerror(-fd));
+		log_error("standard output: %s", log_reason(-fd));
 		return fd;
 	}
 	terminal->output_source = (struct event_source){ .fd = fd, .ready = output_ready };

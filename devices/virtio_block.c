@@ -482,19 +482,24 @@ struct virtio *virtio_block_create(const struct memory *memory,
 				   const struct virtio_block_options *options)
 {
 	struct virtio_block *device = calloc(1, sizeof(*device));
+	int err;
 
 	if (!device) {
 		log_error("virtio-block: %s", strerror(ENOMEM));
 		return NULL;
 	}
-	if (disk_open(&device->disk, options->path, options->read_only, options->direct) < 0)
+	err = disk_open(&device->disk, options->path, options->read_only, options->direct);
+	if (err < 0)
 		goto free_device;
 	set_serial(device);
-	if (create_queues(device, options) < 0)
+	err = create_queues(device, options);
+	if (err < 0)
 		goto close_disk;
-	if (init_virtio(device, memory) < 0)
+	err = init_virtio(device, memory);
+	if (err < 0)
 		goto destroy_queues;
-	if (start_workers(device) < 0)
+	err = start_workers(device);
+	if (err < 0)
 		goto fini_virtio;
 	return &device->virtio;
 
@@ -506,5 +511,6 @@ close_disk:
 	disk_close(&device->disk);
 free_device:
 	free(device);
+	errno = -err;
 	return NULL;
 }

@@ -26,6 +26,12 @@ void log_warning(const char *format, ...) LOG_FORMAT(1, 2);
 void log_info(const char *format, ...) LOG_FORMAT(1, 2);
 void log_debug(const char *format, ...) LOG_FORMAT(1, 2);
 
+/*
+ * What an error number means, for messages: as strerror(3) has it, and where it is a limit of the
+ * process or the host that was reached, which one, and what raises it.
+ */
+const char *log_reason(int error);
+
 /* What one place in the code has said so far about a guest's behaviour. */
 struct log_limit {
 	atomic_uint said;

@@ -38,7 +38,9 @@ struct memory {
 
 /*
  * Maps RAM. hugetlbfs_path: with MEMORY_HUGETLBFS the mount to make a (nameless) file on, or NULL
- * for the kernel's own 2 MiB pages. Errors: -errno, said; nothing is left mapped.
+ * for the kernel's own 2 MiB pages. Errors: -errno, said; nothing is left mapped. -ENOMEM is that
+ * the host does not give the memory, whatever its reason; others are about hugetlbfs_path, or about
+ * a size that is no multiple of the huge pages.
  */
 int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memory_backing backing,
 		  const char *hugetlbfs_path);

@@ -22,7 +22,8 @@ struct virtio_block_options {
 /*
  * A block device (virtio 1.3, 5.2) on a disk image, with a thread and an engine for each of its
  * queues; ops->destroy() waits until nothing is in flight and ends them. memory and all that
- * options points to outlive it. NULL, said, when the image or the host is not fit for it.
+ * options points to outlive it. NULL, said, when the image or the host is not fit for it: errno
+ * tells which.
  */
 struct virtio *virtio_block_create(const struct memory *memory,
 				   const struct virtio_block_options *options);

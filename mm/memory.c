@@ -57,10 +57,8 @@ static int backing_open(struct backing *backing, enum memory_backing kind, const
 	backing->fd =
 		memfd_create("guest-ram", MFD_CLOEXEC | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
 	if (backing->fd < 0) {
-		int err = -errno;
-
-		log_error("memfd for guest RAM: %s", strerror(-err));
-		return err;
+		log_error("memfd for guest RAM: %s", log_reason(errno));
+		return -ENOMEM;
 	}
 	return 0;
 }
@@ -113,9 +111,11 @@ int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memo
 		err = -EINVAL;
 	} else {
 		err = memory_map(memory, &backing, huge);
-		if (err < 0)
-			log_error("guest RAM of %" PRIu64 " MiB: %s%s", size >> 20, strerror(-err),
-				  huge ? " (are enough huge pages free?)" : "");
+		if (err < 0) {
+			log_error("guest RAM of %" PRIu64 " MiB: %s%s", size >> 20,
+				  log_reason(-err), huge ? " (are enough huge pages free?)" : "");
+			err = -ENOMEM;
+		}
 	}
 	if (backing.fd >= 0)
 		close(backing.fd);

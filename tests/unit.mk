@@ -44,6 +44,7 @@ sources_test_pl011    := devices/pl011.c arm/devtree.c
 sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
 sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
+sources_test_resources := vmm/resources.c
 sources_test_report   := devices/backend_report.c vmm/event.c
 sources_test_terminal := devices/backend_terminal.c vmm/event.c vmm/verdict.c
 sources_test_translate := $(translate_sources) arm/regime.c

@@ -18,7 +18,7 @@ int event_loop_create(struct event_loop *loop)
 	if (loop->epoll_fd < 0) {
 		int err = -errno;
 
-		log_error("event loop: %s", strerror(-err));
+		log_error("event loop: %s", log_reason(-err));
 		return err;
 	}
 	return 0;
@@ -82,7 +82,7 @@ static int event_own(struct event_loop *loop, struct event_source *source, const
 	int err = source->fd < 0 ? -errno : event_add(loop, source, EPOLLIN);
 
 	if (err < 0) {
-		log_error("%s: %s", what, strerror(-err));
+		log_error("%s: %s", what, log_reason(-err));
 		if (source->fd >= 0)
 			close(source->fd);
 	}

@@ -15,7 +15,7 @@
 
 static int complain(const char *path, int error)
 {
-	log_error("%s: %s", path, strerror(error));
+	log_error("%s: %s", path, log_reason(error));
 	return -error;
 }
 

@@ -36,7 +36,7 @@ static int edge_create(struct irq_edge *edge, int vm_fd, unsigned int gsi, const
 	edge->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = edge->eventfd < 0 ? -errno : kvm_irqfd(vm_fd, gsi, edge->eventfd);
 	if (err < 0) {
-		log_error("KVM_IRQFD for %s %u: %s", what, number, strerror(-err));
+		log_error("KVM_IRQFD for %s %u: %s", what, number, log_reason(-err));
 		irq_edge_destroy(edge);
 	}
 	return err;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,6 +74,21 @@ LOG_FUNCTION(log_error, LOG_ERROR)
 LOG_FUNCTION(log_warning, LOG_WARNING)
 LOG_FUNCTION(log_info, LOG_INFO)
 LOG_FUNCTION(log_debug, LOG_DEBUG)
+
+const char *log_reason(int error)
+{
+	switch (error) {
+	case EMFILE:
+		return "Too many open files; raise the limit of this process (ulimit -n)";
+	case ENFILE:
+		return "Too many open files in the system; raise its limit (sysctl fs.file-max)";
+	case EAGAIN:
+		return "the host allows no more of them; raise the limit of threads (ulimit -u, "
+		       "pids.max of the cgroup)";
+	default:
+		return strerror(error);
+	}
+}
 
 void log_guest(struct log_limit *limit, const char *format, ...)
 {

@@ -16,6 +16,7 @@
 #include "memslot.h"
 #include "pl011.h"
 #include "pl031.h"
+#include "resources.h"
 #include "util.h"
 #include "virtio_block.h"
 #include "virtio_console.h"
@@ -168,7 +169,7 @@ static void say_why_no_kvm(int err)
 	else if (err == -ENOTSUP || err == -ENOTTY)
 		log_error("/dev/kvm: does not behave like KVM");
 	else
-		log_error("/dev/kvm: %s", strerror(-err));
+		log_error("/dev/kvm: %s", log_reason(-err));
 }
 
 static int vm_up(struct machine *machine)
@@ -186,7 +187,7 @@ static int vm_up(struct machine *machine)
 	machine->vm_fd = kvm_create_vm(machine->kvm_fd, ipa_bits(machine->config));
 	if (machine->vm_fd < 0) {
 		err = machine->vm_fd;
-		log_error("KVM_CREATE_VM: %s", strerror(-err));
+		log_error("KVM_CREATE_VM: %s", log_reason(-err));
 		goto close_kvm;
 	}
 	enable_events(machine);
@@ -422,8 +423,9 @@ static int disks_up(struct machine *machine)
 			.engine = disk_engine_choose(config->block_engine),
 			.queues = config->cpus,
 		};
+		struct virtio *virtio = virtio_block_create(&machine->memory, &options);
 
-		err = add_virtio(machine, virtio_block_create(&machine->memory, &options));
+		err = virtio ? add_virtio(machine, virtio) : -errno;
 	}
 	if (err == 0)
 		bus_freeze(&machine->bus);
@@ -519,14 +521,14 @@ static int clean_up(struct machine *machine)
 	return poc_clean(&machine->memory, machine->config->cache_clean, &machine->cleaned);
 }
 
-/* The order of everything, and who is to blame when it fails. */
+/* The order of everything, and who is to blame when it fails, where it is not for want of means. */
 static const struct step {
 	int (*up)(struct machine *machine); /* cleans up after itself when it fails */
 	void (*down)(struct machine *machine);
 	enum machine_fault fault;
 } steps[] = {
 	{ files_up, files_down, MACHINE_BAD_INPUT },
-	{ memory_up, memory_down, MACHINE_HOST },
+	{ memory_up, memory_down, MACHINE_BAD_INPUT },
 	{ load_up, NULL, MACHINE_BAD_INPUT },
 	{ vm_up, vm_down, MACHINE_HOST },
 	{ cpus_up, cpus_down, MACHINE_HOST },
@@ -551,10 +553,11 @@ enum machine_fault machine_create(struct machine *machine, const struct config *
 	reach(machine, PHASE_BEGUN);
 	while (machine->built < ARRAY_SIZE(steps)) {
 		const struct step *step = &steps[machine->built];
+		const int err = step->up(machine);
 
-		if (step->up(machine) < 0) {
+		if (err < 0) {
 			machine_destroy(machine);
-			return step->fault;
+			return resources_missing(err) ? MACHINE_HOST : step->fault;
 		}
 		machine->built++;
 	}

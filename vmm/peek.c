@@ -189,7 +189,7 @@ int peek_take(struct peek *peek, pid_t pid)
 	if (err == -ESRCH || err == -ENOENT)
 		return 0;
 	if (err < 0) {
-		log_error("looking at process %d: %s", (int)pid, strerror(-err));
+		log_error("looking at process %d: %s", (int)pid, log_reason(-err));
 		peek_drop(peek);
 		return err;
 	}

@@ -5,6 +5,7 @@
 
 #include "file.h"
 #include "log.h"
+#include "resources.h"
 #include "stats.h"
 
 #define CATCH_UP_TURNS 64
@@ -19,15 +20,34 @@ static void session_told(void *opaque, int signal)
 		stats_write(session->config->stats_file, &session->machine, session->resets);
 }
 
+/* Who is to blame for an error with a file that the command line names. */
+static enum status file_fault(int err)
+{
+	return resources_missing(err) ? STATUS_HOST : STATUS_USAGE;
+}
+
+/* Those that are written only later: before anything costs time. */
+static int check_files(const struct config *config)
+{
+	int err = config->stats_file ? file_check(config->stats_file) : 0;
+
+	if (err == 0 && config->dump_dtb)
+		err = file_check(config->dump_dtb);
+	return err;
+}
+
 enum status session_create(struct session *session, const struct config *config)
 {
+	int err;
+
 	*session = (struct session){ .config = config };
-	if (config->stats_file && file_check(config->stats_file) < 0)
-		return STATUS_USAGE;
-	if (config->dump_dtb && file_check(config->dump_dtb) < 0)
-		return STATUS_USAGE;
-	if (report_create(&session->report, config->report) < 0)
-		return STATUS_USAGE;
+	/* From here on nothing is started by exec(2). */
+	resources_raise();
+	err = check_files(config);
+	if (err == 0)
+		err = report_create(&session->report, config->report);
+	if (err < 0)
+		return file_fault(err);
 
 	vcpu_prepare();
 	if (event_loop_create(&session->loop) < 0)

@@ -61,7 +61,7 @@ int signals_create(struct signals *signals, struct event_loop *loop, struct verd
 	};
 	err = signals->source.fd < 0 ? -errno : event_add(loop, &signals->source, EPOLLIN);
 	if (err < 0) {
-		log_error("signalfd: %s", strerror(-err));
+		log_error("signalfd: %s", log_reason(-err));
 		signals_destroy(signals);
 	}
 	return err;

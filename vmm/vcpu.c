@@ -62,7 +62,7 @@ int vcpu_create(struct vcpu *vcpu, struct vcpu_env *env, int vm_fd, unsigned int
 	if (err >= 0 && env->statistics)
 		vcpu->stats_fd = kvm_stats_fd(vcpu->fd);
 	if (err < 0)
-		log_error("vCPU %u: %s", index, strerror(-err));
+		log_error("vCPU %u: %s", index, log_reason(-err));
 	else
 		err = cpu_init(env->model, vcpu->fd, index != 0);
 	if (err < 0)
@@ -129,7 +129,7 @@ int vcpu_start(struct vcpu *vcpu)
 	int err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
 
 	if (err != 0) {
-		log_error("thread of vCPU %u: %s", vcpu->index, strerror(err));
+		log_error("thread of vCPU %u: %s", vcpu->index, log_reason(err));
 		return -err;
 	}
 	vcpu->started = true;

@@ -47,7 +47,7 @@ int worker_start(struct worker *worker, const char *name)
 	int err = pthread_create(&worker->thread, NULL, worker_thread, worker);
 
 	if (err != 0) {
-		log_error("thread of %s: %s", name, strerror(err));
+		log_error("thread of %s: %s", name, log_reason(err));
 		return -err;
 	}
 	snprintf(cut, sizeof(cut), "%s", name);

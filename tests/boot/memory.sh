@@ -35,12 +35,40 @@ for option in "--mem-backing hugetlbfs" "--hugetlbfs $scratch/huge"; do
 	end
 done
 
-begin "a directory that is no hugetlbfs mount is refused"
-linux --mem 128M --hugetlbfs "$scratch"
+begin "more RAM than there are huge pages is refused as the host's fault"
+linux --mem 256M --hugetlbfs "$scratch/huge"
 expect_status 3
 expect_one_message
-expect_line "not a hugetlbfs mount"
+expect_line 'guest RAM of 256 MiB: .*huge pages'
 end
 
 umount "$scratch/huge"
+mount -t hugetlbfs -o pagesize=32M hugetlbfs "$scratch/huge"
+
+begin "RAM that is no multiple of the huge pages is a mistake of who calls"
+linux --mem 65M --hugetlbfs "$scratch/huge"
+expect_status 2
+expect_one_message
+expect_line "guest RAM of 65 MiB is no multiple of the 32 MiB huge pages"
+linux --mem 65M --mem-backing hugetlbfs
+expect_status 2
+expect_line "guest RAM of 65 MiB is no multiple of the 2 MiB huge pages"
+end
+
+begin "a multiple of them that the host has not set aside is the host's fault"
+linux --mem 64M --hugetlbfs "$scratch/huge"
+expect_status 3
+expect_one_message
+end
+
+umount "$scratch/huge"
+for directory in "$scratch" "$scratch/missing" "$NIDUS_INITRD"; do
+	begin "what is no hugetlbfs mount is refused: ${directory#"$scratch"}"
+	linux --mem 128M --hugetlbfs "$directory"
+	expect_status 2
+	expect_one_message
+	expect_line "--hugetlbfs $directory: "
+	end
+done
+
 echo 0 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages

@@ -5,6 +5,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "log.h"
 
@@ -18,6 +19,11 @@ static void discard(const char *format, va_list args)
 void log_set_subject(const char *subject)
 {
 	(void)subject;
+}
+
+const char *log_reason(int error)
+{
+	return strerror(error);
 }
 
 #define LOG_FUNCTION(name)                 \

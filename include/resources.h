@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the host allows this process, and how errors tell that it allows no more.
+ */
+#ifndef NIDUS_RESOURCES_H
+#define NIDUS_RESOURCES_H
+
+#include <stdbool.h>
+
+/*
+ * Raises the limit of open files as far as that goes without being root: a machine with many vCPUs
+ * or disks takes more than the 1,024 that are usual. Programs that are started by exec(2) would
+ * inherit it, some of which break with more (select(2)), so call it where there are none to come.
+ */
+void resources_raise(void);
+
+/*
+ * Whether err (-errno) says that the host lacks something or has run out of it: descriptors,
+ * memory, threads, space, a system call. Then that is to blame, whatever was being done with what
+ * the user gave.
+ */
+bool resources_missing(int err);
+
+#endif
