@@ -16,6 +16,9 @@
 #define TREE_ALIGN   KIB(4)
 #define INITRD_ALIGN KIB(4)
 
+/* COMMAND_LINE_SIZE of Linux, arch/arm64/include/uapi/asm/setup.h, with the NUL. */
+#define PARAMS_MAX 2048
+
 /* As much as is unpacked at a time. */
 #define UNPACK_SIZE KIB(256)
 
@@ -142,6 +145,17 @@ int boot_open(struct boot *boot, const char *kernel, const char *initrd)
 	if (err < 0)
 		boot_close(boot);
 	return err;
+}
+
+void boot_check_params(const struct boot *boot, const char *params)
+{
+	static struct log_limit limit;
+	const size_t length = params ? strlen(params) : 0;
+
+	if (boot->image.kind == IMAGE_LINUX && length >= PARAMS_MAX)
+		log_guest(&limit,
+			  "--params has %zu bytes, of which Linux on arm64 takes the first %d only",
+			  length, PARAMS_MAX - 1);
 }
 
 void boot_use_archive(struct boot *boot, const struct archive *archive)

@@ -32,6 +32,11 @@ struct boot {
 
 /* Opens both files (initrd may be NULL) and parses the kernel. Errors: -errno, said. */
 int boot_open(struct boot *boot, const char *kernel, const char *initrd);
+/*
+ * Warns where the kernel is an Image and params (NULL: none) are more than Linux takes. For every
+ * life of the guest: it is said no more when a guest has reset itself often enough.
+ */
+void boot_check_params(const struct boot *boot, const char *params);
 /* Has archive, which is finished and outlives boot, loaded as the initrd. */
 void boot_use_archive(struct boot *boot, const struct archive *archive);
 void boot_close(struct boot *boot);

@@ -48,6 +48,7 @@ static int files_up(struct machine *machine)
 
 	if (err < 0)
 		return err;
+	boot_check_params(&machine->boot, config->params);
 	if (config->initramfs)
 		boot_use_archive(&machine->boot, config->initramfs);
 	err = boot_place(&machine->boot, RAM_BASE, config->mem_size);
@@ -65,13 +66,15 @@ static void files_down(struct machine *machine)
 
 static int memory_up(struct machine *machine)
 {
+	static struct log_limit limit;
 	const struct config *config = machine->config;
 	const uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 
 	if (config->mem_size > host)
-		log_warning("the guest's RAM of %" PRIu64 " MiB is more than this host's %" PRIu64
-			    " MiB",
-			    config->mem_size >> 20, host >> 20);
+		log_guest(&limit,
+			  "the guest's RAM of %" PRIu64 " MiB is more than this host's %" PRIu64
+			  " MiB",
+			  config->mem_size >> 20, host >> 20);
 	return memory_create(&machine->memory, RAM_BASE, config->mem_size, config->mem_backing,
 			     config->hugetlbfs);
 }

@@ -349,6 +349,38 @@ static void bad_files_are_refused(void **state)
 	}
 }
 
+static void params_that_linux_cuts_get_a_warning(void **state)
+{
+	char params[2049];
+
+	memset(params, 'x', sizeof(params));
+	params[2048] = '\0';
+	linux_image(0, MIB(30), 0);
+	boot_check_params(&boot, params);
+	assert_said(
+		"warning: --params has 2048 bytes, of which Linux on arm64 takes the first 2047");
+	boot_check_params(&boot, params + 1);
+	boot_check_params(&boot, NULL);
+	assert_silent();
+	/* Who else may take what it likes. */
+	flat_image(MIB(1), 0);
+	boot_check_params(&boot, params);
+	assert_silent();
+}
+
+/* Each life of a guest that resets itself over and over says it again. */
+static void params_are_not_warned_of_for_ever(void **state)
+{
+	char params[4096];
+
+	memset(params, 'x', sizeof(params));
+	params[4095] = '\0';
+	linux_image(0, MIB(30), 0);
+	for (unsigned int i = 0; i < 100; i++)
+		boot_check_params(&boot, params);
+	assert_true(strlen(said()) < 2000);
+}
+
 static void unreadable_file_is_refused(void **state)
 {
 	const uid_t user = geteuid();
@@ -774,6 +806,8 @@ int main(void)
 		on_files(files_are_opened_and_closed),
 		on_files(initrd_may_be_left_out),
 		on_files(bad_files_are_refused),
+		caught_test(params_that_linux_cuts_get_a_warning),
+		caught_test(params_are_not_warned_of_for_ever),
 		on_files(unreadable_file_is_refused),
 		on_files(foreign_kernel_is_refused),
 		on_files(disks_are_no_flat_binaries),
