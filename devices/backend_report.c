@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "log.h"
 #include "report.h"
 #include "util.h"
@@ -231,17 +232,10 @@ static void flush_notified(struct event_notifier *notifier)
 
 /* Opening. */
 
-/* A name behind which there is what others have, or a device: nothing to be made or emptied. */
-static bool is_special(const char *name)
-{
-	return (strncmp(name, "/dev/", 5) == 0 && strncmp(name, "/dev/shm/", 9) != 0) ||
-	       strncmp(name, "/proc/", 6) == 0;
-}
-
 static int open_name(const char *name)
 {
 	const int how = O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC;
-	const int made = is_special(name) ? 0 : O_CREAT | O_TRUNC;
+	const int made = file_is_special(name) ? 0 : O_CREAT | O_TRUNC;
 	int fd = open(name, how | made | O_NONBLOCK, 0666);
 
 	if (fd < 0 && errno == ENXIO) {

@@ -38,8 +38,8 @@ struct report {
 
 /*
  * Opens a file by its name, or takes the descriptor N of whoever started nidus where name is fd:N.
- * A regular file is made if need be, and emptied, but for one that goes by a name in /dev or /proc
- * (/dev/stdout may be anybody's); all is written at its end. A FIFO is waited for until it has a
+ * A regular file is made if need be, and emptied, unless its name is a special one
+ * (file_is_special()); all is written at its end. A FIFO is waited for until it has a
  * reader: call it while signals still end the process. Errors: -errno, said; nothing is to be
  * destroyed then. NULL: no file, and the calls below do nothing.
  */

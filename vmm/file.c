@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. A file is written beside its place and then renamed, so that whoever reads
+ * it finds all of the old contents or all of the new. A symbolic link stays, and what it points to
+ * is replaced: which file that is, the kernel says, by opening it. It may refuse to follow a link
+ * that somebody has left in a sticky directory (fs.protected_symlinks), and then we do not either.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,17 +24,18 @@ static int complain(const char *path, int error)
 	return -error;
 }
 
-/*
- * Whether a rename would take away what is at path instead of filling it: devices and pipes, and
- * the names by which open files go, such as /dev/stderr, whatever these are.
- */
-static bool is_special(const char *path)
+/* Whether path is a name of what others have open, or of a device; not of shared memory. */
+static bool is_special_name(const char *path)
+{
+	return (strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0) ||
+	       strncmp(path, "/proc/", 6) == 0;
+}
+
+bool file_is_special(const char *path)
 {
 	struct stat st;
 
-	if (strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0)
-		return true;
-	return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+	return is_special_name(path) || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
 }
 
 static int write_all(int fd, const char *data, size_t size)
@@ -39,6 +45,9 @@ static int write_all(int fd, const char *data, size_t size)
 
 		if (done < 0 && errno != EINTR)
 			return -errno;
+		/* No file does so, but a device may, and for ever. */
+		if (done == 0)
+			return -EIO;
 		if (done > 0) {
 			data += done;
 			size -= done;
@@ -60,22 +69,49 @@ static int write_to(const char *path, int flags, const void *data, size_t size)
 	return err;
 }
 
-int file_replace(const char *path, const void *data, size_t size)
+/* The name that an open file goes by, without symbolic links; target has PATH_MAX bytes. */
+static int name_of(int fd, char *target)
 {
-	char target[PATH_MAX], beside[PATH_MAX];
+	struct stat opened, named;
+	char link[32];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, target, PATH_MAX - 1);
+	if (length < 0)
+		return -errno;
+	target[length] = '\0';
+	/* It may have been taken away or replaced meanwhile. */
+	if (fstat(fd, &opened) < 0 || lstat(target, &named) < 0)
+		return -errno;
+	return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino ? 0 : -ESTALE;
+}
+
+/* What a rename has to replace. A name that is not taken yet stands for itself. */
+static int resolve(const char *path, char *target)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC), err = fd < 0 ? -errno : name_of(fd, target);
+	struct stat st;
+
+	if (fd >= 0)
+		close(fd);
+	/* A symbolic link to nothing stays one: it is no name that is not taken. */
+	if (fd >= 0 || err != -ENOENT || lstat(path, &st) == 0)
+		return err;
+	strcpy(target, path);
+	return 0;
+}
+
+/* path: how the user calls target. */
+static int replace(const char *path, const char *target, const void *data, size_t size)
+{
+	char beside[PATH_MAX];
 	int err;
 
-	if (is_special(path)) {
-		/* A pipe that nobody reads is an error, nothing to wait for. */
-		err = write_to(path, O_APPEND | O_NONBLOCK, data, size);
-		return err < 0 ? complain(path, -err) : 0;
-	}
-	/* A symbolic link stays, and what it points to is replaced. */
-	if (!realpath(path, target))
-		snprintf(target, sizeof(target), "%s", path);
 	if ((size_t)snprintf(beside, sizeof(beside), "%s.%d", target, getpid()) >= sizeof(beside))
 		return complain(path, ENAMETOOLONG);
 	err = write_to(beside, O_CREAT | O_EXCL, data, size);
+	/* What stands there is another's. */
 	if (err == -EEXIST)
 		return complain(beside, EEXIST);
 	if (err == 0 && rename(beside, target) < 0)
@@ -85,19 +121,34 @@ int file_replace(const char *path, const void *data, size_t size)
 	return err < 0 ? complain(path, -err) : 0;
 }
 
+int file_replace(const char *path, const void *data, size_t size)
+{
+	char target[PATH_MAX];
+	int err;
+
+	if (file_is_special(path)) {
+		/* A pipe that nobody reads is an error, nothing to wait for. */
+		err = write_to(path, O_APPEND | O_NONBLOCK, data, size);
+		return err < 0 ? complain(path, -err) : 0;
+	}
+	err = resolve(path, target);
+	return err < 0 ? complain(path, -err) : replace(path, target, data, size);
+}
+
 int file_check(const char *path)
 {
-	char directory[PATH_MAX];
+	char target[PATH_MAX];
 	struct stat st;
+	int err;
 
-	if (strlen(path) >= sizeof(directory))
-		return complain(path, ENAMETOOLONG);
 	if (!*path)
 		return complain("a file without a name", ENOENT);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		return complain(path, EISDIR);
-	if (is_special(path))
+	if (file_is_special(path))
 		return access(path, W_OK) < 0 ? complain(path, errno) : 0;
-	strcpy(directory, path);
-	return access(dirname(directory), W_OK) < 0 ? complain(path, errno) : 0;
+	err = resolve(path, target);
+	if (err == 0 && access(dirname(target), W_OK) < 0)
+		err = -errno;
+	return err < 0 ? complain(path, -err) : 0;
 }

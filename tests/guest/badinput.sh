@@ -198,6 +198,20 @@ elsewhere "mknod /dev/kvm c 10 232; mount -o remount,ro '$scratch/full'
 expect_refused 2 "Read-only file system"
 end
 
+begin "a symbolic link that another user has left in a sticky directory is not followed"
+protection=$(cat /proc/sys/fs/protected_symlinks)
+echo 1 >/proc/sys/fs/protected_symlinks
+mkdir -m 1777 "$scratch/sticky"
+chmod 755 "$scratch"
+echo precious >"$scratch/precious"
+ln -s "$scratch/precious" "$scratch/sticky/stats"
+chown -h 65534:65534 "$scratch/sticky/stats"
+guest --kernel $kernel --stats "$scratch/sticky/stats"
+expect_refused 2 "sticky/stats: Permission denied"
+expect [ "$(cat "$scratch/precious")" = precious ]
+echo "$protection" >/proc/sys/fs/protected_symlinks
+end
+
 begin "standard output that is closed"
 timeout -s KILL 60 nidus run --kernel $kernel </dev/null 2>"$messages" >&-
 status=$?

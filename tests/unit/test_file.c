@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -18,6 +19,36 @@
 
 static const char *directory;
 static char path[128];
+static unsigned int writes_of_nothing;
+
+/* In place of the C library's: one that takes nothing and has no error, for as long as is said. */
+ssize_t write(int fd, const void *data, size_t size)
+{
+	if (writes_of_nothing > 0 && fd != STDERR_FILENO) {
+		writes_of_nothing--;
+		return 0;
+	}
+	return syscall(SYS_write, fd, data, size);
+}
+
+/* As with fs.protected_symlinks and links of others in a sticky directory. */
+static bool links_are_protected;
+
+int open(const char *name, int flags, ...)
+{
+	va_list args;
+	struct stat st;
+	mode_t mode;
+
+	va_start(args, flags);
+	mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+	va_end(args);
+	if (links_are_protected && lstat(name, &st) == 0 && S_ISLNK(st.st_mode)) {
+		errno = EACCES;
+		return -1;
+	}
+	return syscall(SYS_openat, AT_FDCWD, name, flags, mode);
+}
 
 static int begin(void **state)
 {
@@ -112,6 +143,21 @@ static void failed_write_leaves_the_old_file(void **state)
 	assert_entries(1);
 }
 
+/* It would go on for ever. */
+static void write_of_nothing_is_an_error(void **state)
+{
+	int err;
+
+	replace("old");
+	writes_of_nothing = 1000;
+	err = file_replace(path, "new", 3);
+	assert_int_equal(writes_of_nothing, 999);
+	writes_of_nothing = 0;
+	assert_int_equal(err, -EIO);
+	assert_contents("old", 3);
+	assert_entries(1);
+}
+
 static void missing_directory_is_an_error(void **state)
 {
 	char missing[256];
@@ -194,6 +240,77 @@ static void symbolic_link_stays(void **state)
 	assert_entries(2);
 }
 
+static void symbolic_link_to_nothing_stays(void **state)
+{
+	char link[160];
+	struct stat st;
+
+	snprintf(link, sizeof(link), "%s/link", directory);
+	assert_int_equal(symlink("file", link), 0);
+	assert_int_equal(file_check(link), -ENOENT);
+	assert_said("link: No such file or directory");
+	assert_int_equal(file_replace(link, "new", 3), -ENOENT);
+	assert_said("link: No such file or directory");
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_entries(1);
+}
+
+/* A link that somebody has left in /tmp, say, to a file that he may not write. */
+static void symbolic_link_of_another_is_not_followed(void **state)
+{
+	char link[160];
+	int checked, replaced;
+
+	replace("old");
+	snprintf(link, sizeof(link), "%s/link", directory);
+	assert_int_equal(symlink("file", link), 0);
+	links_are_protected = true;
+	checked = file_check(link);
+	assert_said("link: Permission denied");
+	replaced = file_replace(link, "new", 3);
+	links_are_protected = false;
+	assert_said("link: Permission denied");
+	assert_int_equal(checked, -EACCES);
+	assert_int_equal(replaced, -EACCES);
+	assert_contents("old", 3);
+	assert_entries(2);
+}
+
+/* Files as in any other directory. */
+static void shared_memory_is_no_device(void **state)
+{
+	char name[64], bytes[4];
+	int fd;
+
+	if (access("/dev/shm", W_OK) < 0)
+		skip();
+	snprintf(name, sizeof(name), "/dev/shm/nidus-test-%d", getpid());
+	assert_false(file_is_special(name));
+	assert_int_equal(file_check(name), 0);
+	assert_int_equal(file_replace(name, "old", 3), 0);
+	assert_int_equal(file_replace(name, "new", 3), 0);
+	assert_silent();
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(read(fd, bytes, sizeof(bytes)), 3);
+	assert_memory_equal(bytes, "new", 3);
+	close(fd);
+}
+
+static void special_names_are_told_apart(void **state)
+{
+	assert_true(file_is_special("/dev/no-such-port"));
+	assert_true(file_is_special("/dev/shmem"));
+	assert_true(file_is_special("/proc/self/fd/2"));
+	assert_true(file_is_special(directory));
+	assert_false(file_is_special("/development"));
+	assert_false(file_is_special("dev/null"));
+	assert_false(file_is_special(path));
+	replace("old");
+	assert_false(file_is_special(path));
+}
+
 static void check_touches_nothing(void **state)
 {
 	assert_int_equal(file_check(path), 0);
@@ -252,12 +369,17 @@ int main(void)
 		on_files(old_contents_go),
 		on_files(readers_of_the_old_file_keep_it),
 		on_files(failed_write_leaves_the_old_file),
+		on_files(write_of_nothing_is_an_error),
 		on_files(missing_directory_is_an_error),
 		on_files(directory_is_refused),
 		on_files(pipe_is_written_to),
 		on_files(device_is_written_to),
 		on_files(full_device_is_an_error),
 		on_files(symbolic_link_stays),
+		on_files(symbolic_link_to_nothing_stays),
+		on_files(symbolic_link_of_another_is_not_followed),
+		on_files(shared_memory_is_no_device),
+		on_files(special_names_are_told_apart),
 		on_files(check_touches_nothing),
 		on_files(check_takes_a_bare_name),
 		on_files(long_names_are_refused),
