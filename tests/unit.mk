@@ -17,6 +17,8 @@ nest_sources          := vmm/nest.c vmm/nest_pack.c vmm/config.c arm/archive.c a
 sources_test_archive  := arm/archive.c mm/memory.c mm/load.c
 translate_sources     := arm/translate.c arm/stage1.c arm/stage2.c arm/walk.c arm/permission.c \
 	mm/memory.c
+stats_sources         := vmm/stats.c vmm/kvm_stats.c vmm/file.c vmm/bus.c vmm/counters.c \
+	vmm/verdict.c vmm/event.c arm/insn.c
 emulate_sources       := $(wildcard vmm/emulate*.c) vmm/access.c vmm/bus.c vmm/counters.c \
 	arm/lookup.c arm/registers.c arm/insn.c mm/memory.c
 sources_test_board    := arm/board.c arm/devtree.c arm/gic.c devices/pl011.c devices/pl031.c vmm/event.c
@@ -43,6 +45,7 @@ sources_test_pci      := devices/pci.c vmm/irq.c vmm/bus.c mm/memslot.c arm/devt
 sources_test_pl011    := devices/pl011.c arm/devtree.c
 sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
+sources_test_stats    := $(stats_sources)
 sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
 sources_test_resources := vmm/resources.c
 sources_test_report   := devices/backend_report.c vmm/file.c vmm/event.c
@@ -71,6 +74,7 @@ sources_fuzz_emulate  := $(emulate_sources)
 sources_fuzz_insn     := arm/insn.c
 sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c devices/virtqueue.c \
 	vmm/bus.c mm/memory.c arm/devtree.c
+sources_fuzz_stats    := $(stats_sources) devices/pl011.c devices/pl031.c arm/devtree.c
 sources_fuzz_unpack   := arm/image.c arm/foreign.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
 sources_fuzz_translate := $(translate_sources)
 sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mmio.c \
@@ -90,7 +94,8 @@ $(UAPI_TESTS): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(UAPI_TESTS): | $(SYSROOT)
 
 # These too, with fakes of their own.
-FAKE_GUEST_TESTS := $(BUILD)/unit/test_emulate $(BUILD)/fuzz/fuzz_emulate
+FAKE_GUEST_TESTS := $(BUILD)/unit/test_emulate $(BUILD)/fuzz/fuzz_emulate \
+	$(BUILD)/unit/test_stats $(BUILD)/fuzz/fuzz_stats
 
 $(FAKE_GUEST_TESTS): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(FAKE_GUEST_TESTS): | $(SYSROOT)

@@ -21,6 +21,23 @@ static json_t *hex(uint64_t value)
 	return json_sprintf("0x%" PRIx64, value);
 }
 
+/* JSON is UTF-8, and what the user calls a guest is any bytes. NULL for NULL. */
+static json_t *text(const char *bytes)
+{
+	json_t *string = json_string(bytes);
+	char *copy;
+
+	if (string || !bytes)
+		return string;
+	copy = strdup(bytes);
+	for (char *byte = copy; byte && *byte; byte++)
+		if ((unsigned char)*byte >= 0x80)
+			*byte = '?';
+	string = json_string(copy);
+	free(copy);
+	return string;
+}
+
 /* Numbers of exits by name of their reason, those that occurred, and their sum. */
 static json_t *exits_of(const struct counters *const *counters, unsigned int count)
 {
@@ -236,9 +253,9 @@ static json_t *config_of(const struct machine *machine)
 {
 	const struct config *config = machine->config;
 
-	return json_pack("{sisIssss*so*}", "cpus", config->cpus, "mem_bytes",
+	return json_pack("{sisIssso*so*}", "cpus", config->cpus, "mem_bytes",
 			 (json_int_t)config->mem_size, "irqchip", gic_kind_name(machine->gic.kind),
-			 "name", config->name, "trap_tlbi", trap_tlbi_of(&config->trap_tlbi));
+			 "name", text(config->name), "trap_tlbi", trap_tlbi_of(&config->trap_tlbi));
 }
 
 static json_t *vm_stats(int vm_fd)

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "unit.h"
+
+#include "fake_stats.h"
+#include "kvm_stats.h"
+#include "stats.h"
+#include "util.h"
+
+/* A file of statistics as KVM has it: two descriptors, the second of a histogram. */
+
+#define NAME_SIZE 48
+
+static struct {
+	struct kvm_stats_header header;
+	struct {
+		uint32_t flags;
+		int16_t exponent;
+		uint16_t size;
+		uint32_t offset, bucket_size;
+		char name[NAME_SIZE];
+	} desc[2];
+	uint64_t values[4];
+} file;
+
+static void fill(void)
+{
+	memset(&file, 0, sizeof(file));
+	file.header = (struct kvm_stats_header){
+		.name_size = NAME_SIZE,
+		.num_desc = 2,
+		.desc_offset = offsetof(typeof(file), desc),
+		.data_offset = offsetof(typeof(file), values),
+	};
+	file.desc[0].size = 1;
+	strcpy(file.desc[0].name, "exits");
+	file.desc[1].size = 3;
+	file.desc[1].offset = 8;
+	strcpy(file.desc[1].name, "histogram");
+	for (size_t i = 0; i < ARRAY_SIZE(file.values); i++)
+		file.values[i] = 10 + i;
+}
+
+static int begin(void **state)
+{
+	fill();
+	return catch_begin(state);
+}
+
+static json_t *read_file(void)
+{
+	int fd = fake_stats_file(&file, sizeof(file));
+	json_t *stats;
+
+	assert_true(fd >= 0);
+	stats = kvm_stats_read(fd);
+	close(fd);
+	return stats;
+}
+
+static json_int_t number(const json_t *stats, const char *name)
+{
+	return json_integer_value(json_object_get(stats, name));
+}
+
+static void statistics_are_read(void **state)
+{
+	json_t *stats = read_file(), *histogram = json_object_get(stats, "histogram");
+
+	assert_int_equal(json_object_size(stats), 2);
+	assert_int_equal(number(stats, "exits"), 10);
+	assert_int_equal(json_array_size(histogram), 3);
+	assert_int_equal(json_integer_value(json_array_get(histogram, 2)), 13);
+	json_decref(stats);
+	assert_null(kvm_stats_read(-1));
+}
+
+static void hostile_headers_are_refused(void **state)
+{
+	static const struct kvm_stats_header headers[] = {
+		{ .name_size = 0, .num_desc = 2 },
+		{ .name_size = UINT32_MAX, .num_desc = 2 },
+		{ .name_size = 257, .num_desc = 2 },
+		{ .name_size = NAME_SIZE, .num_desc = UINT32_MAX },
+		{ .name_size = NAME_SIZE, .num_desc = 1025 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
+		file.header = headers[i];
+		assert_null(read_file());
+	}
+}
+
+/* Descriptors that are not there, and a name that fills its place or makes the next one odd. */
+static void hostile_descriptors_are_survived(void **state)
+{
+	static const uint32_t offsets[] = { sizeof(file), sizeof(file) - 1, INT32_MAX, UINT32_MAX };
+	json_t *stats;
+
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		file.header.desc_offset = offsets[i];
+		stats = read_file();
+		assert_int_equal(json_object_size(stats), 0);
+		json_decref(stats);
+	}
+	fill();
+	memset(file.desc[0].name, 'x', NAME_SIZE);
+	stats = read_file();
+	assert_int_equal(json_object_size(stats), 2);
+	assert_int_equal(number(stats, "histogram"), 0);
+	json_decref(stats);
+
+	for (uint32_t size = 1; size < NAME_SIZE; size++) {
+		file.header.name_size = size;
+		json_decref(read_file());
+	}
+}
+
+static void hostile_values_are_left_out(void **state)
+{
+	static const struct {
+		uint16_t size;
+		uint32_t offset, data_offset;
+	} cases[] = {
+		{ 0, 0, offsetof(typeof(file), values) },
+		{ 5, 0, offsetof(typeof(file), values) },
+		{ 257, 0, 0 },
+		{ UINT16_MAX, 0, 0 },
+		{ 1, UINT32_MAX, offsetof(typeof(file), values) },
+		/* In 32 bits, both come to the first value. */
+		{ 1, 0x80000000 + offsetof(typeof(file), values), 0x80000000 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		json_t *stats;
+
+		file.header.data_offset = cases[i].data_offset;
+		file.desc[0].size = cases[i].size;
+		file.desc[0].offset = cases[i].offset;
+		stats = read_file();
+		assert_non_null(stats);
+		assert_null(json_object_get(stats, "exits"));
+		json_decref(stats);
+	}
+}
+
+/* All of it. */
+
+static void names_of_any_bytes_are_told(void **state)
+{
+	static const struct {
+		const char *name, *told;
+	} cases[] = {
+		{ "plain", "plain" },
+		{ "", "" },
+		{ "\"quoted\\\" \n\t\x1b[1m", "\"quoted\\\" \n\t\x1b[1m" },
+		{ "\xc3\xbc", "\xc3\xbc" },
+		{ "latin \xfc", "latin ?" },
+		{ "\xff\xfe\x80", "???" },
+		{ "cut \xe2\x82", "cut ??" },
+		{ "\xed\xa0\x80", "???" },
+		{ NULL, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct config config = { .cpus = 1, .name = cases[i].name };
+		struct verdict verdict = { .outcome = OUTCOME_SHUTDOWN };
+		struct vcpu vcpu = { .stats_fd = -1 };
+		struct machine machine = {
+			.config = &config,
+			.verdict = &verdict,
+			.env = { .vcpus = &vcpu, .count = 1 },
+		};
+		json_t *stats = stats_collect(&machine, 0);
+		const json_t *told = json_object_get(json_object_get(stats, "config"), "name");
+
+		assert_non_null(stats);
+		if (cases[i].told)
+			assert_string_equal(json_string_value(told), cases[i].told);
+		else
+			assert_null(told);
+		json_decref(stats);
+	}
+	assert_silent();
+}
+
+#define test(function) cmocka_unit_test_setup_teardown(function, begin, catch_end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(statistics_are_read),
+		test(hostile_headers_are_refused),
+		test(hostile_descriptors_are_survived),
+		test(hostile_values_are_left_out),
+		test(names_of_any_bytes_are_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
