@@ -22,7 +22,36 @@ while read -r place offset; do
 	end
 done <<-'END'
 	0x40200000 \000\000\040\000\000\000\000\000
+	0x40600000 \000\000\140\000\000\000\000\000
+END
+
+# Linux itself wants a multiple of 2 MiB. This writes a character and powers off, wherever it is.
+program() {
+	printf '\020\000\000\024\000\000\000\000' # b 64
+	# shellcheck disable=SC2059	# the format is the bytes
+	printf "$1"
+	printf '\000\020\000\000\000\000\000\000' # image_size
+	head -c 32 /dev/zero
+	printf 'ARM\144\000\000\000\000'
+	printf '\001\040\241\122'		# mov w1, #0x09000000
+	printf '\002\012\200\122'		# mov w2, #'P'
+	printf '\042\000\000\271'		# str w2, [x1]
+	printf '\000\001\200\122\000\200\260\162' # mov w0, #0x84000008
+	printf '\002\000\000\324'		# hvc #0
+}
+
+while read -r place offset; do
+	begin "so does another Image at $place"
+	program "$offset" >"$scratch/Image"
+	guest --kernel "$scratch/Image" --loglevel info
+	expect_status 0
+	expect_line "kernel at $place, "
+	expect [ "$(cat "$console")" = P ]
+	end
+done <<-'END'
+	0x40080800 \000\010\010\000\000\000\000\000
 	0x40480000 \000\000\110\000\000\000\000\000
+	0x5fa00004 \004\000\240\037\000\000\000\000
 END
 
 begin "a place beyond RAM is refused"
