@@ -91,19 +91,11 @@ void virtio_serve(struct virtio_queue *queue,
 {
 	struct virtqueue_chain chain;
 	unsigned int left = queue->ring.layout.size;
-	int got = 1;
 
 	virtqueue_kicks_off(&queue->ring);
-	while (left > 0 && got > 0) {
-		got = virtqueue_pop(&queue->ring, &chain);
-		if (got > 0) {
-			handle(queue, &chain);
-			left--;
-		} else if (got == 0 && virtqueue_kicks_on(&queue->ring)) {
-			/* More came while kicks were off. */
-			virtqueue_kicks_off(&queue->ring);
-			got = 1;
-		}
+	while (left > 0 && virtqueue_next(&queue->ring, &chain) > 0) {
+		handle(queue, &chain);
+		left--;
 	}
 	virtio_publish(queue);
 	if (queue->ring.broken)

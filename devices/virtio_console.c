@@ -63,7 +63,7 @@ static bool transmit_chain(struct virtio_console *device, const struct virtqueue
 }
 
 /*
- * No more than left chains. Returns what virtqueue_pop() does: 1 when it stopped early, with work
+ * No more than left chains. Returns what virtqueue_next() does: 1 when it stopped early, with work
  * left, because there was no room or left has come to 0.
  */
 static int transmit_some(struct virtio_console *device, struct virtqueue *ring, unsigned int *left)
@@ -71,7 +71,8 @@ static int transmit_some(struct virtio_console *device, struct virtqueue *ring, 
 	struct virtqueue_chain chain;
 	int got;
 
-	while ((got = virtqueue_pop(ring, &chain)) > 0) {
+	virtqueue_kicks_off(ring);
+	while ((got = virtqueue_next(ring, &chain)) > 0) {
 		if (!transmit_chain(device, &chain)) {
 			virtqueue_unpop(ring, &chain);
 			break;
@@ -87,12 +88,7 @@ static void transmit(struct virtio_queue *queue)
 {
 	struct virtio_console *device = console_of(queue);
 	unsigned int left = queue->ring.layout.size;
-	int got;
-
-	do {
-		virtqueue_kicks_off(&queue->ring);
-		got = transmit_some(device, &queue->ring, &left);
-	} while (got == 0 && virtqueue_kicks_on(&queue->ring));
+	const int got = transmit_some(device, &queue->ring, &left);
 
 	virtqueue_publish(&queue->ring);
 	event_timer_in(&device->interrupt, INTERRUPT_DELAY_NS);
@@ -141,9 +137,7 @@ static void receive(struct virtio_queue *queue)
 	while (left > 0) {
 		uint32_t filled;
 
-		got = virtqueue_pop(&queue->ring, &chain);
-		if (got == 0 && virtqueue_kicks_on(&queue->ring))
-			continue;
+		got = virtqueue_next(&queue->ring, &chain);
 		if (got <= 0)
 			break;
 		filled = receive_chain(device, &chain);

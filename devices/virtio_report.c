@@ -123,7 +123,7 @@ static bool transmit_chain(struct virtio_report *report, const struct virtqueue_
 }
 
 /*
- * No more than left says. Returns what virtqueue_pop() does: 1 when it stopped early, with work
+ * No more than left says. Returns what virtqueue_next() does: 1 when it stopped early, with work
  * left, because there was no room or the turn is over.
  */
 static int transmit_some(struct virtio_queue *queue, struct turn *left)
@@ -131,7 +131,8 @@ static int transmit_some(struct virtio_queue *queue, struct turn *left)
 	struct virtqueue_chain chain;
 	int got;
 
-	while ((got = virtqueue_pop(&queue->ring, &chain)) > 0) {
+	virtqueue_kicks_off(&queue->ring);
+	while ((got = virtqueue_next(&queue->ring, &chain)) > 0) {
 		if (!transmit_chain(report_of(queue), &chain, left)) {
 			virtqueue_unpop(&queue->ring, &chain);
 			break;
@@ -147,12 +148,7 @@ static void transmit(struct virtio_queue *queue)
 {
 	const unsigned int size = queue->ring.layout.size;
 	struct turn left = { .chains = size, .bytes = TURN_BYTES };
-	int got;
-
-	do {
-		virtqueue_kicks_off(&queue->ring);
-		got = transmit_some(queue, &left);
-	} while (got == 0 && virtqueue_kicks_on(&queue->ring));
+	const int got = transmit_some(queue, &left);
 
 	virtqueue_publish(&queue->ring);
 	if (virtqueue_unseen(&queue->ring) >= (size + 1) / 2)
@@ -256,9 +252,7 @@ static void say(struct virtio_queue *queue)
 		return;
 	virtqueue_kicks_off(ring);
 	while (left > 0 && (length = next_answer(report, &answer)) > 0) {
-		got = virtqueue_pop(ring, &chain);
-		if (got == 0 && virtqueue_kicks_on(ring))
-			continue;
+		got = virtqueue_next(ring, &chain);
 		if (got <= 0)
 			break;
 		left--;

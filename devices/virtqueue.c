@@ -210,6 +210,18 @@ int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain)
 	return 1;
 }
 
+int virtqueue_next(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+	int got = virtqueue_pop(queue, chain);
+
+	if (got != 0 || !virtqueue_kicks_on(queue))
+		return got;
+	/* More came while kicks were off. */
+	virtqueue_kicks_off(queue);
+	got = virtqueue_pop(queue, chain);
+	return got == 0 ? broken(queue) : got;
+}
+
 void virtqueue_unpop(struct virtqueue *queue, const struct virtqueue_chain *chain)
 {
 	head_set(queue, chain->head, false);

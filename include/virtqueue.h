@@ -73,6 +73,15 @@ static inline bool virtqueue_running(const struct virtqueue *queue)
  */
 int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain);
 
+/*
+ * The same for who has turned kicks off: where there is no chain they are on again. It looks twice
+ * at most, whatever the ring says meanwhile: rings may overlap, and then to turn kicks on or off
+ * changes what the driver seems to say. A chain that was there and is not any more breaks the
+ * queue, because drivers do not take back what they have made available (virtio 1.3, 2.7.13.3.1).
+ * So a loop over chains that counts them is bounded by that count.
+ */
+int virtqueue_next(struct virtqueue *queue, struct virtqueue_chain *chain);
+
 /* The last chain popped goes back unseen, to be popped again: there is no room for its data yet. */
 void virtqueue_unpop(struct virtqueue *queue, const struct virtqueue_chain *chain);
 

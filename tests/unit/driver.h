@@ -7,6 +7,9 @@
 #define DRIVER_H
 
 #include <linux/virtio_ring.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 #include "memory.h"
 #include "virtqueue.h"
@@ -31,6 +34,21 @@ static inline struct driver driver_create(const struct memory *memory, uint64_t 
 	};
 
 	memset(memory_at(memory, gpa, 0x3000), 0, 0x3000);
+	return driver;
+}
+
+/*
+ * A queue whose available index and used flags are the same two bytes: without the event index,
+ * each time the device turns kicks on or off it changes what is available. One chain, head 0.
+ */
+static inline struct driver driver_create_overlapping(const struct memory *memory, uint64_t gpa,
+						      uint16_t size, struct vring_desc chain)
+{
+	struct driver driver = driver_create(memory, gpa, size);
+
+	driver.layout.avail = gpa + 0x1002;
+	driver.layout.used = gpa + 0x1004;
+	memcpy(memory_at(memory, gpa, sizeof(chain)), &chain, sizeof(chain));
 	return driver;
 }
 
@@ -72,6 +90,42 @@ static inline void driver_offer(struct driver *driver, uint16_t head)
 
 	avail->ring[driver->avail_idx++ % driver->layout.size] = head;
 	__atomic_store_n(&avail->idx, driver->avail_idx, __ATOMIC_RELEASE);
+}
+
+/*
+ * Another vCPU that takes the next chain back and gives it again, all the time. A device that never
+ * comes back from its turn ends the test by SIGALRM.
+ */
+struct driver_toggler {
+	pthread_t thread;
+	atomic_bool stop;
+	uint16_t *idx;
+	uint16_t first;
+};
+
+static inline void *driver_toggle(void *opaque)
+{
+	struct driver_toggler *toggler = opaque;
+
+	for (uint16_t odd = 0; !atomic_load(&toggler->stop); odd ^= 1)
+		__atomic_store_n(toggler->idx, toggler->first + odd, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static inline void driver_toggle_begin(struct driver_toggler *toggler, const struct driver *driver)
+{
+	toggler->idx = &driver_avail(driver)->idx;
+	toggler->first = driver->avail_idx;
+	atomic_init(&toggler->stop, false);
+	alarm(120);
+	pthread_create(&toggler->thread, NULL, driver_toggle, toggler);
+}
+
+static inline void driver_toggle_end(struct driver_toggler *toggler)
+{
+	atomic_store(&toggler->stop, true);
+	pthread_join(toggler->thread, NULL);
+	alarm(0);
 }
 
 /* The next entry of the used ring; false when the device has published none. */

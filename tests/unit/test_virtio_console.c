@@ -93,6 +93,11 @@ static void settle(void)
 	turn();
 }
 
+/* Which queue has parts on top of each other, if any: see driver_create_overlapping(). */
+static unsigned int overlapping = QUEUES;
+static const struct vring_desc overlapping_chain[QUEUES] = { { DATA, 1, WRITE, 0 },
+							     { DATA, 1, 0, 0 } };
+
 static void activate(void)
 {
 	virtio_set_status(device, 0);
@@ -101,7 +106,9 @@ static void activate(void)
 	virtio_set_features(device, 1, 1);
 	virtio_set_status(device, 11);
 	for (unsigned int i = 0; i < QUEUES; i++) {
-		driver[i] = driver_create(&memory, BASE + i * 0x4000, SIZE);
+		driver[i] = i == overlapping ? driver_create_overlapping(&memory, BASE + i * 0x4000,
+									 SIZE, overlapping_chain[i])
+					     : driver_create(&memory, BASE + i * 0x4000, SIZE);
 		device->queues[i].layout = driver[i].layout;
 		virtio_queue_set_ready(&device->queues[i], true);
 	}
@@ -582,6 +589,39 @@ static void endless_queues_leave_others_their_turn(void **state)
 	assert_int_equal(device->status, 15);
 }
 
+static void rings_that_feed_themselves_end(void **state)
+{
+	for (unsigned int queue = 0; queue < QUEUES; queue++) {
+		pending = "some input";
+		alarm(120);
+		overlapping = queue;
+		activate();
+		overlapping = QUEUES;
+		turn();
+		alarm(0);
+		assert_needs_reset();
+		assert_works_after_reset();
+	}
+}
+
+static void rings_that_another_vcpu_toggles_leave_others_their_turn(void **state)
+{
+	struct driver_toggler toggler;
+
+	console.offer = endless_offer;
+	console.read = endless_read;
+	for (unsigned int queue = 0; queue < QUEUES; queue++) {
+		activate();
+		driver_table(&driver[queue])[0] = overlapping_chain[queue];
+		driver_toggle_begin(&toggler, &driver[queue]);
+		for (unsigned int i = 0; i < 2000; i++) {
+			event_notify(&device->queues[queue].kick);
+			event_loop_turn(&loop, false);
+		}
+		driver_toggle_end(&toggler);
+	}
+}
+
 #define on_console(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -607,6 +647,8 @@ int main(void)
 		on_console(hostile_chains_need_a_reset),
 		on_console(hostile_heads_need_a_reset),
 		on_console(endless_queues_leave_others_their_turn),
+		on_console(rings_that_feed_themselves_end),
+		on_console(rings_that_another_vcpu_toggles_leave_others_their_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

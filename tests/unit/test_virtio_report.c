@@ -88,6 +88,12 @@ static void turn(void)
 		;
 }
 
+/* Which queue has parts on top of each other, if any: see driver_create_overlapping(). */
+static unsigned int overlapping = QUEUES;
+static const struct vring_desc overlapping_chain[QUEUES] = {
+	{ DATA, 8, WRITE, 0 }, { DATA, 8, 0, 0 }, { DATA, 8, WRITE, 0 }, { DATA, 8, 0, 0 }
+};
+
 static void activate_with(uint32_t features)
 {
 	virtio_set_status(device, 0);
@@ -96,7 +102,12 @@ static void activate_with(uint32_t features)
 	virtio_set_features(device, 1, 1);
 	virtio_set_status(device, 11);
 	for (unsigned int i = 0; i < QUEUES; i++) {
-		driver[i] = driver_create(&memory, BASE + i * 0x4000, device->queues[i].size_max);
+		const uint64_t gpa = BASE + i * 0x4000;
+		const uint16_t size = device->queues[i].size_max;
+
+		driver[i] = i == overlapping ? driver_create_overlapping(&memory, gpa, size,
+									 overlapping_chain[i])
+					     : driver_create(&memory, gpa, size);
 		device->queues[i].layout = driver[i].layout;
 		virtio_queue_set_ready(&device->queues[i], true);
 	}
@@ -690,6 +701,49 @@ static void hostile_chains_need_a_reset(void **state)
 	}
 }
 
+static void rings_that_feed_themselves_end(void **state)
+{
+	const struct virtio_console_control ready = { 0, VIRTIO_CONSOLE_PORT_READY, 1 };
+
+	for (unsigned int queue = TRANSMIT; queue < QUEUES; queue++) {
+		alarm(120);
+		memcpy(memory_at(&memory, DATA, sizeof(ready)), &ready, sizeof(ready));
+		overlapping = queue;
+		begin_talk();
+		overlapping = QUEUES;
+		/* Something to say. */
+		if (queue == ANSWERS)
+			tell(0, VIRTIO_CONSOLE_PORT_READY, 1);
+		turn();
+		alarm(0);
+		assert_true(device->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+		assert_works_after_reset();
+	}
+}
+
+static size_t forgetful_offer(struct sink *which, const struct iovec *segments, unsigned int count)
+{
+	return segments[0].iov_len;
+}
+
+static void rings_that_another_vcpu_toggles_leave_others_their_turn(void **state)
+{
+	struct driver_toggler toggler;
+
+	sink.offer = forgetful_offer;
+	for (unsigned int queue = TRANSMIT; queue < QUEUES; queue++) {
+		begin_talk();
+		tell(0, VIRTIO_CONSOLE_PORT_READY, 1);
+		driver_table(&driver[queue])[0] = overlapping_chain[queue];
+		driver_toggle_begin(&toggler, &driver[queue]);
+		for (unsigned int i = 0; i < 2000; i++) {
+			event_notify(&device->queues[queue].kick);
+			event_loop_turn(&loop, false);
+		}
+		driver_toggle_end(&toggler);
+	}
+}
+
 #define on_report(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -719,6 +773,8 @@ int main(void)
 		on_report(nothing_is_received),
 		on_report(a_driver_that_does_not_know_of_ports_reports_nothing),
 		on_report(hostile_chains_need_a_reset),
+		on_report(rings_that_feed_themselves_end),
+		on_report(rings_that_another_vcpu_toggles_leave_others_their_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,6 +183,46 @@ static void bad_address_wants_a_reset_which_mends_it(void **state)
 	assert_taken(&driver, 0, 64);
 }
 
+/* Without the event index, as activate() has it. */
+static void activate_overlapping(void)
+{
+	virtio_set_status(rng, 0);
+	driver = driver_create_overlapping(&memory, BASE, 8,
+					   (struct vring_desc){ BUFFER, 64, WRITE, 0 });
+	virtio_set_status(rng, 3);
+	virtio_set_features(rng, 1, 1);
+	virtio_set_status(rng, 11);
+	rng->queues[0].layout = driver.layout;
+	virtio_queue_set_ready(&rng->queues[0], true);
+	virtio_set_status(rng, 15);
+}
+
+static void ring_that_feeds_itself_ends(void **state)
+{
+	alarm(120);
+	activate_overlapping();
+	turn();
+	alarm(0);
+	assert_true(needs_reset());
+	assert_said("broke the rules");
+}
+
+static void ring_that_another_vcpu_toggles_lets_others_in(void **state)
+{
+	struct driver_toggler toggler;
+
+	virtio_set_status(rng, 0);
+	activate();
+	driver_desc(&driver, 0, BUFFER, 64, WRITE, 0);
+	driver_toggle_begin(&toggler, &driver);
+	for (unsigned int round = 0; round < 2000; round++) {
+		event_notify(&rng->queues[0].kick);
+		event_loop_turn(&loop, false);
+	}
+	driver_toggle_end(&toggler);
+	said();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +234,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_read_only_is_left_alone, begin, end),
 		cmocka_unit_test_setup_teardown(bad_address_wants_a_reset_which_mends_it, begin,
 						end),
+		cmocka_unit_test_setup_teardown(ring_that_feeds_itself_ends, begin, end),
+		cmocka_unit_test_setup_teardown(ring_that_another_vcpu_toggles_lets_others_in,
+						begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -659,6 +659,37 @@ static void overlapping_parts_are_survived(void **state)
 	}
 }
 
+/* What turning kicks on and off makes of the ring is looked at twice, and then the queue breaks. */
+static void index_that_goes_back_breaks_the_queue(void **state)
+{
+	unsigned int popped = 0;
+	int got;
+
+	driver = driver_create_overlapping(&memory, BASE, 8, (struct vring_desc){ DATA, 16, 0, 0 });
+	assert_int_equal(virtqueue_start(&queue, &memory, &driver.layout, false), 0);
+	virtqueue_kicks_off(&queue);
+	while ((got = virtqueue_next(&queue, &chain)) > 0) {
+		virtqueue_push(&queue, chain.head, 0);
+		popped++;
+	}
+	assert_int_equal(got, -EPROTO);
+	assert_true(popped <= 8);
+	assert_true(queue.broken);
+}
+
+static void next_turns_kicks_on_where_there_is_none(void **state)
+{
+	offer_simple(0);
+	virtqueue_kicks_off(&queue);
+	assert_int_equal(driver_used(&driver)->flags, VRING_USED_F_NO_NOTIFY);
+	assert_int_equal(virtqueue_next(&queue, &chain), 1);
+	assert_int_equal(driver_used(&driver)->flags, VRING_USED_F_NO_NOTIFY);
+	virtqueue_push(&queue, chain.head, 0);
+	assert_int_equal(virtqueue_next(&queue, &chain), 0);
+	assert_int_equal(driver_used(&driver)->flags, 0);
+	assert_true(virtqueue_running(&queue));
+}
+
 /* Notifications. */
 
 static void interrupt_by_flag(void **state)
@@ -928,6 +959,8 @@ int main(void)
 		on_queue(lengths_that_overflow_32_bits_break),
 		on_queue(descriptors_are_read_once),
 		on_queue(overlapping_parts_are_survived),
+		on_queue(index_that_goes_back_breaks_the_queue),
+		on_queue(next_turns_kicks_on_where_there_is_none),
 		on_queue(interrupt_by_flag),
 		on_queue(nothing_published_is_no_interrupt),
 		on_queue(interrupt_by_event_index),
