@@ -20,6 +20,9 @@ static void kicked(struct event_notifier *notifier)
 {
 	struct virtio_queue *queue = container_of(notifier, struct virtio_queue, kick);
 
+	/* Who stops the queue goes first: a mutex may well go to who has just had it. */
+	if (virtio_queue_stopping(queue))
+		return;
 	pthread_mutex_lock(&queue->lock);
 	if (virtqueue_running(&queue->ring))
 		queue->virtio->ops->process(queue);
@@ -87,20 +90,22 @@ void virtio_interrupt(struct virtio_queue *queue)
 }
 
 void virtio_serve(struct virtio_queue *queue,
-		  void (*handle)(struct virtio_queue *queue, struct virtqueue_chain *chain))
+		  bool (*handle)(struct virtio_queue *queue, struct virtqueue_chain *chain))
 {
 	struct virtqueue_chain chain;
 	unsigned int left = queue->ring.layout.size;
+	bool more = true;
 
 	virtqueue_kicks_off(&queue->ring);
-	while (left > 0 && virtqueue_next(&queue->ring, &chain) > 0) {
-		handle(queue, &chain);
+	while (more && left > 0 && !virtio_queue_stopping(queue) &&
+	       virtqueue_next(&queue->ring, &chain) > 0) {
+		more = handle(queue, &chain);
 		left--;
 	}
 	virtio_publish(queue);
 	if (queue->ring.broken)
 		virtio_needs_reset(queue->virtio);
-	else if (left == 0)
+	else if (more && left == 0)
 		event_notify(&queue->kick);
 }
 
@@ -144,19 +149,30 @@ static void queue_start(struct virtio_queue *queue)
 
 static void queue_stop(struct virtio_queue *queue)
 {
+	atomic_store(&queue->stopping, true);
 	pthread_mutex_lock(&queue->lock);
 	if (queue->ring.desc) {
 		if (queue->virtio->ops->drain)
 			queue->virtio->ops->drain(queue);
 		virtqueue_stop(&queue->ring);
 	}
+	atomic_store(&queue->stopping, false);
 	pthread_mutex_unlock(&queue->lock);
+}
+
+void virtio_stop(struct virtio *virtio)
+{
+	/* What is in flight comes to rest on all queues at the same time. */
+	for (unsigned int i = 0; i < virtio->queue_count; i++)
+		atomic_store(&virtio->queues[i].stopping, true);
+	for (unsigned int i = 0; i < virtio->queue_count; i++)
+		queue_stop(&virtio->queues[i]);
 }
 
 static void reset(struct virtio *virtio)
 {
+	virtio_stop(virtio);
 	for (unsigned int i = 0; i < virtio->queue_count; i++) {
-		queue_stop(&virtio->queues[i]);
 		virtio->queues[i].ready = false;
 		virtio->queues[i].layout = (struct virtqueue_layout){ 0 };
 	}

@@ -252,7 +252,7 @@ static uint8_t *status_byte(const struct virtqueue_chain *chain)
 	return (uint8_t *)last->iov_base + last->iov_len - 1;
 }
 
-static void virtio_block_handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool virtio_block_handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	struct block_queue *block_queue = block_queue_of(queue);
 	struct request *request = &block_queue->requests[chain->head];
@@ -262,7 +262,7 @@ static void virtio_block_handle(struct virtio_queue *queue, struct virtqueue_cha
 		    sizeof(header) ||
 	    chain->in_bytes == 0) {
 		virtqueue_break(&queue->ring);
-		return;
+		return true;
 	}
 	request->queue = block_queue;
 	request->head = chain->head;
@@ -289,6 +289,7 @@ static void virtio_block_handle(struct virtio_queue *queue, struct virtqueue_cha
 		finish(request, VIRTIO_BLK_S_UNSUPP, 0);
 		break;
 	}
+	return true;
 }
 
 /* The queue. */

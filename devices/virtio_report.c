@@ -191,9 +191,10 @@ static void keep_rest(struct virtio_queue *queue)
 }
 
 /* Of a driver that takes the port for a console. */
-static void drop(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool drop(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	virtqueue_push(&queue->ring, chain->head, 0);
+	return true;
 }
 
 /* Control. The lock of ANSWERS is held, but where a function takes it. */
@@ -272,7 +273,7 @@ static void say(struct virtio_queue *queue)
 		event_notify(&queue->kick);
 }
 
-static void hear(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool hear(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	struct virtio_queue *answers = &queue->virtio->queues[ANSWERS];
 	struct virtio_console_control message;
@@ -285,6 +286,7 @@ static void hear(struct virtio_queue *queue, struct virtqueue_chain *chain)
 		pthread_mutex_unlock(&answers->lock);
 	}
 	virtqueue_push(&queue->ring, chain->head, 0);
+	return true;
 }
 
 static void forget(struct virtio_report *report)

@@ -45,7 +45,7 @@ static uint32_t fill(uint8_t *bytes, uint32_t length)
 }
 
 /* One request: as much of its buffers as REQUEST_MAX allows. */
-static void virtio_rng_handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool virtio_rng_handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	uint32_t done = 0, left = REQUEST_MAX;
 
@@ -58,6 +58,7 @@ static void virtio_rng_handle(struct virtio_queue *queue, struct virtqueue_chain
 		left = filled < length ? 0 : left - filled;
 	}
 	virtqueue_push(&queue->ring, chain->head, done);
+	return true;
 }
 
 static void virtio_rng_process(struct virtio_queue *queue)

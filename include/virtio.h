@@ -33,9 +33,19 @@ struct virtio_queue {
 	uint16_t size_max;
 	bool ready;
 
+	/*
+	 * Somebody is about to stop the queue, or waits for the lock to do so. Who sees it begins
+	 * nothing any more. Any thread.
+	 */
+	atomic_bool stopping;
 	pthread_mutex_t lock; /* the worker's, and of who starts or stops the queue */
 	struct virtqueue ring;
 };
+
+static inline bool virtio_queue_stopping(const struct virtio_queue *queue)
+{
+	return atomic_load_explicit(&queue->stopping, memory_order_relaxed);
+}
 
 /* What a device is made of. */
 struct virtio_ops {
@@ -96,6 +106,12 @@ int virtio_init(struct virtio *virtio, const struct virtio_ops *ops, const struc
 		uint16_t queue_size);
 void virtio_fini(struct virtio *virtio);
 
+/*
+ * Stops all queues, as a reset does, and returns when nothing is in flight: for destroy() of a
+ * device with workers, which still turn.
+ */
+void virtio_stop(struct virtio *virtio);
+
 /* The queue's worker: shows the driver what was pushed, and interrupts it if it wants that. */
 void virtio_publish(struct virtio_queue *queue);
 
@@ -106,10 +122,11 @@ void virtio_interrupt(struct virtio_queue *queue);
  * The usual process(): pops chains, has handle() work on each and give it back with
  * virtqueue_push(), now or later, or call virtqueue_break(); publishes. After as many chains as
  * the queue has entries other events get their turn, so that a guest cannot keep the worker to
- * itself.
+ * itself. handle() returns false when it has enough to do: the queue is then left as it is, with
+ * kicks off, until the device notifies it.
  */
 void virtio_serve(struct virtio_queue *queue,
-		  void (*handle)(struct virtio_queue *queue, struct virtqueue_chain *chain));
+		  bool (*handle)(struct virtio_queue *queue, struct virtqueue_chain *chain));
 
 /* The driver broke a rule: the device asks for a reset (virtio 1.3, 2.1.1). Any thread. */
 void virtio_needs_reset(struct virtio *virtio);

@@ -85,9 +85,10 @@ void event_notify(struct event_notifier *notifier)
 
 /* A device that looks at its queues and gives back what it finds. */
 
-static void handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	virtqueue_push(&queue->ring, chain->head, 0);
+	return true;
 }
 
 static void process(struct virtio_queue *queue)

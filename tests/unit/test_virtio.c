@@ -33,13 +33,14 @@ static unsigned int processed[QUEUES], drained[QUEUES], handled;
 static bool drained_while_running;
 static uint8_t config[12];
 
-static void handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	handled++;
 	virtqueue_push(&queue->ring, chain->head, chain->in_bytes);
+	return true;
 }
 
-static void (*handler)(struct virtio_queue *queue, struct virtqueue_chain *chain);
+static bool (*handler)(struct virtio_queue *queue, struct virtqueue_chain *chain);
 
 static void process(struct virtio_queue *queue)
 {
@@ -397,9 +398,10 @@ static void reset_drains_and_forgets(void **state)
 /* Indices begin at 0 again, and so do heads in flight. */
 static struct virtqueue_chain kept;
 
-static void keep(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool keep(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	kept = *chain;
+	return true;
 }
 
 static void reset_in_mid_flight_forgets_the_request(void **state)
@@ -583,7 +585,7 @@ static void event_index_is_used_if_negotiated(void **state)
 /* Unbounded work per kick: a driver on another vCPU that gives each chain back at once. */
 static unsigned int others, most_between, since;
 
-static void endless(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool endless(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	uint16_t head = chain->head;
 
@@ -592,6 +594,7 @@ static void endless(struct virtio_queue *queue, struct virtqueue_chain *chain)
 		most_between = since;
 	if (handled++ < 10000)
 		driver_offer(&driver[queue->index], head);
+	return true;
 }
 
 static void other_notified(struct event_notifier *notifier)
@@ -620,11 +623,12 @@ static void endless_queue_leaves_others_their_turn(void **state)
 }
 
 /* A chain that comes while kicks are off. */
-static void late(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool late(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	handle(queue, chain);
 	if (handled == 1)
 		offer(queue->index, 1);
+	return true;
 }
 
 static void nothing_is_left_without_a_kick(void **state)
@@ -656,13 +660,14 @@ static void full_ring_is_served_in_one_go(void **state)
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_bool inside, reset_done;
 
-static void slow(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool slow(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	atomic_store(&inside, true);
 	pthread_mutex_lock(&gate);
 	pthread_mutex_unlock(&gate);
 	assert_false(atomic_load(&reset_done));
 	handle(queue, chain);
+	return true;
 }
 
 static void *worker(void *opaque)
@@ -706,6 +711,49 @@ static void reset_waits_for_the_worker(void **state)
 	assert_taken(&driver[0], 0, 16);
 }
 
+/* A ring with always one chain more. Its first one takes until somebody stops the queue. */
+static bool until_stopped(struct virtio_queue *queue, struct virtqueue_chain *chain)
+{
+	virtqueue_push(&queue->ring, chain->head, 0);
+	driver_offer(&driver[queue->index], chain->head);
+	handled++;
+	while (!virtio_queue_stopping(queue))
+		usleep(100);
+	/* For the other one to be waiting for the lock. */
+	usleep(20000);
+	return true;
+}
+
+static void *turn_until_reset(void *opaque)
+{
+	while (!atomic_load(&reset_done))
+		event_loop_turn(&loop, false);
+	return NULL;
+}
+
+/* A mutex may well go to who has just had it, again and again. */
+static void who_stops_a_queue_goes_first(void **state)
+{
+	pthread_t thread;
+
+	handler = until_stopped;
+	activate();
+	atomic_store(&reset_done, false);
+	offer(0, 0);
+	event_notify(&virtio.queues[0].kick);
+	alarm(120);
+	assert_int_equal(pthread_create(&thread, NULL, turn_until_reset, NULL), 0);
+	while (pthread_mutex_trylock(&virtio.queues[0].lock) == 0) {
+		pthread_mutex_unlock(&virtio.queues[0].lock);
+		usleep(100);
+	}
+	virtio_set_status(&virtio, 0);
+	atomic_store(&reset_done, true);
+	pthread_join(thread, NULL);
+	alarm(0);
+	assert_in_range(handled, 0, 1);
+}
+
 #define on_device(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -738,6 +786,7 @@ int main(void)
 		on_device(nothing_is_left_without_a_kick),
 		on_device(full_ring_is_served_in_one_go),
 		on_device(reset_waits_for_the_worker),
+		on_device(who_stops_a_queue_goes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

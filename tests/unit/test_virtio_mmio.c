@@ -62,9 +62,10 @@ static struct driver driver;
 static uint8_t config[12];
 static unsigned int destroyed;
 
-static void handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	virtqueue_push(&queue->ring, chain->head, 0);
+	return true;
 }
 
 static void process(struct virtio_queue *queue)
