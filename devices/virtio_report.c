@@ -235,7 +235,8 @@ static uint32_t next_answer(const struct virtio_report *report, struct answer *a
 	if (order[i] != VIRTIO_CONSOLE_PORT_NAME)
 		return sizeof(answer->header);
 	memcpy(answer->name, VIRTIO_REPORT_NAME, sizeof(answer->name));
-	return sizeof(*answer);
+	/* Without what a compiler may put behind the name. */
+	return offsetof(struct answer, name) + sizeof(answer->name);
 }
 
 /* Tells the driver what it is to know, as far as it has buffers. */

@@ -45,6 +45,16 @@ static void store(uint16_t *shared, uint16_t value)
 	__atomic_store_n(shared, value, __ATOMIC_RELAXED);
 }
 
+/*
+ * A copy of what the guest may change at any moment. What is decided by it is decided by the copy:
+ * a compiler cannot read what is shared again behind the fence.
+ */
+static void fetch(void *copy, const void *shared, size_t size)
+{
+	memcpy(copy, shared, size);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 static void *part(const struct memory *memory, uint64_t gpa, uint64_t align, uint64_t bytes)
 {
 	return gpa % align == 0 ? memory_at(memory, gpa, bytes) : NULL;
@@ -166,7 +176,7 @@ static bool chain_walk(const struct virtqueue *queue, struct virtqueue_chain *ch
 
 		if (index >= table.entries)
 			return false;
-		memcpy(&desc, &table.desc[index], sizeof(desc));
+		fetch(&desc, &table.desc[index], sizeof(desc));
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
 			/* Only one, and not from within another. */
 			if (indirect || !open_indirect(queue, &desc, &table))
@@ -317,7 +327,7 @@ static uint32_t for_each_stretch(const struct iovec *segments, unsigned int coun
 
 static void copy_from_segment(void *segment, void *buffer, size_t length)
 {
-	memcpy(buffer, segment, length);
+	fetch(buffer, segment, length);
 }
 
 static void copy_to_segment(void *segment, void *buffer, size_t length)
