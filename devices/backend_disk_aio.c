@@ -7,10 +7,8 @@
 #include <errno.h>
 #include <libaio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "disk.h"
-#include "log.h"
 #include "util.h"
 
 #define BATCH 32
@@ -62,55 +60,49 @@ static struct aio *aio_allocate(unsigned int depth)
 	return NULL;
 }
 
-static struct disk_engine *aio_create(const struct disk *disk, struct event_loop *loop,
-				      unsigned int depth)
+static int aio_create(struct disk_engine **engine, struct event_loop *loop, unsigned int depth)
 {
 	struct aio *aio = aio_allocate(depth);
-	int err = aio ? io_setup(depth, &aio->context) : -ENOMEM;
+	int err;
 
-	if (err < 0) {
-		log_error("disk %s: Linux AIO: %s", disk->path,
-			  err == -EAGAIN ? "the host allows no more of it; raise its limit (sysctl "
-					   "fs.aio-max-nr), or take another --block-engine"
-					 : log_reason(-err));
+	if (!aio)
+		return -ENOMEM;
+	err = io_setup(depth, &aio->context);
+	if (err < 0)
 		goto free_aio;
-	}
-	aio->engine = (struct disk_engine){ .ops = &disk_aio_ops, .disk = disk };
-	if (event_notifier_create(&aio->completed, loop, aio_completed) < 0)
+	err = event_notifier_create(&aio->completed, loop, aio_completed);
+	if (err < 0)
 		goto destroy_context;
-	return &aio->engine;
+	*engine = &aio->engine;
+	return 0;
 
 destroy_context:
 	io_destroy(aio->context);
 free_aio:
-	if (aio)
-		aio_free(aio);
-	return NULL;
-}
-
-static void prepare(struct aio *aio, struct disk_request *request)
-{
-	struct iocb *iocb = &aio->iocbs[request->slot];
-	const int fd = disk_fd(aio->engine.disk, request);
-
-	if (request->operation == DISK_READ)
-		io_prep_preadv(iocb, fd, request->segments, request->count, request->offset);
-	else if (request->operation == DISK_WRITE)
-		io_prep_pwritev2(iocb, fd, request->segments, request->count, request->offset,
-				 disk_write_flags(request));
-	else
-		io_prep_fdsync(iocb, fd);
-	io_set_eventfd(iocb, aio->completed.source.fd);
-	iocb->data = request;
-	aio->started[aio->started_count++] = iocb;
+	aio_free(aio);
+	return err;
 }
 
 static void aio_start(struct disk_engine *engine, struct disk_request *request)
 {
-	if (request->operation == DISK_DISCARD || request->operation == DISK_WRITE_ZEROES)
-		disk_carry_out(engine->disk, request);
+	struct aio *aio = container_of(engine, struct aio, engine);
+	struct iocb *iocb = &aio->iocbs[request->slot];
+
+	if (!disk_fits(engine, request)) {
+		disk_carry_out(engine, request);
+		return;
+	}
+	if (request->operation == DISK_READ)
+		io_prep_preadv(iocb, engine->fd, request->segments, disk_piece(request),
+			       request->offset);
+	else if (request->operation == DISK_WRITE)
+		io_prep_pwritev(iocb, engine->fd, request->segments, disk_piece(request),
+				request->offset);
 	else
-		prepare(container_of(engine, struct aio, engine), request);
+		io_prep_fdsync(iocb, engine->fd);
+	io_set_eventfd(iocb, aio->completed.source.fd);
+	iocb->data = request;
+	aio->started[aio->started_count++] = iocb;
 }
 
 static void aio_submit(struct disk_engine *engine)
@@ -124,7 +116,7 @@ static void aio_submit(struct disk_engine *engine)
 		if (got > 0) {
 			first += got;
 		} else if (got != -EINTR) {
-			disk_carry_out(engine->disk, aio->started[first]->data);
+			disk_carry_out(engine, aio->started[first]->data);
 			first++;
 		}
 	}
@@ -143,8 +135,8 @@ static void aio_reap(struct disk_engine *engine)
 		for (int i = 0; i < got; i++) {
 			struct disk_request *request = events[i].data;
 
-			if (disk_continue(engine->disk, request, (long)events[i].res))
-				prepare(aio, request);
+			if (disk_continue(engine, request, (long)events[i].res))
+				aio_start(engine, request);
 		}
 	} while (got == BATCH || got == -EINTR);
 	aio_submit(engine);

@@ -43,15 +43,13 @@ static void uring_ready(struct event_source *source, uint32_t events)
 	uring->engine.ready(&uring->engine);
 }
 
-static struct disk_engine *uring_create(const struct disk *disk, struct event_loop *loop,
-					unsigned int depth)
+static int uring_create(struct disk_engine **engine, struct event_loop *loop, unsigned int depth)
 {
 	struct uring *uring = calloc(1, sizeof(*uring));
-	int err = -ENOMEM;
+	int err;
 
 	if (!uring)
-		goto say;
-	uring->engine = (struct disk_engine){ .ops = &disk_uring_ops, .disk = disk };
+		return -ENOMEM;
 	uring->loop = loop;
 	err = io_uring_queue_init(depth, &uring->ring, 0);
 	if (err < 0)
@@ -60,43 +58,35 @@ static struct disk_engine *uring_create(const struct disk *disk, struct event_lo
 	err = event_add(loop, &uring->source, EPOLLIN);
 	if (err < 0)
 		goto exit_ring;
-	return &uring->engine;
+	*engine = &uring->engine;
+	return 0;
 
 exit_ring:
 	io_uring_queue_exit(&uring->ring);
 free_uring:
 	free(uring);
-say:
-	/* Before Linux 5.12 rings are locked memory. */
-	log_error("disk %s: io_uring: %s%s", disk->path, log_reason(-err),
-		  err == -ENOMEM
-			  ? "; raise the limit of locked memory (ulimit -l), or take another "
-			    "--block-engine"
-			  : "");
-	return NULL;
-}
-
-static void prepare(struct uring *uring, struct disk_request *request)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
-	const int fd = disk_fd(uring->engine.disk, request);
-
-	if (request->operation == DISK_READ)
-		io_uring_prep_readv(sqe, fd, request->segments, request->count, request->offset);
-	else if (request->operation == DISK_WRITE)
-		io_uring_prep_writev2(sqe, fd, request->segments, request->count, request->offset,
-				      disk_write_flags(request));
-	else
-		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
-	io_uring_sqe_set_data(sqe, request);
+	return err;
 }
 
 static void uring_start(struct disk_engine *engine, struct disk_request *request)
 {
-	if (request->operation == DISK_DISCARD || request->operation == DISK_WRITE_ZEROES)
-		disk_carry_out(engine->disk, request);
+	struct uring *uring = container_of(engine, struct uring, engine);
+	struct io_uring_sqe *sqe;
+
+	if (!disk_fits(engine, request)) {
+		disk_carry_out(engine, request);
+		return;
+	}
+	sqe = io_uring_get_sqe(&uring->ring);
+	if (request->operation == DISK_READ)
+		io_uring_prep_readv(sqe, engine->fd, request->segments, disk_piece(request),
+				    request->offset);
+	else if (request->operation == DISK_WRITE)
+		io_uring_prep_writev(sqe, engine->fd, request->segments, disk_piece(request),
+				     request->offset);
 	else
-		prepare(container_of(engine, struct uring, engine), request);
+		io_uring_prep_fsync(sqe, engine->fd, IORING_FSYNC_DATASYNC);
+	io_uring_sqe_set_data(sqe, request);
 }
 
 /*
@@ -114,8 +104,7 @@ static void carry_out_rest(struct uring *uring)
 	for (unsigned int i = first; i != end; i++) {
 		const struct io_uring_sqe *sqe = &sq->sqes[i & sq->ring_mask];
 
-		disk_carry_out(uring->engine.disk,
-			       (struct disk_request *)(uintptr_t)sqe->user_data);
+		disk_carry_out(&uring->engine, (struct disk_request *)(uintptr_t)sqe->user_data);
 	}
 }
 
@@ -144,8 +133,8 @@ static void uring_reap(struct disk_engine *engine)
 	{
 		struct disk_request *request = io_uring_cqe_get_data(cqe);
 
-		if (disk_continue(engine->disk, request, cqe->res))
-			prepare(uring, request);
+		if (disk_continue(engine, request, cqe->res))
+			uring_start(engine, request);
 		count++;
 	}
 	io_uring_cq_advance(&uring->ring, count);

@@ -9,8 +9,16 @@
  * A request that is in flight lives in a struct of its own, one for each head that a ring can have.
  * The data parts of its chain are copied there, as host addresses that virtqueue.c has checked.
  *
- * To stop a queue, its ring is taken away, so that nothing new begins, and then waited for what is
- * in flight; until that is done the host's kernel may write to guest memory.
+ * A request may have any length, and the host any number of them, so what a queue has in the
+ * kernel's hands at a time is bounded in bytes; the rest of the ring is left alone meanwhile.
+ *
+ * Some requests wait although they were taken: a flush while another one is under way, and a write
+ * that shares a block with another one (disk_claim()). They are looked at when one of those is
+ * done, which is rare, so all requests are looked through.
+ *
+ * To stop a queue, its ring is taken away, so that nothing new begins; what waits is given up, what
+ * is in flight is ended early (disk_engine.stop), and that is waited for, because until then the
+ * host's kernel may write to guest memory. The driver is not told of what was given up.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -28,6 +36,9 @@
 
 #define QUEUE_SIZE VIRTQUEUE_SIZE_MAX
 
+/* In the kernel's hands at a time, for each queue, with what the last request adds to it. */
+#define IN_FLIGHT_MAX MIB(16)
+
 /* What drivers may put into a request. A range is worked on in one go, so it has a bound. */
 #define SEG_MAX		    126
 #define DISCARD_SECTORS_MAX (GIB(1) / DISK_SECTOR)
@@ -43,6 +54,8 @@ struct request {
 	uint16_t head;
 	uint32_t in_bytes; /* of the chain, the status byte included */
 	uint32_t filled; /* of those, how many a success fills with data */
+	uint64_t weight; /* bytes of in_flight_bytes */
+	bool waits; /* was taken, and not started */
 	uint8_t *status; /* in guest memory */
 	struct iovec segments[VIRTQUEUE_SEGMENTS_MAX];
 };
@@ -55,7 +68,11 @@ struct block_queue {
 
 	/* The virtio queue's lock guards all below. */
 	pthread_cond_t idle; /* in_flight has become 0 */
-	unsigned int in_flight;
+	unsigned int in_flight; /* those that wait included */
+	uint64_t in_flight_bytes;
+	bool full; /* more was left in the ring */
+	unsigned int waiting;
+	struct request *flush; /* the one that is under way, or a write that ends with one */
 	struct request requests[QUEUE_SIZE];
 };
 
@@ -110,18 +127,34 @@ static const char *operation_name(enum disk_operation operation)
 	return names[operation];
 }
 
+/* Tells the driver. Of what a queue that stops has given up it hears nothing. */
+static void conclude(struct request *request, int result)
+{
+	struct block_queue *queue = request->queue;
+
+	if (result == -ECANCELED && virtio_queue_stopping(virtio_queue_of(queue)))
+		return;
+	if (result < 0)
+		log_guest(&queue->device->limit, "disk %s: %s: %s", queue->device->disk.path,
+			  operation_name(request->disk.operation), strerror(-result));
+	if (result < 0)
+		finish(request, VIRTIO_BLK_S_IOERR, 0);
+	else
+		finish(request, VIRTIO_BLK_S_OK, request->filled);
+}
+
 static void request_done(struct disk_request *disk, int result)
 {
 	struct request *request = container_of(disk, struct request, disk);
 	struct block_queue *queue = request->queue;
 
-	if (result < 0)
-		log_guest(&queue->device->limit, "disk %s: %s: %s", queue->device->disk.path,
-			  operation_name(disk->operation), strerror(-result));
-	if (result < 0)
-		finish(request, VIRTIO_BLK_S_IOERR, 0);
-	else
-		finish(request, VIRTIO_BLK_S_OK, request->filled);
+	conclude(request, result);
+	disk_release(&queue->device->disk, disk);
+	if (queue->flush == request)
+		queue->flush = NULL;
+	if (queue->waiting > 0)
+		event_notify(&virtio_queue_of(queue)->kick);
+	queue->in_flight_bytes -= request->weight;
 	queue->in_flight--;
 	if (queue->in_flight == 0)
 		pthread_cond_broadcast(&queue->idle);
@@ -129,16 +162,63 @@ static void request_done(struct disk_request *disk, int result)
 
 /* The beginning of one. */
 
+/* False: it has to wait. */
+static bool start_now(struct request *request)
+{
+	struct block_queue *queue = request->queue;
+	const bool flushes = disk_flushes(&request->disk);
+
+	if ((flushes && queue->flush) || !disk_claimed(&queue->device->disk, &request->disk))
+		return false;
+	if (flushes)
+		queue->flush = request;
+	queue->engine->ops->start(queue->engine, &request->disk);
+	return true;
+}
+
+/* Another queue is done with what a request of this one waits for. */
+static void come(struct disk_claim *claim)
+{
+	struct request *request = container_of(claim, struct request, disk.claim);
+
+	event_notify(&virtio_queue_of(request->queue)->kick);
+}
+
 static void start(struct request *request, enum disk_operation operation)
 {
 	struct block_queue *queue = request->queue;
+	const uint64_t length = request->disk.length;
 
 	request->disk.operation = operation;
 	request->disk.slot = request->head;
 	request->disk.stable = !virtio_has(&queue->device->virtio, VIRTIO_BLK_F_FLUSH);
 	request->disk.done = request_done;
+	request->disk.claim.come = come;
+	request->weight = length < DISK_PIECE ? length : DISK_PIECE;
 	queue->in_flight++;
-	queue->engine->ops->start(queue->engine, &request->disk);
+	queue->in_flight_bytes += request->weight;
+	disk_claim(&queue->device->disk, &request->disk);
+	request->waits = !start_now(request);
+	queue->waiting += request->waits;
+}
+
+/* Calls act for what waits; true: it does not any more. */
+static void for_waiting(struct block_queue *queue, bool (*act)(struct request *request))
+{
+	for (unsigned int i = 0; i < QUEUE_SIZE && queue->waiting > 0; i++) {
+		struct request *request = &queue->requests[i];
+
+		if (!request->waits || !act(request))
+			continue;
+		request->waits = false;
+		queue->waiting--;
+	}
+}
+
+static bool give_up(struct request *request)
+{
+	request_done(&request->disk, -ECANCELED);
+	return true;
 }
 
 static bool inside(const struct virtio_block *device, uint64_t sector, uint64_t bytes)
@@ -193,6 +273,7 @@ static void transfer(struct request *request, const struct virtqueue_chain *chai
 		take_segments(request, chain->in, 0, length);
 	request->filled = write ? 0 : length;
 	request->disk.offset = header->sector * DISK_SECTOR;
+	request->disk.length = length;
 	start(request, write ? DISK_WRITE : DISK_READ);
 }
 
@@ -252,6 +333,7 @@ static uint8_t *status_byte(const struct virtqueue_chain *chain)
 	return (uint8_t *)last->iov_base + last->iov_len - 1;
 }
 
+/* False: enough is under way. */
 static bool virtio_block_handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	struct block_queue *block_queue = block_queue_of(queue);
@@ -276,6 +358,7 @@ static bool virtio_block_handle(struct virtio_queue *queue, struct virtqueue_cha
 		transfer(request, chain, &header);
 		break;
 	case VIRTIO_BLK_T_FLUSH:
+		request->disk.length = 0;
 		start(request, DISK_FLUSH);
 		break;
 	case VIRTIO_BLK_T_GET_ID:
@@ -289,19 +372,35 @@ static bool virtio_block_handle(struct virtio_queue *queue, struct virtqueue_cha
 		finish(request, VIRTIO_BLK_S_UNSUPP, 0);
 		break;
 	}
-	return true;
+	block_queue->full = block_queue->in_flight_bytes >= IN_FLIGHT_MAX;
+	return !block_queue->full;
 }
 
 /* The queue. */
 
+/* What is done is pushed and shown, and then there may be room for more. */
+static void reap(struct virtio_queue *queue)
+{
+	struct block_queue *block_queue = block_queue_of(queue);
+
+	block_queue->engine->ops->reap(block_queue->engine);
+	virtio_publish(queue);
+	if (block_queue->full && block_queue->in_flight_bytes < IN_FLIGHT_MAX) {
+		block_queue->full = false;
+		event_notify(&queue->kick);
+	}
+}
+
 static void virtio_block_process(struct virtio_queue *queue)
 {
-	struct disk_engine *engine = block_queue_of(queue)->engine;
+	struct block_queue *block_queue = block_queue_of(queue);
 
-	virtio_serve(queue, virtio_block_handle);
-	engine->ops->submit(engine);
-	engine->ops->reap(engine);
-	virtio_publish(queue);
+	for_waiting(block_queue, start_now);
+	/* A driver may kick although it was told not to. */
+	if (!block_queue->full)
+		virtio_serve(queue, virtio_block_handle);
+	block_queue->engine->ops->submit(block_queue->engine);
+	reap(queue);
 }
 
 static void virtio_block_ready(struct disk_engine *engine)
@@ -310,8 +409,7 @@ static void virtio_block_ready(struct disk_engine *engine)
 	struct virtio_queue *queue = virtio_queue_of(block_queue);
 
 	pthread_mutex_lock(&queue->lock);
-	engine->ops->reap(engine);
-	virtio_publish(queue);
+	reap(queue);
 	pthread_mutex_unlock(&queue->lock);
 }
 
@@ -320,6 +418,8 @@ static void virtio_block_drain(struct virtio_queue *queue)
 	struct block_queue *block_queue = block_queue_of(queue);
 
 	virtqueue_stop(&queue->ring);
+	for_waiting(block_queue, give_up);
+	block_queue->full = false;
 	while (block_queue->in_flight > 0)
 		pthread_cond_wait(&block_queue->idle, &queue->lock);
 }
@@ -348,7 +448,7 @@ static void virtio_block_config_read(struct virtio *virtio, uint32_t offset, voi
 
 static void block_queue_destroy(struct block_queue *queue)
 {
-	queue->engine->ops->destroy(queue->engine);
+	disk_engine_destroy(queue->engine);
 	worker_destroy(&queue->worker);
 	pthread_cond_destroy(&queue->idle);
 }
@@ -359,7 +459,8 @@ static int block_queue_create(struct block_queue *queue, const struct disk_engin
 
 	if (err < 0)
 		return err;
-	queue->engine = engine->create(&queue->device->disk, &queue->worker.loop, QUEUE_SIZE);
+	queue->engine =
+		disk_engine_create(engine, &queue->device->disk, &queue->worker.loop, QUEUE_SIZE);
 	if (!queue->engine) {
 		worker_destroy(&queue->worker);
 		return -EIO;
@@ -403,17 +504,11 @@ static int create_queues(struct virtio_block *device, const struct virtio_block_
 	return err;
 }
 
-/* Waits for all that is in flight, then ends the first count threads. */
+/* Ends the first count threads. */
 static void stop_workers(struct virtio_block *device, unsigned int count)
 {
-	for (unsigned int i = 0; i < count; i++) {
-		struct virtio_queue *queue = &device->virtio.queues[i];
-
-		pthread_mutex_lock(&queue->lock);
-		virtio_block_drain(queue);
-		pthread_mutex_unlock(&queue->lock);
+	for (unsigned int i = 0; i < count; i++)
 		worker_stop(&device->queues[i].worker);
-	}
 }
 
 static int start_workers(struct virtio_block *device)
@@ -436,6 +531,7 @@ static void virtio_block_destroy(struct virtio *virtio)
 {
 	struct virtio_block *device = device_of(virtio);
 
+	virtio_stop(virtio);
 	stop_workers(device, device->queue_count);
 	virtio_fini(virtio);
 	destroy_queues(device);
@@ -467,8 +563,12 @@ static int init_virtio(struct virtio_block *device, const struct memory *memory)
 		features |= FEATURE(VIRTIO_BLK_F_DISCARD) | FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
 	for (unsigned int i = 0; i < device->queue_count; i++)
 		loops[i] = &device->queues[i].worker.loop;
-	return virtio_init(&device->virtio, &virtio_block_ops, memory, loops, features,
-			   device->queue_count, QUEUE_SIZE);
+	if (virtio_init(&device->virtio, &virtio_block_ops, memory, loops, features,
+			device->queue_count, QUEUE_SIZE) < 0)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < device->queue_count; i++)
+		device->queues[i].engine->stop = &device->virtio.queues[i].stopping;
+	return 0;
 }
 
 static void set_serial(struct virtio_block *device)

@@ -10,6 +10,8 @@
 #ifndef NIDUS_DISK_H
 #define NIDUS_DISK_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -18,26 +20,46 @@
 
 #define DISK_SECTOR UINT64_C(512) /* bytes */
 
-/* Once open nothing of it changes. Any thread. */
+/* What one request has in the kernel's hands at a time, at most, in bytes. */
+#define DISK_PIECE (UINT64_C(4) << 20)
+
+struct disk_claim;
+
+/* Once open nothing of it changes but the last. Any thread. */
 struct disk {
 	const char *path; /* the caller's */
-	int fd; /* by way of the host's page cache */
-	int direct_fd; /* past it (O_DIRECT), -1 when that was not asked for */
-	uint32_t memory_align, offset_align; /* what direct_fd asks of requests, in bytes */
+	int fd; /* has the lock; engines have descriptors of their own */
+	bool direct; /* these are past the host's page cache (O_DIRECT), all of them */
+	uint32_t memory_align, offset_align; /* what direct I/O asks of transfers, in bytes */
 	uint64_t sectors; /* of DISK_SECTOR bytes */
 	uint32_t block_size; /* what the disk's content is made for, in bytes */
 	uint32_t discard_align; /* smallest range that can be given back, in bytes */
 	bool read_only;
 	bool is_device; /* a block device, not a file */
+
+	atomic_bool lost; /* a flush has failed, and so does every other until it is opened again */
+	pthread_mutex_t claims_lock;
+	struct disk_claim *claims; /* in the order in which they were made */
 };
 
 /*
  * Opens and locks an image: any number of readers, or one writer, also among the disks of one
- * nidus. direct: requests go past the host's page cache where their alignment allows it. Errors:
- * -errno, said.
+ * nidus. direct: all that is read and written goes past the host's page cache. Errors: -errno,
+ * said.
  */
 int disk_open(struct disk *disk, const char *path, bool read_only, bool direct);
 void disk_close(struct disk *disk);
+
+/* Blocks of a disk that somebody writes to, or waits for; see disk_claim(). */
+struct disk_claim {
+	uint64_t begin, end; /* bytes */
+	bool held;
+	bool alone; /* keeps part of a block as it was */
+	bool waits;
+	struct disk_claim *next;
+	/* Its turn may have come. Any thread, a lock held: only tells another one to look. */
+	void (*come)(struct disk_claim *claim);
+};
 
 enum disk_operation { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_WRITE_ZEROES };
 
@@ -45,21 +67,53 @@ enum disk_operation { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_WRIT
 struct disk_request {
 	enum disk_operation operation;
 	unsigned int slot; /* below the engine's depth, and of no other request at that time */
-	bool stable; /* DISK_WRITE and below: on stable storage when done, as if flushed */
+	bool stable; /* all but DISK_READ: on stable storage when done, as if flushed */
 	bool unmap; /* DISK_WRITE_ZEROES: the range may be given back to the host */
 	uint64_t offset; /* bytes; the owner has checked that the request is inside of the disk */
-	uint64_t length; /* bytes, DISK_DISCARD and DISK_WRITE_ZEROES */
+	uint64_t length; /* bytes, of segments too; DISK_FLUSH: 0 */
 	struct iovec *segments; /* DISK_READ and DISK_WRITE: not empty; engines change them */
 	unsigned int count;
-	/* result: 0 or -errno. The request is the owner's again. */
+	struct disk_claim claim; /* the owner fills in come */
+
+	/* Of the segments, how many the kernel has, and by how much the last of these was cut. */
+	unsigned int piece;
+	uint64_t cut;
+
+	/*
+	 * result: 0 or -errno, -ECANCELED where the engine was told to stop before all was done.
+	 * The request is the owner's again, and its operation, offset, length and segments are not
+	 * what they were.
+	 */
 	void (*done)(struct disk_request *request, int result);
 };
 
+/*
+ * For owners, around a request that is no read: disk_claim() once, start() when disk_claimed() is
+ * true, which may be later and is worth asking again when come() was called, disk_release() when
+ * it is done or was not started after all. Any thread.
+ */
+void disk_claim(struct disk *disk, struct disk_request *request);
+bool disk_claimed(struct disk *disk, struct disk_request *request);
+void disk_release(struct disk *disk, struct disk_request *request);
+
+/* Whether the request flushes, or ends with a flush. An engine has one of these at a time. */
+static inline bool disk_flushes(const struct disk_request *request)
+{
+	return request->operation == DISK_FLUSH ||
+	       (request->stable && request->operation != DISK_READ);
+}
+
 struct disk_engine {
 	const struct disk_engine_ops *ops;
-	const struct disk *disk;
+	struct disk *disk;
+	int fd; /* a description of its own, so that it gets to know of each failed write-back */
 	void (*ready)(struct disk_engine *engine);
 	void *owner;
+	/*
+	 * The owner's, NULL for never: set by any thread, it has requests that are under way end as
+	 * soon as the kernel gives up the piece that it has of each.
+	 */
+	const atomic_bool *stop;
 };
 
 /* A way to do input and output. start(), submit() and reap() may call done() of any request. */
@@ -68,45 +122,54 @@ struct disk_engine_ops {
 	/* Whether the host's kernel has what it takes. */
 	bool (*supported)(void);
 	/*
-	 * depth: no more requests than this are under way at a time. The caller fills in ready and
-	 * owner before it starts the first one. NULL: said.
+	 * depth: no more requests than this are under way at a time. Fills in nothing of the
+	 * engine. Errors: -errno, not said.
 	 */
-	struct disk_engine *(*create)(const struct disk *disk, struct event_loop *loop,
-				      unsigned int depth);
+	int (*create)(struct disk_engine **engine, struct event_loop *loop, unsigned int depth);
 	void (*start)(struct disk_engine *engine, struct disk_request *request);
 	/* All that was started goes to the host's kernel. */
 	void (*submit)(struct disk_engine *engine);
 	/* Calls done() of what is done. */
 	void (*reap)(struct disk_engine *engine);
-	/* Nothing is under way, and the loop does not turn any more. */
 	void (*destroy)(struct disk_engine *engine);
 };
 
 extern const struct disk_engine_ops disk_uring_ops; /* io_uring */
 extern const struct disk_engine_ops disk_aio_ops; /* Linux AIO */
-extern const struct disk_engine_ops disk_sync_ops; /* preadv2(2), pwritev2(2): start() waits */
+extern const struct disk_engine_ops disk_sync_ops; /* preadv(2), pwritev(2): start() waits */
 
 enum disk_engine_kind { DISK_ENGINE_IO_URING, DISK_ENGINE_AIO, DISK_ENGINE_SYNC };
 
 /* The engine of that kind; where the host has none, the next best one, and a line of info. */
 const struct disk_engine_ops *disk_engine_choose(enum disk_engine_kind kind);
 
+/*
+ * An engine with that way, or with the next best one where the host has no resources left for it,
+ * and a line of info. The caller fills in ready, owner and stop before it starts the first request.
+ * NULL: said. disk_engine_destroy(): nothing is under way, and the loop does not turn any more.
+ */
+struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct disk *disk,
+				       struct event_loop *loop, unsigned int depth);
+void disk_engine_destroy(struct disk_engine *engine);
+
 /* For engines. */
 
+/*
+ * Whether the kernel can be given the request, or its rest, as it is: a transfer, piece by piece,
+ * or a flush. Otherwise it is for disk_carry_out().
+ */
+bool disk_fits(const struct disk_engine *engine, const struct disk_request *request);
+
+/* How many segments of a transfer the next piece has; the last one may have been cut for it. */
+unsigned int disk_piece(struct disk_request *request);
+
 /* Does all of a request, or its rest, in the calling thread, and calls done(). */
-void disk_carry_out(const struct disk *disk, struct disk_request *request);
+void disk_carry_out(struct disk_engine *engine, struct disk_request *request);
 
 /*
- * result: of one system call on a request, a number of bytes or -errno. True: it was short, the
- * rest is to be done, and segments, count and offset tell what that is. Otherwise done() was
- * called.
+ * result: of one system call on a request, a number of bytes or -errno. True: there is a rest to be
+ * done, which the request now tells; that of a write may be a flush. Otherwise done() was called.
  */
-bool disk_continue(const struct disk *disk, struct disk_request *request, int64_t result);
-
-/* The descriptor for a request: past the page cache if it can be. */
-int disk_fd(const struct disk *disk, const struct disk_request *request);
-
-/* Flags of pwritev2(2). */
-int disk_write_flags(const struct disk_request *request);
+bool disk_continue(struct disk_engine *engine, struct disk_request *request, int64_t result);
 
 #endif

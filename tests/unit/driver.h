@@ -9,6 +9,8 @@
 #include <linux/virtio_ring.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "memory.h"

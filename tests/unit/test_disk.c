@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <libaio.h>
+#include <liburing.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -23,6 +26,30 @@ static char path[256];
 static void path_of(const char *name)
 {
 	snprintf(path, sizeof(path), "%s/%s", scratch_begin(), name);
+}
+
+/* In place of the libraries' functions, which are called where a test does not want a failure. */
+
+static bool no_rings, no_contexts, no_fallocate;
+
+int io_uring_queue_init(unsigned int entries, struct io_uring *ring, unsigned int flags)
+{
+	struct io_uring_params params = { .flags = flags };
+
+	return no_rings ? -ENOMEM : io_uring_queue_init_params(entries, ring, &params);
+}
+
+int io_setup(int depth, io_context_t *context)
+{
+	return no_contexts || syscall(SYS_io_setup, depth, context) < 0 ? -EAGAIN : 0;
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+	if (!no_fallocate)
+		return syscall(SYS_fallocate, fd, mode, offset, length);
+	errno = EOPNOTSUPP;
+	return -1;
 }
 
 /* An image of so many bytes, each of which tells its offset. */
@@ -58,7 +85,7 @@ static void files_open(void **state)
 	assert_int_equal(disk.sectors, SIZE / 512);
 	assert_int_equal(disk.block_size, 512);
 	assert_false(disk.is_device);
-	assert_int_equal(disk.direct_fd, -1);
+	assert_false(disk.direct);
 	disk_close(&disk);
 	assert_silent();
 }
@@ -149,14 +176,14 @@ static void rig_begin(struct rig *rig, const struct disk_engine_ops *ops, bool d
 	make_image("image", SIZE);
 	assert_int_equal(disk_open(&rig->disk, path, false, direct), 0);
 	assert_int_equal(event_loop_create(&rig->loop), 0);
-	rig->engine = ops->create(&rig->disk, &rig->loop, DEPTH);
+	rig->engine = disk_engine_create(ops, &rig->disk, &rig->loop, DEPTH);
 	assert_non_null(rig->engine);
 	rig->engine->ready = rig_ready;
 }
 
 static void rig_end(struct rig *rig)
 {
-	rig->engine->ops->destroy(rig->engine);
+	disk_engine_destroy(rig->engine);
 	event_loop_destroy(&rig->loop);
 	disk_close(&rig->disk);
 	scratch_end();
@@ -183,6 +210,7 @@ static int rig_transfer(struct rig *rig, enum disk_operation operation, uint64_t
 	struct disk_request request = {
 		.operation = operation,
 		.offset = offset,
+		.length = size,
 		.segments = segments,
 		.count = 2,
 	};
@@ -261,24 +289,26 @@ static void what_is_short_is_continued_where_it_ended(void **state)
 	struct disk_request request = {
 		.operation = DISK_READ,
 		.offset = 512,
+		.length = sizeof(buffer),
 		.segments = segments,
 		.count = 3,
 		.done = on_done,
 	};
-	struct disk disk = { .fd = -1, .direct_fd = -1 };
+	struct disk disk = { .fd = -1 };
+	struct disk_engine engine = { .disk = &disk, .fd = -1 };
 
 	done_count = 0;
-	assert_true(disk_continue(&disk, &request, 10));
+	assert_true(disk_continue(&engine, &request, 10));
 	assert_int_equal(request.offset, 522);
 	assert_int_equal(request.count, 2);
 	assert_ptr_equal(request.segments->iov_base, buffer + 10);
-	assert_true(disk_continue(&disk, &request, 13));
+	assert_true(disk_continue(&engine, &request, 13));
 	assert_int_equal(request.offset, 535);
 	assert_int_equal(request.count, 1);
 	assert_ptr_equal(request.segments->iov_base, buffer + 23);
 	assert_int_equal(request.segments->iov_len, 7);
 	assert_int_equal(done_count, 0);
-	assert_false(disk_continue(&disk, &request, 7));
+	assert_false(disk_continue(&engine, &request, 7));
 	assert_int_equal(done_count, 1);
 	assert_int_equal(done_result, 0);
 }
@@ -290,16 +320,19 @@ static void refused_for_the_moment_is_carried_out(void **state)
 	struct disk_request request = {
 		.operation = DISK_READ,
 		.offset = 1024,
+		.length = sizeof(buffer),
 		.segments = &segment,
 		.count = 1,
 		.done = on_done,
 	};
 	struct disk disk;
+	struct disk_engine engine = { .disk = &disk };
 
 	make_image("image", SIZE);
 	assert_int_equal(disk_open(&disk, path, true, false), 0);
+	engine.fd = disk.fd;
 	done_count = 0;
-	assert_false(disk_continue(&disk, &request, -EAGAIN));
+	assert_false(disk_continue(&engine, &request, -EAGAIN));
 	assert_int_equal(done_count, 1);
 	assert_int_equal(done_result, 0);
 	assert_int_equal(buffer[0], 2);
@@ -335,6 +368,7 @@ static void read_blocks(struct rig *rig, uint8_t (*in)[512], unsigned int count)
 			.operation = DISK_READ,
 			.slot = i,
 			.offset = 512 * i,
+			.length = 512,
 			.segments = &segments[i],
 			.count = 1,
 			.done = on_done,
@@ -373,7 +407,8 @@ static void what_a_broken_ring_refuses_is_carried_out(void **state)
 
 static void check_range(struct rig *rig, enum disk_operation operation, bool unmap)
 {
-	static uint8_t in[SIZE], zeroes[SIZE];
+	static _Alignas(4096) uint8_t in[SIZE];
+	static uint8_t zeroes[SIZE];
 	struct disk_request request = {
 		.operation = operation,
 		.unmap = unmap,
@@ -414,6 +449,7 @@ static void zeroes_are_written_where_the_host_has_no_such_call(void **state)
 	assert_int_equal(write(fd, content, SIZE), SIZE);
 	rig_begin(&rig, &disk_sync_ops, false);
 	assert_int_equal(dup2(fd, rig.disk.fd), rig.disk.fd);
+	assert_int_equal(dup2(fd, rig.engine->fd), rig.engine->fd);
 	check_range(&rig, DISK_WRITE_ZEROES, false);
 	close(fd);
 	rig_end(&rig);
@@ -437,38 +473,312 @@ static void discarded_ranges_are_given_back(void **state)
 
 /* Direct I/O. */
 
-static void direct_takes_what_is_aligned_and_leaves_the_rest(void **state)
+/* Of each descriptor of the image that this process has, whether it is past the page cache. */
+static unsigned int count_descriptors(bool direct)
 {
-	static _Alignas(4096) uint8_t buffer[16384];
-	static uint8_t expected[16384];
+	char link[32], target[256];
+	unsigned int count = 0;
 
+	for (int fd = 3; fd < 64; fd++) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		memset(target, 0, sizeof(target));
+		if (readlink(link, target, sizeof(target) - 1) > 0 && strcmp(target, path) == 0)
+			count += direct == !!(fcntl(fd, F_GETFL) & O_DIRECT);
+	}
+	return count;
+}
+
+/* What bypasses the page cache and what goes by it must not meet, so there is no way by it. */
+static void direct_disks_have_no_way_by_the_page_cache(void **state)
+{
 	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
-		struct iovec segment = { buffer, 4096 };
-		struct disk_request request = { .segments = &segment, .count = 1, .offset = 4096 };
 		struct rig rig;
 
 		rig_begin(&rig, engines[i], true);
-		assert_int_equal(disk_fd(&rig.disk, &request), rig.disk.direct_fd);
-		segment.iov_base = buffer + 1;
-		assert_int_equal(disk_fd(&rig.disk, &request), rig.disk.fd);
-		segment = (struct iovec){ buffer, 513 };
-		assert_int_equal(disk_fd(&rig.disk, &request), rig.disk.fd);
-
-		/* One way to write, the other to read. */
-		memset(buffer, 0x31 + i, sizeof(buffer));
-		memset(expected, 0x31 + i, sizeof(expected));
-		assert_int_equal(rig_transfer(&rig, DISK_WRITE, 8192, buffer, 8192), 0);
-		memset(buffer, 0, sizeof(buffer));
-		assert_int_equal(rig_transfer(&rig, DISK_READ, 8192, buffer + 1, 8192), 0);
-		assert_memory_equal(buffer + 1, expected, 8192);
-		memset(buffer, 0x41 + i, sizeof(buffer));
-		memset(expected, 0x41 + i, sizeof(expected));
-		assert_int_equal(rig_transfer(&rig, DISK_WRITE, 8192, buffer + 3, 8192), 0);
-		memset(buffer, 0, sizeof(buffer));
-		assert_int_equal(rig_transfer(&rig, DISK_READ, 8192, buffer, 8192), 0);
-		assert_memory_equal(buffer, expected, 8192);
+		assert_int_equal(count_descriptors(true), 2);
+		assert_int_equal(count_descriptors(false), 0);
+		rig_end(&rig);
+		rig_begin(&rig, engines[i], false);
+		assert_int_equal(count_descriptors(true), 0);
+		assert_int_equal(count_descriptors(false), 2);
 		rig_end(&rig);
 	}
+}
+
+/* What the host asks for, and more than that: a disk with blocks that are larger than sectors. */
+static const uint32_t aligns[] = { 0, 4096 };
+
+static void rig_align(struct rig *rig, uint32_t bytes)
+{
+	if (bytes > 0)
+		rig->disk.memory_align = rig->disk.offset_align = bytes;
+}
+
+/* Any range in any memory, against what it should be. */
+static void check_direct(struct rig *rig, uint8_t *buffer, size_t size)
+{
+	static uint8_t content[SIZE], found[SIZE];
+	uint64_t seed = 7;
+
+	for (size_t i = 0; i < SIZE; i++)
+		content[i] = i >> 9 ^ i;
+	for (unsigned int round = 0; round < 150; round++) {
+		const size_t length = (1 + chance(&seed) % (size / 512 - 8)) * 512;
+		const uint64_t offset = chance(&seed) % ((SIZE - length) / 512 + 1) * 512;
+		uint8_t *at =
+			buffer + chance(&seed) % 3 * 512 + (round % 2 ? chance(&seed) % 512 : 0);
+
+		if (round % 3 == 0) {
+			assert_int_equal(rig_transfer(rig, DISK_READ, offset, at, length), 0);
+			assert_memory_equal(at, content + offset, length);
+			continue;
+		}
+		for (size_t i = 0; i < length; i++)
+			at[i] = content[offset + i] = chance(&seed);
+		assert_int_equal(rig_transfer(rig, DISK_WRITE, offset, at, length), 0);
+	}
+	assert_int_equal(rig_transfer(rig, DISK_READ, 0, found, SIZE), 0);
+	assert_memory_equal(found, content, SIZE);
+}
+
+static void direct_takes_any_memory_and_any_range(void **state)
+{
+	static _Alignas(4096) uint8_t buffer[KIB(96)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+		for (size_t align = 0; align < ARRAY_SIZE(aligns); align++) {
+			struct rig rig;
+
+			rig_begin(&rig, engines[i], true);
+			rig_align(&rig, aligns[align]);
+			check_direct(&rig, buffer, sizeof(buffer) - 2048);
+			rig_end(&rig);
+		}
+	}
+}
+
+/* Zeroes by hand too: a descriptor of a file with no such call is not to be had with O_DIRECT. */
+static void direct_zeroes_are_written_by_hand(void **state)
+{
+	for (size_t align = 0; align < ARRAY_SIZE(aligns); align++) {
+		struct rig rig;
+
+		rig_begin(&rig, &disk_sync_ops, true);
+		rig_align(&rig, aligns[align]);
+		no_fallocate = true;
+		check_range(&rig, DISK_WRITE_ZEROES, false);
+		no_fallocate = false;
+		rig_end(&rig);
+	}
+}
+
+static void a_file_that_ends_within_a_block_is_refused(void **state)
+{
+	struct disk disk;
+	int err;
+
+	make_image("image", SIZE + 512);
+	err = disk_open(&disk, path, false, true);
+	if (err == 0) {
+		assert_int_equal(disk.offset_align, 512);
+		disk_close(&disk);
+		return;
+	}
+	assert_int_equal(err, -EINVAL);
+	assert_said("its size is no multiple of");
+}
+
+/* Claims. */
+
+static unsigned int came;
+
+static void on_come(struct disk_claim *claim)
+{
+	came++;
+}
+
+static struct disk_request claim_of(enum disk_operation operation, uint64_t offset, uint64_t length)
+{
+	return (struct disk_request){
+		.operation = operation,
+		.offset = offset,
+		.length = length,
+		.claim = { .come = on_come },
+	};
+}
+
+static void writes_within_a_block_take_turns(void **state)
+{
+	struct disk disk = { .direct = true,
+			     .offset_align = 4096,
+			     .claims_lock = PTHREAD_MUTEX_INITIALIZER };
+	struct disk_request whole = claim_of(DISK_WRITE, 4096, 8192);
+	struct disk_request other = claim_of(DISK_WRITE, 8192, 4096);
+	struct disk_request part = claim_of(DISK_WRITE, 8192 + 512, 512);
+	struct disk_request next = claim_of(DISK_WRITE_ZEROES, 8192 + 1024, 512);
+	struct disk_request apart = claim_of(DISK_WRITE, 16384 + 512, 512);
+	struct disk_request read = claim_of(DISK_READ, 8192 + 512, 512);
+
+	came = 0;
+	disk_claim(&disk, &whole);
+	disk_claim(&disk, &other);
+	disk_claim(&disk, &part);
+	disk_claim(&disk, &next);
+	disk_claim(&disk, &apart);
+	disk_claim(&disk, &read);
+	assert_true(disk_claimed(&disk, &whole));
+	assert_true(disk_claimed(&disk, &other));
+	assert_false(disk_claimed(&disk, &part));
+	assert_false(disk_claimed(&disk, &next));
+	assert_true(disk_claimed(&disk, &apart));
+	assert_true(disk_claimed(&disk, &read));
+	disk_release(&disk, &whole);
+	assert_int_equal(came, 2);
+	assert_false(disk_claimed(&disk, &part));
+	disk_release(&disk, &other);
+	assert_true(disk_claimed(&disk, &part));
+	assert_false(disk_claimed(&disk, &next));
+	came = 0;
+	disk_release(&disk, &part);
+	assert_int_equal(came, 1);
+	assert_true(disk_claimed(&disk, &next));
+	disk_release(&disk, &apart);
+	disk_release(&disk, &read);
+	disk_release(&disk, &next);
+	assert_null(disk.claims);
+}
+
+/* Where a block is a sector, or the host's page cache sees to it, nothing waits. */
+static void writes_of_whole_sectors_do_not(void **state)
+{
+	struct disk disk = { .direct = true, .offset_align = 512 };
+	struct disk_request request = claim_of(DISK_WRITE, 512, 512);
+
+	for (unsigned int i = 0; i < 2; i++) {
+		disk_claim(&disk, &request);
+		assert_null(disk.claims);
+		assert_true(disk_claimed(&disk, &request));
+		disk_release(&disk, &request);
+		disk = (struct disk){ .offset_align = 0 };
+	}
+}
+
+/* Pieces, and leaving off. */
+
+static void large_transfers_go_in_pieces(void **state)
+{
+	static uint8_t buffer[1];
+	struct iovec segments[4] = {
+		{ buffer, MIB(3) }, { buffer, MIB(1) }, { buffer, MIB(9) }, { buffer, 512 }
+	};
+	struct disk_request request = {
+		.operation = DISK_WRITE,
+		.length = MIB(13) + 512,
+		.segments = segments,
+		.count = 4,
+		.done = on_done,
+	};
+	struct disk disk = { .fd = -1 };
+	atomic_bool stop = false;
+	struct disk_engine engine = { .disk = &disk, .fd = -1, .stop = &stop };
+
+	done_count = 0;
+	assert_int_equal(disk_piece(&request), 2);
+	assert_true(disk_continue(&engine, &request, MIB(4)));
+	assert_int_equal(disk_piece(&request), 1);
+	assert_int_equal(request.segments->iov_len, MIB(4));
+	assert_true(disk_continue(&engine, &request, MIB(3)));
+	assert_int_equal(request.segments->iov_len, MIB(6));
+	assert_int_equal(request.offset, MIB(7));
+	assert_int_equal(disk_piece(&request), 1);
+	stop = true;
+	assert_false(disk_continue(&engine, &request, MIB(4)));
+	assert_int_equal(done_count, 1);
+	assert_int_equal(done_result, -ECANCELED);
+}
+
+static void what_is_to_stop_is_not_begun(void **state)
+{
+	static const enum disk_operation operations[] = { DISK_READ, DISK_WRITE, DISK_FLUSH,
+							  DISK_DISCARD, DISK_WRITE_ZEROES };
+	static uint8_t buffer[512];
+	struct rig rig;
+	atomic_bool stop = true;
+
+	rig_begin(&rig, &disk_sync_ops, false);
+	rig.engine->stop = &stop;
+	for (size_t i = 0; i < ARRAY_SIZE(operations); i++) {
+		struct iovec segment = { buffer, sizeof(buffer) };
+		struct disk_request request = {
+			.operation = operations[i],
+			.length = operations[i] == DISK_FLUSH ? 0 : sizeof(buffer),
+			.segments = &segment,
+			.count = 1,
+		};
+
+		assert_int_equal(rig_do(&rig, &request), -ECANCELED);
+	}
+	rig_end(&rig);
+}
+
+/* Flushes. */
+
+static void no_flush_succeeds_after_one_that_failed(void **state)
+{
+	static uint8_t buffer[1024];
+
+	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+		struct disk_request flush = { .operation = DISK_FLUSH, .done = on_done };
+		struct disk_request zeroes = { .operation = DISK_WRITE_ZEROES,
+					       .length = 512,
+					       .stable = true };
+		struct disk_engine *other;
+		struct rig rig;
+
+		rig_begin(&rig, engines[i], false);
+		other = disk_engine_create(engines[i], &rig.disk, &rig.loop, DEPTH);
+		assert_int_equal(rig_do(&rig, &flush), 0);
+		/* Another queue's; the kernel tells of it once. */
+		assert_false(disk_continue(other, &flush, -EIO));
+		assert_int_equal(done_result, -EIO);
+		assert_said("a flush has failed");
+		assert_int_equal(rig_do(&rig, &flush), -EIO);
+		/* One that was under way meanwhile. */
+		assert_false(disk_continue(rig.engine, &flush, 0));
+		assert_int_equal(done_result, -EIO);
+		assert_int_equal(rig_do(&rig, &zeroes), -EIO);
+		assert_int_equal(rig_transfer(&rig, DISK_WRITE, 0, buffer, 1024), 0);
+		assert_int_equal(rig_transfer(&rig, DISK_READ, 0, buffer, 1024), 0);
+		assert_silent();
+		disk_engine_destroy(other);
+		rig_end(&rig);
+		rig_begin(&rig, engines[i], false);
+		assert_int_equal(rig_do(&rig, &flush), 0);
+		rig_end(&rig);
+	}
+}
+
+/* Choosing. */
+
+static void the_next_best_engine_does_where_there_is_no_memory_for_one(void **state)
+{
+	static uint8_t buffer[1024];
+	struct rig rig;
+
+	log_set_level(LOG_INFO);
+	no_rings = true;
+	rig_begin(&rig, &disk_uring_ops, false);
+	assert_said("io_uring: Cannot allocate memory, aio does instead");
+	assert_ptr_equal(rig.engine->ops, &disk_aio_ops);
+	assert_int_equal(rig_transfer(&rig, DISK_READ, 512, buffer, 1024), 0);
+	assert_int_equal(buffer[1], 0);
+	rig_end(&rig);
+	no_contexts = true;
+	rig_begin(&rig, &disk_uring_ops, false);
+	assert_ptr_equal(rig.engine->ops, &disk_sync_ops);
+	rig_end(&rig);
+	no_rings = no_contexts = false;
+	said();
 }
 
 static void engine_is_chosen(void **state)
@@ -501,7 +811,16 @@ int main(void)
 		test(ranges_become_zeroes),
 		test(zeroes_are_written_where_the_host_has_no_such_call),
 		test(discarded_ranges_are_given_back),
-		test(direct_takes_what_is_aligned_and_leaves_the_rest),
+		test(direct_disks_have_no_way_by_the_page_cache),
+		test(direct_takes_any_memory_and_any_range),
+		test(direct_zeroes_are_written_by_hand),
+		test(a_file_that_ends_within_a_block_is_refused),
+		test(writes_within_a_block_take_turns),
+		test(writes_of_whole_sectors_do_not),
+		test(large_transfers_go_in_pieces),
+		test(what_is_to_stop_is_not_begun),
+		test(no_flush_succeeds_after_one_that_failed),
+		test(the_next_best_engine_does_where_there_is_no_memory_for_one),
 		test(engine_is_chosen),
 	};
 

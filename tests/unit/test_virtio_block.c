@@ -6,12 +6,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,6 +85,7 @@ struct hook {
 static atomic_int hook_error;
 static atomic_bool hook_slow;
 static atomic_uint hook_started, hook_stable;
+static atomic_bool hook_overlap; /* a flush was started while another request was under way */
 
 static void hook_ready(struct disk_engine *inner)
 {
@@ -98,23 +103,28 @@ static void hook_expired(struct event_timer *timer)
 
 static const struct disk_engine_ops hook_ops;
 
-static struct disk_engine *hook_create(const struct disk *disk, struct event_loop *loop,
-				       unsigned int depth)
+static int hook_create(struct disk_engine **engine, struct event_loop *loop, unsigned int depth)
 {
 	struct hook *hook = calloc(1, sizeof(*hook));
+	const struct disk_engine_ops *inner = disk_engine_choose(DISK_ENGINE_IO_URING);
 
-	hook->engine = (struct disk_engine){ .ops = &hook_ops, .disk = disk };
-	hook->inner = disk_engine_choose(DISK_ENGINE_IO_URING)->create(disk, loop, depth);
+	assert_int_equal(inner->create(&hook->inner, loop, depth), 0);
+	hook->inner->ops = inner;
 	hook->inner->owner = hook;
 	hook->inner->ready = hook_ready;
 	event_timer_create(&hook->timer, loop, CLOCK_MONOTONIC, hook_expired);
-	return &hook->engine;
+	*engine = &hook->engine;
+	return 0;
 }
 
 static void hook_start(struct disk_engine *engine, struct disk_request *request)
 {
 	struct hook *hook = container_of(engine, struct hook, engine);
 
+	hook->inner->disk = engine->disk;
+	hook->inner->fd = engine->fd;
+	if (request->operation == DISK_FLUSH)
+		hook_overlap |= hook_started != device->queues[0].ring.next_used;
 	hook_started++;
 	hook_stable += request->stable;
 	if (hook_error)
@@ -238,11 +248,29 @@ static void driver_begin(uint64_t refused)
 	status_add(VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
+/* What the host asks of direct I/O, 0: what it really does. */
+static uint32_t host_align;
+static bool direct;
+static int loop_fd =
+	-1; /* of the loop device that a test has made of the image, which goes with it */
+
+int statx(int fd, const char *name, int flags, unsigned int mask, struct statx *stx)
+{
+	const int err = syscall(SYS_statx, fd, name, flags, mask, stx);
+
+	if (host_align > 0) {
+		stx->stx_mask |= STATX_DIOALIGN;
+		stx->stx_dio_mem_align = stx->stx_dio_offset_align = host_align;
+	}
+	return err;
+}
+
 static void device_begin(const struct disk_engine_ops *engine, bool read_only, unsigned int queues)
 {
 	const struct virtio_block_options options = {
 		.path = path,
 		.read_only = read_only,
+		.direct = direct,
 		.engine = engine,
 		.queues = queues,
 	};
@@ -463,6 +491,9 @@ static int begin(void **state)
 	hook_error = 0;
 	hook_slow = false;
 	hook_started = hook_stable = 0;
+	hook_overlap = false;
+	host_align = 0;
+	direct = false;
 	interrupts = config_interrupts = 0;
 	return catch_begin(state);
 }
@@ -472,6 +503,9 @@ static int finish(void **state)
 	second_end();
 	if (device)
 		device_end();
+	if (loop_fd >= 0)
+		close(loop_fd);
+	loop_fd = -1;
 	free(model);
 	memory_destroy(&memory);
 	scratch_end();
@@ -980,6 +1014,322 @@ static void destroying_waits_for_what_is_in_flight(void **state)
 		assert_memory_equal(slot_data(slot), model + slot * REGION, DATA_MAX);
 }
 
+/* Rings that change what is in them, and work without a bound. */
+
+static void ring_begin(uint64_t avail, uint64_t used, uint16_t size)
+{
+	struct virtio_queue *queue = &device->queues[0];
+
+	/* Without the event index turning kicks on and off is a write to the used ring's flags. */
+	negotiate(UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX);
+	queue0 = (struct driver_queue){ .index = 0 };
+	pthread_mutex_lock(&device->lock);
+	queue->layout = (struct virtqueue_layout){ DESC(0), avail, used, size };
+	virtio_queue_set_ready(queue, true);
+	pthread_mutex_unlock(&device->lock);
+	status_add(VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+/* A request for the disk's name, at the first two descriptors. */
+static void put_small_request(void)
+{
+	struct chain chain = { .queue = &queue0 };
+
+	memset(guest(RING(0)), 0, 0x10000);
+	put_header(0, VIRTIO_BLK_T_GET_ID, 0);
+	chain_add(&chain, SLOT(0), sizeof(struct virtio_blk_outhdr), false);
+	chain_add(&chain, SLOT(0) + SLOT_DATA, 21, true);
+}
+
+static void ring_that_feeds_itself_ends(void **state)
+{
+	alarm(120);
+	device_begin(&disk_sync_ops, false, 1);
+	put_small_request();
+	/* The available index is where the used flags are. */
+	ring_begin(AVAIL(0) + 2, AVAIL(0) + 4, 8);
+	assert_true(needs_reset());
+	reset();
+	driver_begin(0);
+	assert_int_equal(do_in(1, 512, 513), VIRTIO_BLK_S_OK);
+	device_end();
+	alarm(0);
+	said();
+}
+
+static void *keep_toggling(void *unused)
+{
+	uint16_t *idx = guest(AVAIL(0) + 2);
+
+	for (uint16_t odd = 0; second_runs; odd ^= 1)
+		__atomic_store_n(idx, odd, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static void ring_that_another_vcpu_toggles_can_be_reset(void **state)
+{
+	alarm(120);
+	device_begin(&disk_sync_ops, false, 1);
+	second_begin(keep_toggling);
+	for (unsigned int round = 0; round < 200; round++) {
+		put_small_request();
+		ring_begin(AVAIL(0), USED(0), 8);
+		for (unsigned int i = 0; i < 20; i++)
+			kick(&queue0);
+		reset();
+	}
+	second_end();
+	device_end();
+	alarm(0);
+	said();
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+#define LARGE_SEGMENTS 126
+#define LARGE	       (LARGE_SEGMENTS * KIB(512))
+
+/* All of the ring is one request to read as much as a chain can say, into the same memory. */
+static void put_large_requests(void)
+{
+	struct vring_desc *table = guest(SLOT(1)), *ring = guest(DESC(0));
+
+	put_header(0, VIRTIO_BLK_T_IN, 0);
+	table[0] = (struct vring_desc){ SLOT(0), 16, VRING_DESC_F_NEXT, 1 };
+	for (unsigned int i = 1; i <= LARGE_SEGMENTS; i++)
+		table[i] = (struct vring_desc){ BASE + MIB(8), KIB(512),
+						VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, i + 1 };
+	table[LARGE_SEGMENTS + 1] = (struct vring_desc){ SLOT(0) + 64, 1, VRING_DESC_F_WRITE, 0 };
+	for (unsigned int i = 0; i < ENTRIES; i++)
+		ring[i] = (struct vring_desc){ SLOT(1), (LARGE_SEGMENTS + 2) * sizeof(*table),
+					       VRING_DESC_F_INDIRECT, 0 };
+}
+
+/* What is queued takes 256 times as long as one request; the end of it all may take a few. */
+static void large_requests_do_not_hold_up(const struct disk_engine_ops *engine, bool destroy)
+{
+	double begun, one;
+	uint32_t length;
+
+	assert_int_equal(truncate(path, LARGE), 0);
+	device_begin(engine, true, 1);
+	driver_begin(0);
+	put_large_requests();
+	for (unsigned int i = 0; i < 2; i++) {
+		begun = now();
+		offer(&queue0, 0);
+		kick(&queue0);
+		take_used(&queue0, &length);
+		one = now() - begun;
+	}
+	for (unsigned int i = 0; i < ENTRIES; i++)
+		offer(&queue0, i);
+	kick(&queue0);
+	usleep(one * 1000000);
+	begun = now();
+	if (destroy)
+		device_end();
+	else
+		reset();
+	assert_true(now() - begun < 32 * one + 0.5);
+	if (!destroy)
+		device_end();
+	assert_silent();
+}
+
+static void large_requests_do_not_hold_up_a_reset_or_the_end(void **state)
+{
+	for (unsigned int destroy = 0; destroy < 2; destroy++) {
+		large_requests_do_not_hold_up(disk_engine_choose(DISK_ENGINE_IO_URING), destroy);
+		large_requests_do_not_hold_up(&disk_aio_ops, destroy);
+		large_requests_do_not_hold_up(&disk_sync_ops, destroy);
+	}
+}
+
+#define FEED_SECTORS 65536
+
+/*
+ * A queue of one entry, whose request to read brings the next index and the next request's sector
+ * with it, and then more data than the disk has at that place in reach.
+ */
+static void put_feed(void)
+{
+	uint8_t *image = calloc(FEED_SECTORS, 512);
+	struct vring_desc *table = guest(SLOT(1));
+	FILE *file = fopen(path, "w");
+
+	for (unsigned int i = 0; i < FEED_SECTORS; i++) {
+		const uint16_t idx = i + 2;
+		const uint64_t sector = (i + 1) % FEED_SECTORS;
+
+		memcpy(image + 512 * i, &idx, 2);
+		memcpy(image + 512 * i + 2, &sector, 8);
+	}
+	assert_int_equal(fwrite(image, 512, FEED_SECTORS, file), FEED_SECTORS);
+	fclose(file);
+	free(image);
+	memset(guest(RING(0)), 0, 0x10000);
+	put_header(0, VIRTIO_BLK_T_IN, 0);
+	table[0] = (struct vring_desc){ SLOT(0), 16, VRING_DESC_F_NEXT, 1 };
+	table[1] =
+		(struct vring_desc){ AVAIL(0) + 2, 2, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 2 };
+	table[2] = (struct vring_desc){ SLOT(0) + 8, 8, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 3 };
+	table[3] = (struct vring_desc){ SLOT(2), 502, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 4 };
+	table[4] = (struct vring_desc){ SLOT(0) + 64, 1, VRING_DESC_F_WRITE, 0 };
+	*(struct vring_desc *)guest(DESC(0)) =
+		(struct vring_desc){ SLOT(1), 80, VRING_DESC_F_INDIRECT, 0 };
+	avail_of(&queue0)->idx = 1;
+}
+
+static void queue_that_feeds_itself_from_the_disk_can_be_reset(void **state)
+{
+	static const enum disk_engine_kind kinds[] = { DISK_ENGINE_IO_URING, DISK_ENGINE_AIO,
+						       DISK_ENGINE_SYNC };
+
+	alarm(240);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		uint16_t used;
+
+		put_feed();
+		device_begin(disk_engine_choose(kinds[i]), true, 1);
+		ring_begin(AVAIL(0), USED(0), 1);
+		while (__atomic_load_n(&used_of(&queue0)->idx, __ATOMIC_RELAXED) < 1000)
+			usleep(100);
+		reset();
+		used = used_of(&queue0)->idx;
+		sleep_ms(1);
+		assert_int_equal(used_of(&queue0)->idx, used);
+		put_feed();
+		ring_begin(AVAIL(0), USED(0), 1);
+		while (__atomic_load_n(&used_of(&queue0)->idx, __ATOMIC_RELAXED) < 1000)
+			usleep(100);
+		device_end();
+	}
+	alarm(0);
+}
+
+/* Of two at once, the kernel would tell one alone of an error. */
+static void flushes_of_a_queue_follow_each_other(void **state)
+{
+	uint32_t length;
+
+	hook_slow = true;
+	device_begin(&hook_ops, false, 1);
+	driver_begin(0);
+	for (unsigned int slot = 0; slot < 8; slot++)
+		request(&queue0, slot, VIRTIO_BLK_T_FLUSH, 0, 0, false, 0);
+	kick(&queue0);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(*slot_status(take_used(&queue0, &length)), VIRTIO_BLK_S_OK);
+	assert_int_equal(hook_started, 8);
+	assert_false(hook_overlap);
+	for (unsigned int slot = 0; slot < 8; slot++)
+		request(&queue0, slot, VIRTIO_BLK_T_FLUSH, 0, 0, false, 0);
+	kick(&queue0);
+	reset();
+	device_end();
+	assert_silent();
+}
+
+/* Direct I/O. */
+
+/*
+ * One sector of a page written by each of two queues at the same time, one of them from memory that
+ * is not aligned. Each must be on the disk when both are done and flushed, past any cache.
+ */
+static void neighbours(const struct disk_engine_ops *engine, unsigned int rounds)
+{
+	struct driver_queue queue1;
+	struct virtio_blk_config config;
+	int fd = open(path, O_RDONLY | O_DIRECT), cached = open(path, O_RDONLY);
+	static _Alignas(4096) uint8_t back[4096];
+
+	direct = true;
+	device_begin(engine, false, 2);
+	device->ops->config_read(device, 0, &config, device->ops->config_size);
+	negotiate(0);
+	queue_begin(&queue0, 0);
+	queue_begin(&queue1, 1);
+	status_add(VIRTIO_CONFIG_S_DRIVER_OK);
+	for (unsigned int round = 1; round <= rounds; round++) {
+		const uint64_t page = chance(&seed) % (config.capacity / 8);
+		struct chain odd = { .slot = 1, .queue = &queue1 };
+		uint32_t length;
+
+		posix_fadvise(cached, page * 4096, 4096, POSIX_FADV_DONTNEED);
+		memcpy(slot_data(0), &round, 4);
+		memcpy(slot_data(1) + 4, &round, 4);
+		request(&queue0, 0, VIRTIO_BLK_T_OUT, page * 8, 512, false, 1);
+		put_header(1, VIRTIO_BLK_T_OUT, page * 8 + 1);
+		chain_add(&odd, SLOT(1), 16, false);
+		chain_add(&odd, SLOT(1) + SLOT_DATA + 4, 512, false);
+		chain_add(&odd, SLOT(1) + 64, 1, true);
+		offer(&queue1, SLOT_DESCS);
+		kick(round % 2 ? &queue0 : &queue1);
+		kick(round % 2 ? &queue1 : &queue0);
+		take_used(&queue0, &length);
+		take_used(&queue1, &length);
+		request(&queue0, 2, VIRTIO_BLK_T_FLUSH, 0, 0, false, 0);
+		kick(&queue0);
+		take_used(&queue0, &length);
+		assert_int_equal(*slot_status(0) | *slot_status(1) | *slot_status(2), 0);
+		assert_int_equal(pread(fd, back, sizeof(back), page * 4096), sizeof(back));
+		assert_memory_equal(back, &round, 4);
+		assert_memory_equal(back + 512, &round, 4);
+	}
+	device_end();
+	close(fd);
+	close(cached);
+	assert_silent();
+}
+
+/* The host's blocks are said to be larger than sectors, so that each write has to keep a rest. */
+static void neighbours_in_a_block_are_kept(void **state)
+{
+	host_align = 4096;
+	neighbours(disk_engine_choose(DISK_ENGINE_IO_URING), 500);
+	neighbours(&disk_aio_ops, 500);
+	neighbours(&disk_sync_ops, 500);
+}
+
+/* A loop device on the image in place of it; false where there is none to be had.
+ */
+static bool loop_begin(void)
+{
+	const struct loop_info64 info = { .lo_flags = LO_FLAGS_AUTOCLEAR };
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), file, number;
+
+	number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+	close(control);
+	if (number < 0)
+		return false;
+	file = open(path, O_RDWR | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/dev/loop%d", number);
+	loop_fd = open(path, O_RDWR | O_CLOEXEC);
+	if (loop_fd >= 0 && (ioctl(loop_fd, LOOP_SET_FD, file) < 0 ||
+			     ioctl(loop_fd, LOOP_SET_STATUS64, &info) < 0)) {
+		close(loop_fd);
+		loop_fd = -1;
+	}
+	close(file);
+	return loop_fd >= 0;
+}
+
+static void neighbours_on_a_block_device_are_kept(void **state)
+{
+	if (!loop_begin())
+		skip();
+	neighbours(disk_engine_choose(DISK_ENGINE_IO_URING), 2000);
+	neighbours(&disk_aio_ops, 2000);
+	neighbours(&disk_sync_ops, 2000);
+}
+
 static void unfit_images_are_refused(void **state)
 {
 	const struct virtio_block_options options = {
@@ -1021,6 +1371,13 @@ int main(void)
 		test(reset_waits_for_every_engine),
 		test(reset_comes_to_an_end),
 		test(destroying_waits_for_what_is_in_flight),
+		test(ring_that_feeds_itself_ends),
+		test(ring_that_another_vcpu_toggles_can_be_reset),
+		test(large_requests_do_not_hold_up_a_reset_or_the_end),
+		test(queue_that_feeds_itself_from_the_disk_can_be_reset),
+		test(flushes_of_a_queue_follow_each_other),
+		test(neighbours_in_a_block_are_kept),
+		test(neighbours_on_a_block_device_are_kept),
 		test(unfit_images_are_refused),
 	};
 
