@@ -77,6 +77,7 @@ sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c dev
 sources_fuzz_stats    := $(stats_sources) devices/pl011.c devices/pl031.c arm/devtree.c
 sources_fuzz_unpack   := arm/image.c arm/foreign.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
 sources_fuzz_translate := $(translate_sources)
+sources_fuzz_virtio_block := $(sources_test_virtio_block)
 sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mmio.c \
 	devices/virtio_console.c devices/virtio_report.c devices/virtio_rng.c mm/memory.c arm/devtree.c
 
@@ -118,7 +119,8 @@ $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: tests/fuzz/%.c $$(sources_$$*) \
 		tests/fuzz/quiet_log.c tests/fuzz/fuzz.h $(UNIT_HEADERS) tests/unit.mk
 	@mkdir -p $(@D)
 	$(FUZZCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lfdt -lz -lzstd -luring -ljansson -lconfig
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lfdt -lz -lzstd -luring -laio \
+		-ljansson -lconfig
 
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
