@@ -5,6 +5,12 @@
  * register says puts it there before the driver can ask: a write does so for the registers that
  * depend on what it wrote, an interrupt for those that say why. Where the host cannot let a guest
  * read only, reads exit and are answered by the same function that fills the view.
+ *
+ * The interrupt is a line that is high while InterruptStatus is not 0 (virtio 1.3, 4.2.2), for a
+ * driver that has its SPI level-sensitive. One that has it edge-triggered, as the device tree asks
+ * for, gets an edge for each cause that was not there. A cause that comes again before the driver
+ * has acknowledged the first one has no edge of its own, and the driver may have looked at its
+ * rings already. So what comes again is noted, and raised anew by the acknowledgement.
  */
 #include <errno.h>
 #include <linux/virtio_mmio.h>
@@ -28,12 +34,15 @@ struct virtio_mmio {
 	struct virtio_transport transport;
 	struct virtio *virtio;
 	unsigned int spi;
-	struct irq_edge irq;
-	_Atomic uint32_t interrupt_status;
+	struct irq_line irq;
 
 	uint8_t *view; /* VIRTIO_MMIO_STRIDE bytes, or NULL */
 	uint64_t cache_line;
+
+	/* Guards the view's order of changes, the line, and what it goes by. */
 	pthread_mutex_t view_lock;
+	_Atomic uint32_t interrupt_status; /* read without it */
+	uint32_t came_again; /* causes that came while they were in interrupt_status */
 
 	/* Guarded by virtio->lock. */
 	uint32_t features_sel, driver_features_sel, queue_sel;
@@ -47,10 +56,10 @@ static struct virtio_queue *selected(const struct virtio_mmio *mmio)
 	return &mmio->virtio->queues[mmio->queue_sel];
 }
 
+/* virtio->lock held for features and queues; the others may be read at any time. */
 static enum mmio_result read_register(struct virtio_mmio *mmio, uint64_t offset, uint64_t *value)
 {
 	struct virtio *virtio = mmio->virtio;
-	const struct virtio_queue *queue = selected(mmio);
 
 	switch (offset) {
 	case VIRTIO_MMIO_MAGIC_VALUE:
@@ -69,10 +78,10 @@ static enum mmio_result read_register(struct virtio_mmio *mmio, uint64_t offset,
 		*value = virtio_get_features(virtio, mmio->features_sel);
 		break;
 	case VIRTIO_MMIO_QUEUE_NUM_MAX:
-		*value = queue ? queue->size_max : 0;
+		*value = selected(mmio) ? selected(mmio)->size_max : 0;
 		break;
 	case VIRTIO_MMIO_QUEUE_READY:
-		*value = queue && queue->ready;
+		*value = selected(mmio) && selected(mmio)->ready;
 		break;
 	case VIRTIO_MMIO_INTERRUPT_STATUS:
 		*value = atomic_load(&mmio->interrupt_status);
@@ -103,13 +112,14 @@ static uint32_t config_word(struct virtio *virtio, uint32_t offset)
 	return value;
 }
 
-/* Copies words of registers or configuration, as they are now, for the driver to read. */
-static void view_words(struct virtio_mmio *mmio, const uint16_t *offsets, size_t count)
+/*
+ * Copies words of registers or configuration, as they are now, for the driver to read. view_lock
+ * held: whoever comes last has the latest, and nobody puts back what is older.
+ */
+static void view_words_locked(struct virtio_mmio *mmio, const uint16_t *offsets, size_t count)
 {
 	if (!mmio->view)
 		return;
-	/* Whoever comes last has the latest, and nobody puts back what is older. */
-	pthread_mutex_lock(&mmio->view_lock);
 	for (size_t i = 0; i < count; i++) {
 		_Atomic uint32_t *word = (_Atomic uint32_t *)(mmio->view + offsets[i]);
 		const uintptr_t line = align_down((uintptr_t)word, mmio->cache_line);
@@ -124,26 +134,43 @@ static void view_words(struct virtio_mmio *mmio, const uint16_t *offsets, size_t
 		cache_clean(line, line + mmio->cache_line, mmio->cache_line);
 	}
 	cache_sync();
+}
+
+static void view_words(struct virtio_mmio *mmio, const uint16_t *offsets, size_t count)
+{
+	pthread_mutex_lock(&mmio->view_lock);
+	view_words_locked(mmio, offsets, count);
 	pthread_mutex_unlock(&mmio->view_lock);
 }
 
-/* What may change at any time. Any thread. */
-static void view_state(struct virtio_mmio *mmio)
+/* What may change at any time, view_lock held. */
+static void view_state_locked(struct virtio_mmio *mmio)
 {
 	/* A driver that sees what the status has become finds the interrupt that tells of it. */
 	static const uint16_t state[] = { VIRTIO_MMIO_INTERRUPT_STATUS, VIRTIO_MMIO_STATUS };
 
-	view_words(mmio, state, ARRAY_SIZE(state));
+	view_words_locked(mmio, state, ARRAY_SIZE(state));
 }
 
-/* The generation last: who has read the old one reads again. Any thread. */
-static void view_config(struct virtio_mmio *mmio)
+static void view_state(struct virtio_mmio *mmio)
+{
+	pthread_mutex_lock(&mmio->view_lock);
+	view_state_locked(mmio);
+	pthread_mutex_unlock(&mmio->view_lock);
+}
+
+static void view_config_locked(struct virtio_mmio *mmio)
+{
+	for (unsigned int i = 0; i < align_up(mmio->virtio->ops->config_size, 4); i += 4)
+		view_words_locked(mmio, &(const uint16_t){ VIRTIO_MMIO_CONFIG + i }, 1);
+}
+
+static void view_next_generation(struct virtio_mmio *mmio)
 {
 	static const uint16_t generation = VIRTIO_MMIO_CONFIG_GENERATION;
 
-	for (unsigned int i = 0; i < align_up(mmio->virtio->ops->config_size, 4); i += 4)
-		view_words(mmio, &(const uint16_t){ VIRTIO_MMIO_CONFIG + i }, 1);
-	view_words(mmio, &generation, 1);
+	atomic_fetch_add(&mmio->virtio->config_generation, 1);
+	view_words_locked(mmio, &generation, 1);
 }
 
 /* virtio->lock is held by this and the following. */
@@ -161,15 +188,22 @@ static void view_features(struct virtio_mmio *mmio)
 	view_words(mmio, &features, 1);
 }
 
+static void view_config(struct virtio_mmio *mmio)
+{
+	pthread_mutex_lock(&mmio->view_lock);
+	view_config_locked(mmio);
+	pthread_mutex_unlock(&mmio->view_lock);
+}
+
 static void view_all(struct virtio_mmio *mmio)
 {
-	static const uint16_t constant[] = {
+	static const uint16_t rest[] = {
 		VIRTIO_MMIO_MAGIC_VALUE,  VIRTIO_MMIO_VERSION,	     VIRTIO_MMIO_DEVICE_ID,
 		VIRTIO_MMIO_VENDOR_ID,	  VIRTIO_MMIO_SHM_LEN_LOW,   VIRTIO_MMIO_SHM_LEN_HIGH,
-		VIRTIO_MMIO_SHM_BASE_LOW, VIRTIO_MMIO_SHM_BASE_HIGH,
+		VIRTIO_MMIO_SHM_BASE_LOW, VIRTIO_MMIO_SHM_BASE_HIGH, VIRTIO_MMIO_CONFIG_GENERATION,
 	};
 
-	view_words(mmio, constant, ARRAY_SIZE(constant));
+	view_words(mmio, rest, ARRAY_SIZE(rest));
 	view_features(mmio);
 	view_queue(mmio);
 	view_config(mmio);
@@ -195,16 +229,47 @@ static void view_after(struct virtio_mmio *mmio, uint64_t written)
 	view_state(mmio);
 }
 
+/* Interrupts. */
+
 static void interrupt(struct virtio_transport *transport, uint32_t why)
 {
 	struct virtio_mmio *mmio = container_of(transport, struct virtio_mmio, transport);
-	bool raise;
+	uint32_t before;
 
-	/* What was not acknowledged yet has its edge; the driver looks at the rings after that. */
-	raise = !(atomic_fetch_or(&mmio->interrupt_status, why) & why);
-	view_state(mmio);
-	if (raise)
-		irq_edge_raise(&mmio->irq);
+	pthread_mutex_lock(&mmio->view_lock);
+	before = atomic_fetch_or(&mmio->interrupt_status, why);
+	mmio->came_again |= before & why;
+	view_state_locked(mmio);
+	if (!(before & why))
+		irq_line_set(&mmio->irq, true);
+	pthread_mutex_unlock(&mmio->view_lock);
+}
+
+/* The driver has seen these causes, but for those in again. */
+static void acknowledge(struct virtio_mmio *mmio, uint32_t causes, uint32_t again)
+{
+	const uint32_t before = atomic_load(&mmio->interrupt_status);
+	const uint32_t now = (before & ~causes) | again;
+
+	atomic_store(&mmio->interrupt_status, now);
+	mmio->came_again &= ~causes;
+	view_state_locked(mmio);
+	if (again || (before && !now))
+		irq_line_set(&mmio->irq, now);
+}
+
+static void interrupt_ack(struct virtio_mmio *mmio, uint32_t causes)
+{
+	pthread_mutex_lock(&mmio->view_lock);
+	acknowledge(mmio, causes, mmio->came_again & causes);
+	pthread_mutex_unlock(&mmio->view_lock);
+}
+
+static void interrupt_reset(struct virtio_mmio *mmio)
+{
+	pthread_mutex_lock(&mmio->view_lock);
+	acknowledge(mmio, UINT32_MAX, 0);
+	pthread_mutex_unlock(&mmio->view_lock);
 }
 
 static void queue_interrupt(struct virtio_transport *transport, unsigned int queue)
@@ -218,9 +283,16 @@ static void config_interrupt(struct virtio_transport *transport)
 	interrupt(transport, VIRTIO_MMIO_INT_CONFIG);
 }
 
+/* The generation changes on both sides: who has read any of it between reads again. */
 static void config_changed(struct virtio_transport *transport)
 {
-	view_config(container_of(transport, struct virtio_mmio, transport));
+	struct virtio_mmio *mmio = container_of(transport, struct virtio_mmio, transport);
+
+	pthread_mutex_lock(&mmio->view_lock);
+	view_next_generation(mmio);
+	view_config_locked(mmio);
+	view_next_generation(mmio);
+	pthread_mutex_unlock(&mmio->view_lock);
 }
 
 static void set_low(uint64_t *address, uint32_t low)
@@ -297,12 +369,12 @@ static enum mmio_result write_register(struct virtio_mmio *mmio, uint64_t offset
 			event_notify(&virtio->queues[value].kick);
 		break;
 	case VIRTIO_MMIO_INTERRUPT_ACK:
-		atomic_fetch_and(&mmio->interrupt_status, ~value);
+		interrupt_ack(mmio, value);
 		break;
 	case VIRTIO_MMIO_STATUS:
 		virtio_set_status(virtio, value);
 		if ((uint8_t)value == 0)
-			atomic_store(&mmio->interrupt_status, 0);
+			interrupt_reset(mmio);
 		break;
 	case VIRTIO_MMIO_SHM_SEL:
 		break;
@@ -398,7 +470,6 @@ static void virtio_mmio_destroy(struct device *device)
 
 	/* First what may still interrupt: a worker with something in flight. */
 	mmio->virtio->ops->destroy(mmio->virtio);
-	irq_edge_destroy(&mmio->irq);
 	pthread_mutex_destroy(&mmio->view_lock);
 	free(mmio);
 }
@@ -414,7 +485,7 @@ static const struct device_ops virtio_mmio_ops = {
 static int connect(struct virtio_mmio *mmio, int vm_fd)
 {
 	const uint64_t doorbell = mmio->device.base + VIRTIO_MMIO_QUEUE_NOTIFY;
-	int err = irq_edge_create_spi(&mmio->irq, vm_fd, mmio->spi);
+	int err = 0;
 
 	for (unsigned int i = 0; i < mmio->virtio->queue_count && err >= 0; i++)
 		err = irq_doorbell(vm_fd, doorbell, 4, i, mmio->virtio->queues[i].kick.source.fd);
@@ -440,7 +511,7 @@ struct device *virtio_mmio_create(unsigned int index, int vm_fd, struct virtio *
 		(struct virtio_transport){ queue_interrupt, config_interrupt, config_changed };
 	mmio->virtio = virtio;
 	mmio->spi = VIRTIO_MMIO_SPI + index;
-	mmio->irq.eventfd = -1;
+	mmio->irq = irq_line_spi(vm_fd, mmio->spi);
 	mmio->view = readable ? (uint8_t *)readable + index * VIRTIO_MMIO_STRIDE : NULL;
 	mmio->cache_line = cache_line_size();
 	pthread_mutex_init(&mmio->view_lock, NULL);

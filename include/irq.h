@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A level-sensitive interrupt line. */
+/*
+ * An interrupt line. The guest decides whether its controller takes the level of it, or each change
+ * from low to high for one interrupt.
+ */
 struct irq_line {
 	void (*set)(const struct irq_line *line, bool level);
 	int vm_fd;
@@ -23,23 +26,20 @@ struct irq_line {
  */
 struct irq_line irq_line_spi(int vm_fd, unsigned int spi);
 
-/* Any thread; the owner calls it for changes only, and in their order. */
+/*
+ * Any thread; the owner calls it for changes only, and in their order. true while it is high is as
+ * if it had been low for a moment: another interrupt where the guest takes edges, nothing where it
+ * takes the level.
+ */
 static inline void irq_line_set(const struct irq_line *line, bool level)
 {
 	line->set(line, level);
 }
 
-/* An edge-triggered interrupt: an eventfd that KVM turns into one (KVM_IRQFD). */
+/* What raises a message: an eventfd that KVM turns into one (KVM_IRQFD). */
 struct irq_edge {
 	int eventfd;
 };
-
-/*
- * An edge on shared peripheral interrupt spi (from 0), once the VM's GIC is initialized. Errors:
- * -errno, said.
- */
-int irq_edge_create_spi(struct irq_edge *edge, int vm_fd, unsigned int spi);
-void irq_edge_destroy(struct irq_edge *edge);
 
 /* Any thread. */
 void irq_edge_raise(const struct irq_edge *edge);

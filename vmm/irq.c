@@ -28,27 +28,7 @@ struct irq_line irq_line_spi(int vm_fd, unsigned int spi)
 	};
 }
 
-static int edge_create(struct irq_edge *edge, int vm_fd, unsigned int gsi, const char *what,
-		       unsigned int number)
-{
-	int err;
-
-	edge->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	err = edge->eventfd < 0 ? -errno : kvm_irqfd(vm_fd, gsi, edge->eventfd);
-	if (err < 0) {
-		log_error("KVM_IRQFD for %s %u: %s", what, number, log_reason(-err));
-		irq_edge_destroy(edge);
-	}
-	return err;
-}
-
-int irq_edge_create_spi(struct irq_edge *edge, int vm_fd, unsigned int spi)
-{
-	/* A GSI below GIC_SPI_COUNT is a shared peripheral interrupt's number. */
-	return edge_create(edge, vm_fd, spi, "interrupt", GIC_SPI_BASE + spi);
-}
-
-void irq_edge_destroy(struct irq_edge *edge)
+static void edge_destroy(struct irq_edge *edge)
 {
 	if (edge->eventfd >= 0)
 		close(edge->eventfd);
@@ -87,9 +67,16 @@ int irq_msi_create(struct irq_msi *msi, struct irq_routes *routes, uint32_t devi
 		log_error("more than %d message-signalled interrupts", IRQ_MSIS_MAX);
 		return -ENOSPC;
 	}
-	err = edge_create(&msi->edge, routes->vm_fd, GIC_SPI_COUNT + index, "message", index);
-	if (err < 0)
+	msi->edge.eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	/* A GSI below GIC_SPI_COUNT is a shared peripheral interrupt's number. */
+	err = msi->edge.eventfd < 0
+		      ? -errno
+		      : kvm_irqfd(routes->vm_fd, GIC_SPI_COUNT + index, msi->edge.eventfd);
+	if (err < 0) {
+		log_error("KVM_IRQFD for message %u: %s", index, log_reason(-err));
+		edge_destroy(&msi->edge);
 		return err;
+	}
 	msi->index = index;
 	routes->msi[index] = msi;
 	return 0;
@@ -99,7 +86,7 @@ void irq_msi_destroy(struct irq_msi *msi)
 {
 	if (msi->edge.eventfd >= 0)
 		msi->routes->msi[msi->index] = NULL;
-	irq_edge_destroy(&msi->edge);
+	edge_destroy(&msi->edge);
 }
 
 static struct kvm_irq_routing_entry spi_entry(unsigned int spi)

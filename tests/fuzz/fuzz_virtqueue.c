@@ -370,15 +370,14 @@ static void turn(void)
 
 static bool edge_raised;
 
-int irq_edge_create_spi(struct irq_edge *edge, int vm_fd, unsigned int spi)
+static void set_line(const struct irq_line *line, bool level)
 {
-	edge->eventfd = 1;
-	return 0;
+	edge_raised |= level;
 }
 
-void irq_edge_destroy(struct irq_edge *edge)
+struct irq_line irq_line_spi(int vm_fd, unsigned int spi)
 {
-	edge->eventfd = -1;
+	return (struct irq_line){ .set = set_line };
 }
 
 /* In place of arm/cache.c. */
@@ -394,12 +393,6 @@ void cache_clean(uintptr_t start, uintptr_t end, uint64_t line)
 
 void cache_sync(void)
 {
-}
-
-void irq_edge_raise(const struct irq_edge *edge)
-{
-	MUST(edge->eventfd == 1);
-	edge_raised = true;
 }
 
 int irq_doorbell(int vm_fd, uint64_t gpa, uint32_t size, uint64_t value, int eventfd)

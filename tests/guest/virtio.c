@@ -4,7 +4,7 @@
  * device. Each time the device must ask for a reset, or take no notice, and a reset must be enough
  * to make a proper driver work again.
  */
-#include "guest.h"
+#include "mmu.h"
 
 #define VIRTIO_BASE UINT64_C(0x0a000000)
 
@@ -61,25 +61,6 @@ static struct {
 
 static struct desc table[16] __attribute__((aligned(16)));
 static uint8_t buffer[256];
-
-/*
- * RAM is Normal memory, cacheable, as it is for the device; an identity map of two blocks of 1 GiB.
- */
-static uint64_t map[512] __attribute__((aligned(4096)));
-
-static void mmu_on(void)
-{
-	map[0] = 1u << 10 | 1u;
-	map[1] = RAM_BASE | 1u << 10 | 3u << 8 | 1u << 2 | 1u;
-	barrier();
-	write_sysreg(mair_el1, 0xff00); /* 0: Device-nGnRnE, 1: Normal, Write-Back */
-	/* T0SZ 25: 39 bits, which begin at level 1; walks cacheable; no TTBR1_EL1 */
-	write_sysreg(tcr_el1, UINT64_C(2) << 32 | 1u << 23 | 3u << 12 | 1u << 10 | 1u << 8 | 25);
-	write_sysreg(ttbr0_el1, (uintptr_t)map);
-	__asm__ volatile("tlbi vmalle1\n\tdsb sy" : : : "memory");
-	/* I, C, M */
-	write_sysreg(sctlr_el1, read_sysreg(sctlr_el1) | 1u << 12 | 1u << 2 | 1u);
-}
 
 /* Time. */
 

@@ -73,8 +73,15 @@ static void process(struct virtio_queue *queue)
 	virtio_serve(queue, handle);
 }
 
+static uint32_t view(uint64_t offset);
+
+static bool watching;
+static uint32_t watched; /* the generation that a driver sees while its configuration changes */
+
 static void config_read(struct virtio *which, uint32_t offset, void *value, uint32_t size)
 {
+	if (watching)
+		watched = view(ConfigGeneration);
 	memcpy(value, config + offset, size);
 }
 
@@ -137,33 +144,25 @@ static uint32_t view(uint64_t offset)
 
 #define VM_FD 77
 
-static unsigned int edges, edge_spi, edges_made;
-static int edge_result, doorbell_result;
+static unsigned int edges, changes; /* calls that raised the line, and all */
+static bool line;
+static int doorbell_result;
 static unsigned int doorbells;
 
-int irq_edge_create_spi(struct irq_edge *edge, int vm_fd, unsigned int spi)
+static void set_line(const struct irq_line *which, bool level)
 {
-	assert_int_equal(vm_fd, VM_FD);
-	if (edge_result < 0)
-		return edge_result;
-	edge->eventfd = 88;
-	edge_spi = spi;
-	edges_made++;
-	return 0;
+	assert_int_equal(which->vm_fd, VM_FD);
+	assert_int_equal(which->intid, 32 + 16 + INDEX);
+	/* Who is interrupted sees why, and who sees nothing is not interrupted. */
+	assert_int_equal(view(InterruptStatus) != 0, level);
+	line = level;
+	edges += level;
+	changes++;
 }
 
-void irq_edge_destroy(struct irq_edge *edge)
+struct irq_line irq_line_spi(int vm_fd, unsigned int spi)
 {
-	if (edge->eventfd >= 0)
-		edges_made--;
-}
-
-void irq_edge_raise(const struct irq_edge *edge)
-{
-	assert_int_equal(edge->eventfd, 88);
-	/* Who is interrupted sees why. */
-	assert_true(view(InterruptStatus) != 0);
-	edges++;
+	return (struct irq_line){ .set = set_line, .vm_fd = vm_fd, .intid = 32 + spi };
 }
 
 int irq_doorbell(int vm_fd, uint64_t gpa, uint32_t size, uint64_t value, int eventfd)
@@ -192,8 +191,9 @@ static struct device *create(void)
 
 static int begin(void **state)
 {
-	edges = edges_made = doorbells = destroyed = 0;
-	edge_result = doorbell_result = 0;
+	edges = changes = doorbells = destroyed = 0;
+	line = false;
+	doorbell_result = 0;
 	memset(config, 0, sizeof(config));
 	if (memory_create(&memory, BASE, MIB(4), MEMORY_ANON, NULL) < 0 ||
 	    event_loop_create(&loop) < 0)
@@ -208,7 +208,6 @@ static int end(void **state)
 {
 	mmio->ops->destroy(mmio);
 	assert_int_equal(destroyed, 1);
-	assert_int_equal(edges_made, 0);
 	event_loop_destroy(&loop);
 	memory_destroy(&memory);
 	return catch_end(state);
@@ -287,8 +286,6 @@ static void has_its_place(void **state)
 {
 	assert_int_equal(mmio->base, 0x0a000000 + INDEX * 0x200);
 	assert_int_equal(mmio->size, 0x200);
-	assert_int_equal(edge_spi, 16 + INDEX);
-	assert_int_equal(edges_made, 1);
 	assert_int_equal(doorbells, QUEUES);
 }
 
@@ -515,6 +512,7 @@ static void a_kick_that_misses_the_doorbell_is_one(void **state)
 static void interrupt_stays_until_acknowledged(void **state)
 {
 	activate();
+	assert_int_equal(changes, 0);
 	serve(0);
 	assert_int_equal(get(InterruptStatus), 1);
 	assert_int_equal(get(InterruptStatus), 1);
@@ -525,15 +523,59 @@ static void interrupt_stays_until_acknowledged(void **state)
 	virtio_config_changed(device);
 	assert_int_equal(get(InterruptStatus), 3);
 	assert_int_equal(edges, 2);
+	set(InterruptACK, 2);
+	assert_int_equal(get(InterruptStatus), 1);
+	assert_true(line);
+	set(InterruptACK, 4);
+	assert_int_equal(get(InterruptStatus), 1);
+	assert_int_equal(edges, 2);
+}
+
+/* What level-sensitive and edge-triggered SPIs see. */
+static void line_follows_the_status(void **state)
+{
+	activate();
+	for (unsigned int i = 1; i < 20; i++) {
+		serve(0);
+		assert_true(line);
+		assert_int_equal(changes, 2 * i - 1);
+		set(InterruptACK, 1);
+		assert_int_equal(get(InterruptStatus), 0);
+		assert_false(line);
+		set(InterruptACK, 1);
+		assert_int_equal(changes, 2 * i);
+	}
+}
+
+/* Before the driver's acknowledgement came what it may not have looked at any more. */
+static void what_came_again_interrupts_again(void **state)
+{
+	activate();
+	serve(0);
+	serve(1);
+	serve(2);
+	assert_int_equal(edges, 1);
+	set(InterruptACK, 1);
+	assert_int_equal(get(InterruptStatus), 1);
+	assert_int_equal(edges, 2);
+	set(InterruptACK, 1);
+	assert_int_equal(get(InterruptStatus), 0);
+	assert_int_equal(edges, 2);
+	assert_false(line);
+
+	/* Of another cause, too; and one cause's acknowledgement is not the other's. */
+	virtio_config_changed(device);
+	virtio_config_changed(device);
+	serve(3);
 	set(InterruptACK, 1);
 	assert_int_equal(get(InterruptStatus), 2);
-	serve(0);
-	assert_int_equal(get(InterruptStatus), 3);
-	assert_int_equal(edges, 3);
+	assert_int_equal(edges, 4);
+	set(InterruptACK, 2);
+	assert_int_equal(get(InterruptStatus), 2);
+	assert_int_equal(edges, 5);
 	set(InterruptACK, UINT32_MAX);
 	assert_int_equal(get(InterruptStatus), 0);
-	set(InterruptACK, 1);
-	assert_int_equal(get(InterruptStatus), 0);
+	assert_false(line);
 }
 
 static void reset_takes_all_back(void **state)
@@ -544,12 +586,21 @@ static void reset_takes_all_back(void **state)
 	set(Status, 0x100);
 	assert_int_equal(get(Status), 0);
 	assert_int_equal(get(InterruptStatus), 0);
+	assert_false(line);
 	assert_int_equal(get(QueueReady), 0);
 	assert_true(device->accepted == 0);
 	driver = driver_create(&memory, BASE, 16);
 	activate();
 	serve(7);
 	assert_int_equal(edges, 2);
+	/* What came twice before a reset has nothing to do with what comes after it. */
+	serve(8);
+	set(Status, 0);
+	driver = driver_create(&memory, BASE, 16);
+	activate();
+	serve(0);
+	set(InterruptACK, 1);
+	assert_int_equal(get(InterruptStatus), 0);
 }
 
 static void config_is_read_in_any_width(void **state)
@@ -582,13 +633,24 @@ static void config_writes_have_bounds(void **state)
 	assert_memory_equal(config, "\0\0\0\0\1\2\3\4\5\6\7\x8", 12);
 }
 
-static void config_generation_changes_with_it(void **state)
+/*
+ * A driver that looks at the generation, at a part of the configuration, and at the generation
+ * again, while it changes: with the old one or the new one it has seen nothing of the change.
+ */
+static void config_generation_changes_on_both_sides(void **state)
 {
-	uint32_t before = get(ConfigGeneration);
+	const uint32_t before = get(ConfigGeneration);
+	uint32_t during, after;
 
 	assert_int_equal(get(ConfigGeneration), before);
+	watching = true;
 	virtio_config_changed(device);
-	assert_int_not_equal(get(ConfigGeneration), before);
+	watching = false;
+	during = watched;
+	after = get(ConfigGeneration);
+	assert_int_not_equal(during, before);
+	assert_int_not_equal(after, before);
+	assert_int_not_equal(after, during);
 }
 
 static void is_in_the_device_tree(void **state)
@@ -617,21 +679,16 @@ static void what_fails_is_taken_down(void **state)
 	struct virtio *first = device;
 
 	/* Another one, while the first stays as it is. */
-	edge_result = -ENOSPC;
-	assert_null(create());
-	assert_int_equal(destroyed, 1);
-	edge_result = 0;
 	doorbell_result = -ENOSPC;
 	assert_null(create());
-	assert_int_equal(destroyed, 2);
-	assert_int_equal(edges_made, 0);
+	assert_int_equal(destroyed, 1);
 	doorbell_result = 0;
 	device = first;
 }
 
 static int fail_begin(void **state)
 {
-	edges = edges_made = doorbells = destroyed = 0;
+	doorbells = destroyed = 0;
 	if (memory_create(&memory, BASE, MIB(4), MEMORY_ANON, NULL) < 0 ||
 	    event_loop_create(&loop) < 0)
 		return -1;
@@ -662,10 +719,12 @@ int main(void)
 		on_mmio(rings_in_device_space_are_refused),
 		on_mmio(a_kick_that_misses_the_doorbell_is_one),
 		on_mmio(interrupt_stays_until_acknowledged),
+		on_mmio(line_follows_the_status),
+		on_mmio(what_came_again_interrupts_again),
 		on_mmio(reset_takes_all_back),
 		on_mmio(config_is_read_in_any_width),
 		on_mmio(config_writes_have_bounds),
-		on_mmio(config_generation_changes_with_it),
+		on_mmio(config_generation_changes_on_both_sides),
 		on_mmio(is_in_the_device_tree),
 		cmocka_unit_test_setup_teardown(what_fails_is_taken_down, fail_begin, fail_end),
 	};
