@@ -140,6 +140,7 @@ static void queue_start(struct virtio_queue *queue)
 
 	pthread_mutex_lock(&queue->lock);
 	err = virtqueue_start(&queue->ring, queue->virtio->memory, &queue->layout, event_idx);
+	queue->ring.paused = queue->virtio->paused;
 	pthread_mutex_unlock(&queue->lock);
 	if (err < 0)
 		virtio_needs_reset(queue->virtio);
@@ -167,6 +168,24 @@ void virtio_stop(struct virtio *virtio)
 		atomic_store(&virtio->queues[i].stopping, true);
 	for (unsigned int i = 0; i < virtio->queue_count; i++)
 		queue_stop(&virtio->queues[i]);
+}
+
+static void queue_pause(struct virtio_queue *queue, bool pause)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->ring.paused = pause;
+	if (pause && queue->virtio->ops->settle)
+		queue->virtio->ops->settle(queue);
+	pthread_mutex_unlock(&queue->lock);
+	if (!pause)
+		event_notify(&queue->kick);
+}
+
+void virtio_pause(struct virtio *virtio, bool pause)
+{
+	virtio->paused = pause;
+	for (unsigned int i = 0; i < virtio->queue_count; i++)
+		queue_pause(&virtio->queues[i], pause);
 }
 
 static void reset(struct virtio *virtio)

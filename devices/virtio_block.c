@@ -413,6 +413,14 @@ static void virtio_block_ready(struct disk_engine *engine)
 	pthread_mutex_unlock(&queue->lock);
 }
 
+static void virtio_block_settle(struct virtio_queue *queue)
+{
+	struct block_queue *block_queue = block_queue_of(queue);
+
+	while (block_queue->in_flight > 0)
+		pthread_cond_wait(&block_queue->idle, &queue->lock);
+}
+
 static void virtio_block_drain(struct virtio_queue *queue)
 {
 	struct block_queue *block_queue = block_queue_of(queue);
@@ -420,8 +428,7 @@ static void virtio_block_drain(struct virtio_queue *queue)
 	virtqueue_stop(&queue->ring);
 	for_waiting(block_queue, give_up);
 	block_queue->full = false;
-	while (block_queue->in_flight > 0)
-		pthread_cond_wait(&block_queue->idle, &queue->lock);
+	virtio_block_settle(queue);
 }
 
 static void virtio_block_config_read(struct virtio *virtio, uint32_t offset, void *value,
@@ -546,6 +553,7 @@ static const struct virtio_ops virtio_block_ops = {
 	.config_read = virtio_block_config_read,
 	.process = virtio_block_process,
 	.drain = virtio_block_drain,
+	.settle = virtio_block_settle,
 	.destroy = virtio_block_destroy,
 };
 

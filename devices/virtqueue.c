@@ -199,6 +199,8 @@ int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain)
 
 	if (!virtqueue_running(queue))
 		return -EPROTO;
+	if (queue->paused)
+		return 0;
 	available = __atomic_load_n(&queue->avail->idx, __ATOMIC_ACQUIRE) - queue->next_avail;
 	if (available == 0)
 		return 0;
@@ -253,7 +255,7 @@ void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written)
 
 void virtqueue_publish(struct virtqueue *queue)
 {
-	if (!virtqueue_running(queue))
+	if (!virtqueue_running(queue) || queue->published == queue->next_used)
 		return;
 	queue->published = queue->next_used;
 	__atomic_store_n(&queue->used->idx, queue->published, __ATOMIC_RELEASE);
@@ -263,7 +265,7 @@ bool virtqueue_interrupt_due(struct virtqueue *queue)
 {
 	const uint16_t before = queue->signalled, now = queue->published;
 
-	if (!virtqueue_running(queue) || before == now)
+	if (!virtqueue_running(queue) || queue->paused || before == now)
 		return false;
 	atomic_thread_fence(memory_order_seq_cst);
 	queue->signalled = now;
@@ -282,7 +284,7 @@ unsigned int virtqueue_unseen(const struct virtqueue *queue)
 
 bool virtqueue_kicks_on(struct virtqueue *queue)
 {
-	if (!virtqueue_running(queue))
+	if (!virtqueue_running(queue) || queue->paused)
 		return false;
 	if (queue->event_idx)
 		store(avail_event(queue), queue->next_avail);
@@ -295,7 +297,7 @@ bool virtqueue_kicks_on(struct virtqueue *queue)
 void virtqueue_kicks_off(struct virtqueue *queue)
 {
 	/* With the event index, an event that lies behind asks for none. */
-	if (virtqueue_running(queue) && !queue->event_idx)
+	if (virtqueue_running(queue) && !queue->paused && !queue->event_idx)
 		store(&queue->used->flags, VRING_USED_F_NO_NOTIFY);
 }
 

@@ -68,6 +68,11 @@ struct virtio_ops {
 	 * behind.
 	 */
 	void (*drain)(struct virtio_queue *queue);
+	/*
+	 * The queue pauses, and process() finds no more chains: the same, with all results given
+	 * back. NULL likewise.
+	 */
+	void (*settle)(struct virtio_queue *queue);
 	void (*destroy)(struct virtio *virtio);
 };
 
@@ -90,6 +95,8 @@ struct virtio {
 	uint64_t accepted; /* feature bits that the driver wants */
 	_Atomic uint8_t status;
 	atomic_uint config_generation;
+
+	bool paused; /* no queue may touch guest memory */
 
 	struct virtio_queue *queues;
 	unsigned int queue_count;
@@ -145,6 +152,11 @@ void virtio_set_status(struct virtio *virtio, uint8_t status);
 void virtio_set_features(struct virtio *virtio, unsigned int word, uint32_t bits);
 uint32_t virtio_get_features(const struct virtio *virtio, unsigned int word);
 void virtio_queue_set_ready(struct virtio_queue *queue, bool ready);
+/*
+ * Pauses all queues, or has them go on. Once they pause nothing of the device touches guest memory:
+ * what was in flight has come to its end and was given back. Kicks meanwhile are made up for.
+ */
+void virtio_pause(struct virtio *virtio, bool pause);
 /* Whether the driver may still change the queue's size and addresses. */
 bool virtio_queue_open(const struct virtio_queue *queue);
 void virtio_config_read(struct virtio *virtio, uint64_t offset, uint64_t *value, uint32_t size);

@@ -39,6 +39,7 @@ struct virtqueue {
 	struct vring_used *used;
 	bool event_idx; /* VIRTIO_F_RING_EVENT_IDX was negotiated */
 	bool broken;
+	bool paused; /* nothing is popped, no kick asked for, no interrupt due; the owner sets it */
 
 	uint16_t next_avail; /* index of the chain to pop next, not reduced by size */
 	uint16_t next_used; /* index of the entry to use next, likewise */

@@ -370,6 +370,35 @@ static void bad_layout_needs_a_reset(void **state)
 	}
 }
 
+static void paused_queues_wait(void **state)
+{
+	activate();
+	virtio_pause(&virtio, true);
+	for (unsigned int i = 0; i < 2; i++) {
+		driver_used(&driver[i])->flags = 0x55;
+		driver_used(&driver[i])->idx = 0;
+		offer(i, 2);
+		kick(i);
+		assert_int_equal(processed[i], 0);
+		assert_int_equal(driver_used(&driver[i])->flags, 0x55);
+		assert_none_taken(&driver[i]);
+	}
+	/* So does one that becomes ready meanwhile. */
+	offer(2, 1);
+	lay_out(2);
+	turn();
+	assert_none_taken(&driver[2]);
+	assert_int_equal(queue_interrupts[0] + queue_interrupts[1] + queue_interrupts[2], 0);
+
+	virtio_pause(&virtio, false);
+	turn();
+	assert_taken(&driver[0], 2, 16);
+	assert_taken(&driver[1], 2, 16);
+	assert_taken(&driver[2], 1, 16);
+	for (unsigned int i = 0; i < QUEUES; i++)
+		assert_int_equal(queue_interrupts[i], 1);
+}
+
 static void reset_drains_and_forgets(void **state)
 {
 	activate();
@@ -771,6 +800,7 @@ int main(void)
 		on_device(kicks_before_the_start_are_ignored),
 		on_device(registers_are_closed_once_ready),
 		on_device(queue_that_is_not_ready_stops),
+		on_device(paused_queues_wait),
 		on_device(bad_layout_needs_a_reset),
 		on_device(reset_drains_and_forgets),
 		on_device(reset_in_mid_flight_forgets_the_request),

@@ -1330,6 +1330,50 @@ static void neighbours_on_a_block_device_are_kept(void **state)
 	neighbours(&disk_sync_ops, 2000);
 }
 
+static void pause_device(bool pause)
+{
+	pthread_mutex_lock(&device->lock);
+	virtio_pause(device, pause);
+	pthread_mutex_unlock(&device->lock);
+}
+
+/* What was begun is given back before it, and what was not is begun after it. */
+static void a_pause_leaves_memory_alone_and_loses_nothing(void **state)
+{
+	const struct disk_engine_ops *const engines[] = { &hook_ops,
+							  disk_engine_choose(DISK_ENGINE_IO_URING),
+							  &disk_aio_ops, &disk_sync_ops };
+	uint32_t length;
+
+	hook_slow = true;
+	for (unsigned int i = 0; i < ARRAY_SIZE(engines); i++) {
+		device_begin(engines[i], false, 1);
+		driver_begin(0);
+		second_begin(keep_kicking);
+		for (unsigned int round = 0; round < 20; round++) {
+			const uint16_t all = used_of(&queue0)->idx + SLOTS;
+			uint16_t used;
+
+			hook_started = 0;
+			fill_queue();
+			usleep(chance(&seed) % 2000);
+			pause_device(true);
+			used = used_of(&queue0)->idx;
+			if (engines[i] == &hook_ops)
+				assert_int_equal((uint16_t)(all - used), SLOTS - hook_started);
+			sleep_ms(1);
+			assert_int_equal(used_of(&queue0)->idx, used);
+			pause_device(false);
+			for (unsigned int slot = 0; slot < SLOTS; slot++)
+				take_used(&queue0, &length);
+			assert_int_equal(used_of(&queue0)->idx, all);
+		}
+		second_end();
+		device_end();
+	}
+	assert_silent();
+}
+
 static void unfit_images_are_refused(void **state)
 {
 	const struct virtio_block_options options = {
@@ -1378,6 +1422,7 @@ int main(void)
 		test(flushes_of_a_queue_follow_each_other),
 		test(neighbours_in_a_block_are_kept),
 		test(neighbours_on_a_block_device_are_kept),
+		test(a_pause_leaves_memory_alone_and_loses_nothing),
 		test(unfit_images_are_refused),
 	};
 
