@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Theory of operation. Configuration space and the structures of MSI-X are memory that the guest
- * reads by itself. Only writes arrive here; they change that memory, which is all the state there
- * is, so that what the guest reads and what nidus does cannot differ. On a host that cannot give
- * a guest such memory reads arrive here too, and find their answer in it.
+ * Theory of operation. Configuration space is memory that the guest reads by itself. Only writes
+ * arrive here; they change that memory, which is all the state there is, so that what the guest
+ * reads and what nidus does cannot differ. On a host that cannot give a guest such memory reads
+ * arrive here too, and find their answer in it. A driver's writes are looked at a doubleword at a
+ * time, with a mask of the bytes that it wrote.
  *
- * A driver's writes are looked at a doubleword at a time, with a mask of the bytes that it wrote.
- * BARs keep their place: a write of all ones shows the size, any other one the address again.
+ * BARs answer in two windows. Accesses to the one come here. The other, for what may be read
+ * without side effects, which PCI calls prefetchable, is of the same memory as configuration space:
+ * a page of it shows the registers of the BAR that answers there (pci_view.c), or all ones. So a
+ * BAR that moves, or stops to answer, costs a copy of a page and no change of a memory slot. The
+ * device tree calls that window prefetchable, and so do the BARs that belong there themselves, so
+ * that software which places BARs anew puts them there again. Where BARs overlap the first one
+ * answers.
  *
  * An interrupt is sent or noted as pending under its vector's lock, and who unmasks a vector looks
  * at the pending bit under the same lock. MSI-X as a whole is turned on, off and masked without
- * it; whoever does so visits every vector afterwards. A vector's message becomes a route when it
- * is unmasked, which is once where the driver writes address and data while it is masked.
+ * it, and so is Bus Master; whoever does so visits every vector afterwards. A vector's message
+ * becomes a route when it is unmasked, which is once where the driver writes address and data
+ * while it is masked. What KVM refuses stays pending, and is tried again when there is more to
+ * send.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -32,28 +40,25 @@
 /* What a driver may look at before it knows that there is no function. */
 #define HEADER_SIZE 64
 
-/* Where things are in the memory that the guest reads. */
-#define MSIX_OFFSET	PCI_ECAM_SIZE
-#define READABLE_OFFSET (MSIX_OFFSET + SLOTS * MSIX_SIZE)
-
 /* In clocks of a bus that there is none of. */
 #define LATENCY_TIMER 32
 
-/* In doublewords: an entry of the MSI-X table, and where the pending bits are. */
+/* In the BAR of MSI-X: the table, then the pending bits. */
 #define ENTRY_WORDS	   (PCI_MSIX_ENTRY_SIZE / 4)
-#define MSIX_SIZE	   KIB(4)
-#define PENDING_WORD	   (PCI_MSIX_VECTOR_MAX * ENTRY_WORDS)
+#define PENDING		   (PCI_MSIX_VECTOR_MAX * PCI_MSIX_ENTRY_SIZE)
+#define MSIX_SIZE	   (PENDING + PCI_MSIX_VECTOR_MAX / 8)
 #define MSIX_FLAGS_ENABLE  ((uint32_t)PCI_MSIX_FLAGS_ENABLE << 16)
 #define MSIX_FLAGS_MASKALL ((uint32_t)PCI_MSIX_FLAGS_MASKALL << 16)
 
 struct pci {
-	struct device device; /* config space, then each function's structures of MSI-X */
-	struct bus *bus;
+	struct device device; /* config space, and the window of BARs that are read without exits */
+	struct device window; /* of the other BARs */
 	uint8_t *memory; /* what the guest reads at device.base */
 	uint64_t cache_line;
 	struct pci_function *function[SLOTS];
 	unsigned int count;
-	uint64_t memory_next; /* free from here on in the window of BARs */
+	uint64_t memory_next, readable_next; /* addresses that no BAR has been given yet */
+	pthread_mutex_t place_lock; /* of changes of where BARs answer */
 };
 
 /*
@@ -81,11 +86,6 @@ static uint32_t merge(uint32_t old, uint32_t value, uint32_t mask)
 
 /* MSI-X. */
 
-static _Atomic uint32_t *entry_of(const struct pci_function *function, unsigned int vector)
-{
-	return function->msix_table + vector * ENTRY_WORDS;
-}
-
 static uint32_t msix_control(const struct pci_function *function)
 {
 	return function->msix ? pci_function_config(function, function->msix) : 0;
@@ -96,25 +96,44 @@ bool pci_function_has_msix(const struct pci_function *function)
 	return msix_control(function) & MSIX_FLAGS_ENABLE;
 }
 
-static bool masked(const struct pci_function *function, unsigned int vector)
+static uint32_t entry_word(const struct pci_function *function, unsigned int vector,
+			   unsigned int offset)
 {
-	const _Atomic uint32_t *entry = entry_of(function, vector);
+	return pci_view_get(&function->msix_table, vector * PCI_MSIX_ENTRY_SIZE + offset, 4);
+}
 
-	return msix_control(function) & MSIX_FLAGS_MASKALL ||
-	       atomic_load(&entry[PCI_MSIX_ENTRY_VECTOR_CTRL / 4]) & PCI_MSIX_ENTRY_CTRL_MASKBIT;
+static bool masters(const struct pci_function *function)
+{
+	return pci_function_config(function, PCI_COMMAND) & PCI_COMMAND_MASTER;
+}
+
+/* Whether a vector's message has to wait. */
+static bool held(const struct pci_function *function, unsigned int vector)
+{
+	return msix_control(function) & MSIX_FLAGS_MASKALL || !masters(function) ||
+	       entry_word(function, vector, PCI_MSIX_ENTRY_VECTOR_CTRL) &
+		       PCI_MSIX_ENTRY_CTRL_MASKBIT;
 }
 
 /* Returns whether the bit changed. Neighbours in its doubleword are other vectors'. */
 static bool set_pending(struct pci_function *function, unsigned int vector, bool pending)
 {
-	_Atomic uint32_t *word = &function->msix_table[PENDING_WORD + vector / 32];
 	const uint32_t bit = UINT32_C(1) << vector % 32;
-	uint32_t old = pending ? atomic_fetch_or(word, bit) : atomic_fetch_and(word, ~bit);
+	const uint32_t old = pci_view_set(&function->msix_table, PENDING + vector / 32 * 4,
+					  pending ? bit : 0, bit);
 
-	if (!(old & bit) == !pending)
-		return false;
-	publish(function->pci, word);
-	return true;
+	return !(old & bit) != !pending;
+}
+
+/* Whether a vector's message means to KVM what its entry says. */
+static bool route(struct pci_function *function, unsigned int vector)
+{
+	const uint64_t address = entry_word(function, vector, PCI_MSIX_ENTRY_LOWER_ADDR) |
+				 (uint64_t)entry_word(function, vector, PCI_MSIX_ENTRY_UPPER_ADDR)
+					 << 32;
+
+	return irq_msi_route(&function->vectors[vector].msi, address,
+			     entry_word(function, vector, PCI_MSIX_ENTRY_DATA)) == 0;
 }
 
 void pci_function_interrupt(struct pci_function *function, unsigned int vector)
@@ -122,7 +141,7 @@ void pci_function_interrupt(struct pci_function *function, unsigned int vector)
 	if (vector >= function->vector_count || !pci_function_has_msix(function))
 		return;
 	pthread_mutex_lock(&function->vectors[vector].lock);
-	if (masked(function, vector))
+	if (held(function, vector) || !route(function, vector))
 		set_pending(function, vector, true);
 	else
 		irq_edge_raise(&function->vectors[vector].msi.edge);
@@ -132,17 +151,9 @@ void pci_function_interrupt(struct pci_function *function, unsigned int vector)
 /* A vector's lock held: something of it changed. */
 static void update_vector(struct pci_function *function, unsigned int vector)
 {
-	const _Atomic uint32_t *entry = entry_of(function, vector);
-	struct irq_msi *msi = &function->vectors[vector].msi;
-	uint64_t address;
-
-	if (!pci_function_has_msix(function) || masked(function, vector))
-		return;
-	address = atomic_load(&entry[PCI_MSIX_ENTRY_LOWER_ADDR / 4]) |
-		  (uint64_t)atomic_load(&entry[PCI_MSIX_ENTRY_UPPER_ADDR / 4]) << 32;
-	irq_msi_route(msi, address, atomic_load(&entry[PCI_MSIX_ENTRY_DATA / 4]));
-	if (set_pending(function, vector, false))
-		irq_edge_raise(&msi->edge);
+	if (pci_function_has_msix(function) && !held(function, vector) && route(function, vector) &&
+	    set_pending(function, vector, false))
+		irq_edge_raise(&function->vectors[vector].msi.edge);
 }
 
 static void update_vectors(struct pci_function *function)
@@ -165,13 +176,11 @@ static void write_table(struct pci_function *function, uint64_t offset, uint32_t
 		[PCI_MSIX_ENTRY_VECTOR_CTRL / 4] = PCI_MSIX_ENTRY_CTRL_MASKBIT,
 	};
 	const unsigned int vector = offset / PCI_MSIX_ENTRY_SIZE, word = offset / 4 % ENTRY_WORDS;
-	_Atomic uint32_t *where;
 
 	if (vector >= function->vector_count)
 		return;
-	where = entry_of(function, vector) + word;
 	pthread_mutex_lock(&function->vectors[vector].lock);
-	set(function->pci, where, merge(atomic_load(where), value, mask & writable[word]));
+	pci_view_set(&function->msix_table, offset, value, mask & writable[word]);
 	update_vector(function, vector);
 	pthread_mutex_unlock(&function->vectors[vector].lock);
 }
@@ -188,12 +197,105 @@ void pci_function_set_config(struct pci_function *function, unsigned int offset,
 	set(function->pci, &function->config[offset / 4], value);
 }
 
-static void write_bar(struct pci_function *function, unsigned int bar, uint32_t value)
-{
-	const bool sizing = (value | ~(uint32_t)PCI_BASE_ADDRESS_MEM_MASK) == UINT32_MAX;
+/* Where BARs answer. */
 
-	pci_function_set_config(function, PCI_BASE_ADDRESS_0 + 4 * bar,
-				sizing ? -function->bar[bar].size : function->bar[bar].address);
+static bool lies_in(uint64_t address, uint64_t size, uint64_t window, uint64_t window_size)
+{
+	return address >= window && size <= window_size && address - window <= window_size - size;
+}
+
+/* Where a BAR is to answer by what its register and Command say, 0: nowhere. */
+static uint32_t place_of(const struct pci_function *function, unsigned int bar)
+{
+	const struct pci *pci = function->pci;
+	const uint32_t address = pci_function_config(function, PCI_BASE_ADDRESS_0 + 4 * bar) &
+				 (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
+	const uint64_t size = function->bar[bar].device->size;
+
+	if (!(pci_function_config(function, PCI_COMMAND) & PCI_COMMAND_MEMORY))
+		return 0;
+	if (lies_in(address, size, PCI_BARS_BASE, PCI_BARS_SIZE))
+		return address;
+	if (function->bar[bar].view &&
+	    lies_in(address, size, PCI_READABLE_BASE, pci->readable_next - PCI_READABLE_BASE))
+		return address;
+	return 0;
+}
+
+/* place_lock held: shows at an address, if it is in memory, the BAR that answers there. */
+static void show_at(struct pci *pci, uint32_t place)
+{
+	bool shown = false;
+	void *page;
+
+	if (place < PCI_READABLE_BASE)
+		return;
+	page = pci->memory + (place - PCI_ECAM_BASE);
+	for (unsigned int i = 0; i < pci->count; i++) {
+		for (unsigned int j = 0; j < PCI_BARS; j++) {
+			struct pci_bar *bar = &pci->function[i]->bar[j];
+
+			if (!bar->view || atomic_load(&bar->place) != place)
+				continue;
+			pci_view_show(bar->view, shown ? NULL : page);
+			shown = true;
+		}
+	}
+	if (!shown)
+		pci_view_blank(page, pci->cache_line);
+}
+
+static void place(struct pci_function *function, unsigned int index, uint32_t to)
+{
+	struct pci_bar *bar = &function->bar[index];
+	struct pci *pci = function->pci;
+	const uint32_t from = atomic_load(&bar->place);
+
+	if (from == to)
+		return;
+	pthread_mutex_lock(&pci->place_lock);
+	atomic_store(&bar->place, to);
+	if (bar->view) {
+		pci_view_show(bar->view, NULL);
+		show_at(pci, from);
+		show_at(pci, to);
+	}
+	if (to)
+		__atomic_store_n(&bar->device->base, to, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&pci->place_lock);
+	if (function->ops->placed)
+		function->ops->placed(function, index, from, to);
+}
+
+static void place_bars(struct pci_function *function)
+{
+	for (unsigned int i = 0; i < PCI_BARS; i++)
+		if (function->bar[i].device)
+			place(function, i, place_of(function, i));
+}
+
+/* Bits that the size makes zero, and those that say what kind of BAR it is, are not writable. */
+static void set_bar(struct pci_function *function, unsigned int index, uint32_t address)
+{
+	const struct pci_bar *bar = &function->bar[index];
+	const uint32_t kind = bar->view ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0;
+
+	pci_function_set_config(function, PCI_BASE_ADDRESS_0 + 4 * index,
+				(address & -(uint32_t)bar->device->size) | kind);
+}
+
+/* What Command turns on and off. */
+static void command_written(struct pci_function *function, uint32_t old)
+{
+	const uint32_t changed = old ^ pci_function_config(function, PCI_COMMAND);
+
+	if (changed & PCI_COMMAND_MEMORY)
+		place_bars(function);
+	if (!(changed & PCI_COMMAND_MASTER))
+		return;
+	if (function->ops->mastering)
+		function->ops->mastering(function, masters(function));
+	update_vectors(function);
 }
 
 static void write_config(struct pci_function *function, uint64_t offset, uint32_t value,
@@ -204,8 +306,10 @@ static void write_config(struct pci_function *function, uint64_t offset, uint32_
 	uint32_t writable;
 
 	if (offset >= PCI_BASE_ADDRESS_0 && bar < PCI_BARS) {
-		if (function->bar[bar].size > 0)
-			write_bar(function, bar, merge(old, value, mask));
+		if (function->bar[bar].device) {
+			set_bar(function, bar, merge(old, value, mask));
+			place(function, bar, place_of(function, bar));
+		}
 		return;
 	}
 	if (offset / 4 >= ARRAY_SIZE(function->writable))
@@ -214,10 +318,12 @@ static void write_config(struct pci_function *function, uint64_t offset, uint32_
 	if (writable == 0)
 		return;
 	pci_function_set_config(function, offset, merge(old, value, writable));
-	if (function->msix && offset == function->msix)
+	if (offset == PCI_COMMAND)
+		command_written(function, old);
+	else if (function->msix && offset == function->msix)
 		update_vectors(function);
-	else if (function->config_written)
-		function->config_written(function, offset);
+	else if (function->ops->config_written)
+		function->ops->config_written(function, offset);
 }
 
 /* The bridge. */
@@ -244,46 +350,50 @@ static void write_words(struct pci_function *function, const struct mmio *mmio,
 	}
 }
 
-/* The function of a slot, or NULL; what would reach beyond the slot's bytes is no function's. */
-static struct pci_function *function_at(struct pci *pci, struct mmio *mmio, uint64_t slot_size)
-{
-	const uint64_t slot = mmio->offset / slot_size;
-
-	mmio->offset %= slot_size;
-	if (slot >= pci->count || mmio->size > slot_size - mmio->offset)
-		return NULL;
-	return pci->function[slot];
-}
-
 static void write_ecam(struct pci *pci, struct mmio mmio)
 {
-	struct pci_function *function = function_at(pci, &mmio, SLOT_SIZE);
+	const uint64_t slot = mmio.offset / SLOT_SIZE;
+	struct pci_function *function;
 
-	if (!function)
+	/* What would reach beyond the slot's bytes is no function's. */
+	mmio.offset %= SLOT_SIZE;
+	if (slot >= pci->count || mmio.size > SLOT_SIZE - mmio.offset)
 		return;
+	function = pci->function[slot];
 	pthread_mutex_lock(&function->lock);
 	write_words(function, &mmio, write_config);
 	pthread_mutex_unlock(&function->lock);
 }
 
-static enum mmio_result write_msix(struct pci *pci, struct mmio mmio)
+/* An access to what BAR there is at gpa. */
+static enum mmio_result access_bars(const struct pci *pci, uint64_t gpa, struct mmio *mmio)
 {
-	struct pci_function *function;
+	for (unsigned int i = 0; i < pci->count; i++) {
+		for (unsigned int j = 0; j < PCI_BARS; j++) {
+			const struct pci_bar *bar = &pci->function[i]->bar[j];
+			const uint32_t base = atomic_load(&bar->place);
 
-	mmio.offset -= MSIX_OFFSET;
-	function = function_at(pci, &mmio, MSIX_SIZE);
-	if (!function || !function->msix)
-		return MMIO_BAD;
-	write_words(function, &mmio, write_table);
-	return MMIO_DONE;
+			if (base == 0 || !lies_in(gpa, mmio->size, base, bar->device->size))
+				continue;
+			mmio->offset = gpa - base;
+			return bar->device->ops->access(bar->device, mmio);
+		}
+	}
+	return MMIO_BAD;
+}
+
+static enum mmio_result window_access(struct device *window, struct mmio *mmio)
+{
+	return access_bars(container_of(window, struct pci, window), window->base + mmio->offset,
+			   mmio);
 }
 
 static enum mmio_result pci_access(struct device *device, struct mmio *mmio)
 {
 	struct pci *pci = container_of(device, struct pci, device);
 
-	if (mmio->write && mmio->offset >= MSIX_OFFSET)
-		return write_msix(pci, *mmio);
+	if (mmio->offset >= PCI_ECAM_SIZE)
+		return access_bars(pci, device->base + mmio->offset, mmio);
 	if (mmio->write) {
 		write_ecam(pci, *mmio);
 	} else {
@@ -293,24 +403,49 @@ static enum mmio_result pci_access(struct device *device, struct mmio *mmio)
 	return MMIO_DONE;
 }
 
+static struct device *bar_device(const struct pci *pci, uint64_t gpa)
+{
+	for (unsigned int i = 0; i < pci->count; i++) {
+		for (unsigned int j = 0; j < PCI_BARS; j++) {
+			struct device *device = pci->function[i]->bar[j].device;
+
+			if (device && lies_in(gpa, 1, device->base, device->size))
+				return device;
+		}
+	}
+	return NULL;
+}
+
+static struct device *window_behind(struct device *window, uint64_t gpa)
+{
+	return bar_device(container_of(window, struct pci, window), gpa);
+}
+
+static struct device *pci_behind(struct device *device, uint64_t gpa)
+{
+	return bar_device(container_of(device, struct pci, device), gpa);
+}
+
 static void pci_describe(const struct device *device, struct devtree *tree)
 {
-	static const uint64_t windows[][2] = {
-		{ PCI_BARS_BASE, PCI_BARS_SIZE },
-		{ PCI_READABLE_BASE, PCI_READABLE_SIZE },
+	const struct pci *pci = container_of(device, const struct pci, device);
+	/* 32 bits of address; the second one is prefetchable. */
+	const uint64_t windows[][3] = {
+		{ 0x02000000, PCI_BARS_BASE, PCI_BARS_SIZE },
+		{ 0x42000000, PCI_READABLE_BASE, pci->readable_next - PCI_READABLE_BASE },
 	};
 	const uint32_t buses[] = { 0, 0 };
 	const uint32_t msi_map[] = { 0, PHANDLE_ITS, 0, 0x10000 };
 	uint32_t ranges[7 * ARRAY_SIZE(windows)], *cell = ranges;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(windows); i++) {
-		*cell++ = 0x02000000; /* memory, 32 bits of address */
-		*cell++ = 0;
-		*cell++ = windows[i][0];
-		*cell++ = 0;
 		*cell++ = windows[i][0];
 		*cell++ = 0;
 		*cell++ = windows[i][1];
+		*cell++ = 0;
+		*cell++ = windows[i][1];
+		*cell++ = 0;
+		*cell++ = windows[i][2];
 	}
 	devtree_begin_at(tree, "pcie", device->base);
 	devtree_string(tree, "compatible", "pci-host-ecam-generic");
@@ -345,6 +480,12 @@ static const char *pci_register_name(uint64_t offset)
 		[PCI_CAPABILITY_LIST / 4] = "CapabilitiesPointer",
 		[PCI_INTERRUPT_LINE / 4] = "InterruptLine",
 	};
+	offset %= FUNCTION_SIZE;
+	return offset < HEADER_SIZE ? header[offset / 4] : "Capability";
+}
+
+static const char *msix_register_name(uint64_t offset)
+{
 	static const char *const entry[ENTRY_WORDS] = {
 		[PCI_MSIX_ENTRY_LOWER_ADDR / 4] = "MSIXMessageAddress",
 		[PCI_MSIX_ENTRY_UPPER_ADDR / 4] = "MSIXMessageUpperAddress",
@@ -352,15 +493,39 @@ static const char *pci_register_name(uint64_t offset)
 		[PCI_MSIX_ENTRY_VECTOR_CTRL / 4] = "MSIXVectorControl",
 	};
 
-	if (offset >= MSIX_OFFSET)
-		return entry[offset / 4 % ENTRY_WORDS];
-	offset %= FUNCTION_SIZE;
-	return offset < HEADER_SIZE ? header[offset / 4] : "Capability";
+	return offset < PENDING ? entry[offset / 4 % ENTRY_WORDS] : NULL;
+}
+
+static const char *window_register_name(uint64_t offset)
+{
+	(void)offset;
+	return NULL;
+}
+
+static void window_describe(const struct device *device, struct devtree *tree)
+{
+	/* It is in the bridge's node. */
+	(void)device;
+	(void)tree;
+}
+
+/* The bridge goes with its first device. */
+static void window_destroy(struct device *device)
+{
+	(void)device;
 }
 
 static void pci_destroy(struct device *device)
 {
-	free(container_of(device, struct pci, device));
+	struct pci *pci = container_of(device, struct pci, device);
+
+	while (pci->count > 0) {
+		struct pci_function *function = pci->function[--pci->count];
+
+		function->ops->destroy(function);
+	}
+	pthread_mutex_destroy(&pci->place_lock);
+	free(pci);
 }
 
 static const struct device_ops pci_ops = {
@@ -368,7 +533,17 @@ static const struct device_ops pci_ops = {
 	.access = pci_access,
 	.describe = pci_describe,
 	.register_name = pci_register_name,
+	.behind = pci_behind,
 	.destroy = pci_destroy,
+};
+
+static const struct device_ops window_ops = {
+	.name = "pci",
+	.access = window_access,
+	.describe = window_describe,
+	.register_name = window_register_name,
+	.behind = window_behind,
+	.destroy = window_destroy,
 };
 
 struct pci *pci_create(struct bus *bus, void *memory)
@@ -379,30 +554,38 @@ struct pci *pci_create(struct bus *bus, void *memory)
 		log_error("pci: %s", strerror(ENOMEM));
 		return NULL;
 	}
-	pci->device = (struct device){ &pci_ops, PCI_ECAM_BASE, READABLE_OFFSET };
-	pci->bus = bus;
+	pci->device = (struct device){ &pci_ops, PCI_ECAM_BASE, PCI_MEMORY_SIZE };
+	pci->window = (struct device){ &window_ops, PCI_BARS_BASE, PCI_BARS_SIZE };
 	pci->memory = memory;
 	pci->cache_line = cache_line_size();
 	pci->memory_next = PCI_BARS_BASE;
+	pci->readable_next = PCI_READABLE_BASE;
+	pthread_mutex_init(&pci->place_lock, NULL);
 	/* No function, no identity: all ones. What lies behind a header nobody asks for then. */
 	for (uint64_t offset = 0; offset < PCI_ECAM_SIZE; offset += FUNCTION_SIZE)
 		memset(pci->memory + offset, 0xff, HEADER_SIZE);
-	return bus_add(bus, &pci->device) < 0 ? NULL : pci;
-}
-
-struct bus *pci_bus(const struct pci *pci)
-{
-	return pci->bus;
+	if (bus_add(bus, &pci->device) < 0)
+		return NULL;
+	return bus_add(bus, &pci->window) < 0 ? NULL : pci;
 }
 
 /* Making functions. */
 
-int pci_function_init(struct pci_function *function, struct pci *pci,
-		      const struct pci_identity *identity)
+static void set_identity(struct pci_function *function, const struct pci_identity *identity)
 {
 	const uint32_t subsystem = (uint32_t)identity->subsystem << 16 | identity->subsystem_vendor;
 
-	*function = (struct pci_function){ .pci = pci, .slot = pci->count };
+	pci_function_set_config(function, PCI_VENDOR_ID,
+				(uint32_t)identity->device << 16 | identity->vendor);
+	pci_function_set_config(function, PCI_CLASS_REVISION,
+				identity->class << 8 | identity->revision);
+	pci_function_set_config(function, PCI_SUBSYSTEM_VENDOR_ID, subsystem);
+}
+
+int pci_function_init(struct pci_function *function, struct pci *pci,
+		      const struct pci_function_ops *ops, const struct pci_identity *identity)
+{
+	*function = (struct pci_function){ .pci = pci, .slot = pci->count, .ops = ops };
 	pthread_mutex_init(&function->lock, NULL);
 	if (pci->count == SLOTS) {
 		log_error("pci: more than %d devices", SLOTS);
@@ -412,11 +595,7 @@ int pci_function_init(struct pci_function *function, struct pci *pci,
 	function->config = (void *)(pci->memory + function->slot * SLOT_SIZE);
 	function->capabilities_end = HEADER_SIZE;
 	memset((void *)function->config, 0, HEADER_SIZE);
-	pci_function_set_config(function, PCI_VENDOR_ID,
-				(uint32_t)identity->device << 16 | identity->vendor);
-	pci_function_set_config(function, PCI_CLASS_REVISION,
-				identity->class << 8 | identity->revision);
-	pci_function_set_config(function, PCI_SUBSYSTEM_VENDOR_ID, subsystem);
+	set_identity(function, identity);
 	/* As firmware leaves it, to save drivers the writes. */
 	pci_function_set_config(function, PCI_COMMAND,
 				PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
@@ -436,49 +615,36 @@ void pci_function_fini(struct pci_function *function)
 		pthread_mutex_destroy(&function->vectors[i].lock);
 	}
 	free(function->vectors);
+	pci_view_destroy(&function->msix_table);
 	pthread_mutex_destroy(&function->lock);
 }
 
-static void place_bar(struct pci_function *function, unsigned int bar, uint32_t address,
-		      uint32_t size)
+/* Takes the next size bytes from *next on, aligned to them. */
+static uint64_t take(uint64_t *next, uint64_t size)
 {
-	function->bar[bar].address = address;
-	function->bar[bar].size = size;
-	pci_function_set_config(function, PCI_BASE_ADDRESS_0 + 4 * bar, address);
-}
+	const uint64_t address = align_up(*next, size);
 
-uint64_t pci_function_add_memory(struct pci_function *function, unsigned int bar, uint32_t size)
-{
-	uint64_t address = align_up(function->pci->memory_next, size);
-
-	function->pci->memory_next = address + size;
-	place_bar(function, bar, address, size);
+	*next = address + size;
 	return address;
 }
 
-uint64_t pci_function_add_readable(struct pci_function *function, unsigned int bar)
+void pci_function_add_memory(struct pci_function *function, unsigned int bar, struct device *device)
 {
-	const uint32_t place = READABLE_OFFSET + function->slot * PCI_READABLE_BAR_SIZE;
-
-	function->readable = (void *)(function->pci->memory + place);
-	place_bar(function, bar, PCI_ECAM_BASE + place, PCI_READABLE_BAR_SIZE);
-	return PCI_ECAM_BASE + place;
+	device->base = take(&function->pci->memory_next, device->size);
+	function->bar[bar].device = device;
+	set_bar(function, bar, device->base);
 }
 
-uint32_t pci_function_readable(const struct pci_function *function, unsigned int offset,
-			       unsigned int size)
+void pci_function_add_readable(struct pci_function *function, unsigned int bar,
+			       struct device *device, struct pci_view *view)
 {
-	const uint32_t word = atomic_load(&function->readable[offset / 4]) >> 8 * (offset % 4);
+	struct pci *pci = function->pci;
 
-	return word & UINT32_MAX >> (32 - 8 * size);
-}
-
-void pci_function_set_readable(struct pci_function *function, unsigned int offset, uint32_t value)
-{
-	_Atomic uint32_t *where = &function->readable[offset / 4];
-
-	if (atomic_load(where) != value)
-		set(function->pci, where, value);
+	device->base = take(&pci->readable_next, device->size);
+	pci_view_blank(pci->memory + (device->base - PCI_ECAM_BASE), pci->cache_line);
+	function->bar[bar].device = device;
+	function->bar[bar].view = view;
+	set_bar(function, bar, device->base);
 }
 
 unsigned int pci_function_add_capability(struct pci_function *function, const void *capability,
@@ -504,20 +670,61 @@ void pci_function_make_writable(struct pci_function *function, unsigned int offs
 	function->writable[offset / 4] |= bits;
 }
 
+static enum mmio_result msix_access(struct device *device, struct mmio *mmio)
+{
+	struct pci_function *function = container_of(device, struct pci_function, msix_device);
+	const struct pci_view *table = &function->msix_table;
+
+	if (mmio->write) {
+		write_words(function, mmio, write_table);
+		return MMIO_DONE;
+	}
+	if (mmio->offset % mmio->size != 0)
+		return MMIO_BAD;
+	mmio->value = pci_view_get(table, mmio->offset, mmio->size < 4 ? mmio->size : 4);
+	if (mmio->size == 8)
+		mmio->value |= (uint64_t)pci_view_get(table, mmio->offset + 4, 4) << 32;
+	return MMIO_DONE;
+}
+
+/* The bridge answers for it: it is not on a bus. */
+static const struct device_ops msix_ops = {
+	.name = "pci",
+	.access = msix_access,
+	.register_name = msix_register_name,
+};
+
 /* Every vector begins masked. */
 static int add_vector(struct pci_function *function, struct irq_routes *routes)
 {
 	struct pci_vector *vector = &function->vectors[function->vector_count];
 	const uint32_t requester = function->slot << 3;
+	const unsigned int control =
+		function->vector_count * PCI_MSIX_ENTRY_SIZE + PCI_MSIX_ENTRY_VECTOR_CTRL;
 	int err = irq_msi_create(&vector->msi, routes, requester);
 
 	if (err < 0)
 		return err;
 	pthread_mutex_init(&vector->lock, NULL);
-	atomic_store(&entry_of(function, function->vector_count)[PCI_MSIX_ENTRY_VECTOR_CTRL / 4],
-		     PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	pci_view_set(&function->msix_table, control, UINT32_MAX, PCI_MSIX_ENTRY_CTRL_MASKBIT);
 	function->vector_count++;
 	return 0;
+}
+
+static int add_vectors(struct pci_function *function, struct irq_routes *routes, unsigned int count)
+{
+	int err = pci_view_create(&function->msix_table, MSIX_SIZE);
+
+	if (err < 0)
+		return err;
+	function->vectors = calloc(count, sizeof(*function->vectors));
+	if (!function->vectors) {
+		log_error("pci: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	while (function->vector_count < count && err == 0)
+		err = add_vector(function, routes);
+	return err;
 }
 
 int pci_function_add_msix(struct pci_function *function, struct irq_routes *routes,
@@ -526,22 +733,14 @@ int pci_function_add_msix(struct pci_function *function, struct irq_routes *rout
 	const uint32_t capability[PCI_CAP_MSIX_SIZEOF / 4] = {
 		[PCI_MSIX_FLAGS / 4] = (count - 1) << 16 | PCI_CAP_ID_MSIX,
 		[PCI_MSIX_TABLE / 4] = bar,
-		[PCI_MSIX_PBA / 4] = 4 * PENDING_WORD | bar,
+		[PCI_MSIX_PBA / 4] = PENDING | bar,
 	};
-	const uint32_t place = MSIX_OFFSET + function->slot * MSIX_SIZE;
-	int err = 0;
+	int err = add_vectors(function, routes, count);
 
-	function->vectors = calloc(count, sizeof(*function->vectors));
-	if (!function->vectors) {
-		log_error("pci: %s", strerror(ENOMEM));
-		return -ENOMEM;
-	}
-	function->msix_table = (void *)(function->pci->memory + place);
-	while (function->vector_count < count && err == 0)
-		err = add_vector(function, routes);
 	if (err < 0)
 		return err;
-	place_bar(function, bar, PCI_ECAM_BASE + place, MSIX_SIZE);
+	function->msix_device = (struct device){ .ops = &msix_ops, .size = PCI_VIEW_PAGE };
+	pci_function_add_readable(function, bar, &function->msix_device, &function->msix_table);
 	function->msix = pci_function_add_capability(function, capability, sizeof(capability));
 	pci_function_make_writable(function, function->msix,
 				   MSIX_FLAGS_ENABLE | MSIX_FLAGS_MASKALL);

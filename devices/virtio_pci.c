@@ -4,13 +4,14 @@
  * is its MSI-X vector, so that in steady state nothing is left to exits.
  *
  * The common configuration structure (virtio 1.3, 4.1.4.3) is memory that the driver reads by
- * itself (pci.h), brought up to date after whatever can change it. Most of it only the driver
+ * itself (pci_view.h), brought up to date after whatever can change it. Most of it only the driver
  * changes, by a write that comes here. device_status and config_generation change by themselves
  * too, and every one who changes them then copies the latest there is, under view_lock. While the
  * driver has not said DRIVER_OK nobody tells of a new generation; it is looked for when the driver
  * reads device configuration, which it does between two looks at the generation.
  *
- * The other structures are registers of a memory BAR, a page or two each.
+ * The other structures are registers of a memory BAR, a page or two each. The doorbells are where
+ * that BAR answers, and are not while it does not.
  *
  * VIRTIO_PCI_CAP_PCI_CFG lets who cannot map the BAR reach it through configuration space, which
  * the guest reads as memory (pci.c). So the register that it chooses is read when it chooses,
@@ -50,7 +51,9 @@
 struct virtio_pci {
 	struct device device; /* the memory BAR */
 	struct device common; /* the readable BAR */
+	struct pci_view view; /* what the driver reads of that */
 	struct pci_function function;
+	int vm_fd; /* outlives it */
 	struct virtio_transport transport;
 	struct virtio *virtio;
 	unsigned int pci_cfg; /* offset of that capability */
@@ -73,7 +76,7 @@ static void show_status(struct virtio_pci *pci)
 	word = atomic_load(&pci->virtio->status) |
 	       (atomic_load(&pci->virtio->config_generation) & 0xff) << 8 |
 	       (uint32_t)atomic_load(&pci->queue_select) << 16;
-	pci_function_set_readable(&pci->function, VIRTIO_PCI_COMMON_STATUS, word);
+	pci_view_set(&pci->view, VIRTIO_PCI_COMMON_STATUS, word, UINT32_MAX);
 	pthread_mutex_unlock(&pci->view_lock);
 }
 
@@ -189,7 +192,7 @@ static void show(struct virtio_pci *pci)
 	memcpy(words, &view, sizeof(words));
 	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++)
 		if (i != VIRTIO_PCI_COMMON_STATUS / 4)
-			pci_function_set_readable(&pci->function, 4 * i, words[i]);
+			pci_view_set(&pci->view, 4 * i, words[i], UINT32_MAX);
 	show_status(pci);
 }
 
@@ -303,7 +306,7 @@ static enum mmio_result common_access(struct device *device, struct mmio *mmio)
 	if (mmio->write)
 		common_write(pci, mmio);
 	else
-		mmio->value = pci_function_readable(&pci->function, mmio->offset, mmio->size);
+		mmio->value = pci_view_get(&pci->view, mmio->offset, mmio->size);
 	return MMIO_DONE;
 }
 
@@ -385,9 +388,14 @@ static void access_window(struct virtio_pci *pci, bool write)
 		pci_function_set_config(function, cap + PCI_CFG_DATA, mmio.value);
 }
 
+static struct virtio_pci *virtio_pci_of(struct pci_function *function)
+{
+	return container_of(function, struct virtio_pci, function);
+}
+
 static void config_written(struct pci_function *function, unsigned int offset)
 {
-	struct virtio_pci *pci = container_of(function, struct virtio_pci, function);
+	struct virtio_pci *pci = virtio_pci_of(function);
 
 	if (offset < pci->pci_cfg)
 		return;
@@ -395,6 +403,55 @@ static void config_written(struct pci_function *function, unsigned int offset)
 		access_window(pci, true);
 	access_window(pci, false);
 }
+
+/* What else the driver does to the function. */
+
+static void placed(struct pci_function *function, unsigned int bar, uint64_t from, uint64_t to)
+{
+	const struct virtio_pci *pci = virtio_pci_of(function);
+
+	for (unsigned int i = 0; i < pci->virtio->queue_count && bar == MEMORY_BAR; i++) {
+		const int eventfd = pci->virtio->queues[i].kick.source.fd;
+		const uint64_t doorbell = NOTIFY + i * NOTIFY_STRIDE;
+
+		if (from)
+			irq_doorbell_remove(pci->vm_fd, from + doorbell, eventfd);
+		if (to)
+			irq_doorbell_any(pci->vm_fd, to + doorbell, eventfd);
+	}
+}
+
+static void mastering(struct pci_function *function, bool on)
+{
+	struct virtio *virtio = virtio_pci_of(function)->virtio;
+
+	pthread_mutex_lock(&virtio->lock);
+	virtio_pause(virtio, !on);
+	pthread_mutex_unlock(&virtio->lock);
+}
+
+static void destroy(struct virtio_pci *pci)
+{
+	/* First what may still interrupt: a worker with something in flight. */
+	pci->virtio->ops->destroy(pci->virtio);
+	pci_function_fini(&pci->function);
+	pci_view_destroy(&pci->view);
+	pthread_mutex_destroy(&pci->view_lock);
+	free(pci->queue_vector);
+	free(pci);
+}
+
+static void virtio_pci_destroy(struct pci_function *function)
+{
+	destroy(virtio_pci_of(function));
+}
+
+static const struct pci_function_ops function_ops = {
+	.config_written = config_written,
+	.placed = placed,
+	.mastering = mastering,
+	.destroy = virtio_pci_destroy,
+};
 
 /* Making one. */
 
@@ -436,7 +493,6 @@ static void add_structures(struct virtio_pci *pci)
 	pci_function_make_writable(function, pci->pci_cfg + VIRTIO_PCI_CAP_BAR, 0xff);
 	for (unsigned int i = VIRTIO_PCI_CAP_OFFSET; i <= PCI_CFG_DATA; i += 4)
 		pci_function_make_writable(function, pci->pci_cfg + i, UINT32_MAX);
-	function->config_written = config_written;
 	show(pci);
 }
 
@@ -455,13 +511,6 @@ static uint32_t class_of(uint32_t device_id)
 	}
 }
 
-static void virtio_pci_describe(const struct device *device, struct devtree *tree)
-{
-	/* Drivers find it on the PCI bus. */
-	(void)device;
-	(void)tree;
-}
-
 static const char *common_register_name(uint64_t offset)
 {
 	return offset < COMMON_SIZE ? registers[offset].name : NULL;
@@ -476,57 +525,61 @@ static const char *virtio_pci_register_name(uint64_t offset)
 	return offset == ISR ? "ISR status" : NULL;
 }
 
-/* The memory BAR's destroy() does it all. */
-static void common_destroy(struct device *device)
-{
-	(void)device;
-}
-
-static void virtio_pci_destroy(struct device *device)
-{
-	struct virtio_pci *pci = container_of(device, struct virtio_pci, device);
-
-	/* First what may still interrupt: a worker with something in flight. */
-	pci->virtio->ops->destroy(pci->virtio);
-	pci_function_fini(&pci->function);
-	pthread_mutex_destroy(&pci->view_lock);
-	free(pci->queue_vector);
-	free(pci);
-}
-
+/* The bridge answers for them: they are not on a bus. */
 static const struct device_ops common_ops = {
 	.name = "virtio-pci",
 	.access = common_access,
-	.describe = virtio_pci_describe,
 	.register_name = common_register_name,
-	.destroy = common_destroy,
 };
 
 static const struct device_ops virtio_pci_ops = {
 	.name = "virtio-pci",
 	.access = virtio_pci_access,
-	.describe = virtio_pci_describe,
 	.register_name = virtio_pci_register_name,
-	.destroy = virtio_pci_destroy,
 };
 
-static int connect(struct virtio_pci *pci, struct irq_routes *routes)
+static int add_bars(struct virtio_pci *pci, struct irq_routes *routes)
 {
-	const struct virtio *virtio = pci->virtio;
-	const unsigned int wanted = virtio->queue_count + 1;
+	const unsigned int wanted = pci->virtio->queue_count + 1;
 	const unsigned int vectors = wanted < PCI_MSIX_VECTOR_MAX ? wanted : PCI_MSIX_VECTOR_MAX;
-	const uint64_t doorbells = pci->device.base + NOTIFY;
 	int err = pci_function_add_msix(&pci->function, routes, MSIX_BAR, vectors);
 
-	for (unsigned int i = 0; i < virtio->queue_count && err >= 0; i++)
-		err = irq_doorbell_any(routes->vm_fd, doorbells + i * NOTIFY_STRIDE,
-				       virtio->queues[i].kick.source.fd);
-	return err;
+	if (err == 0)
+		err = pci_view_create(&pci->view, COMMON_SIZE);
+	if (err < 0)
+		return err;
+	pci->device = (struct device){ .ops = &virtio_pci_ops, .size = MEMORY_SIZE };
+	pci->common = (struct device){ .ops = &common_ops, .size = PCI_VIEW_PAGE };
+	pci_function_add_memory(&pci->function, MEMORY_BAR, &pci->device);
+	pci_function_add_readable(&pci->function, READABLE_BAR, &pci->common, &pci->view);
+	return 0;
 }
 
-static int build(struct virtio_pci *pci, struct pci *bridge, struct irq_routes *routes)
+static struct virtio_pci *create(struct irq_routes *routes, struct virtio *virtio)
 {
-	const uint32_t id = pci->virtio->ops->device_id;
+	struct virtio_pci *pci = calloc(1, sizeof(*pci));
+	_Atomic uint16_t *vectors = calloc(virtio->queue_count, sizeof(*vectors));
+
+	if (!pci || !vectors) {
+		log_error("%s: %s", virtio->ops->name, strerror(ENOMEM));
+		free(pci);
+		free(vectors);
+		virtio->ops->destroy(virtio);
+		return NULL;
+	}
+	pci->transport = (struct virtio_transport){ queue_interrupt, config_interrupt, NULL };
+	pci->virtio = virtio;
+	pci->vm_fd = routes->vm_fd;
+	pci->queue_vector = vectors;
+	pthread_mutex_init(&pci->view_lock, NULL);
+	reset(pci);
+	virtio->transport = &pci->transport;
+	return pci;
+}
+
+int virtio_pci_add(struct pci *bridge, struct irq_routes *routes, struct virtio *virtio)
+{
+	const uint32_t id = virtio->ops->device_id;
 	const struct pci_identity identity = {
 		.vendor = VENDOR,
 		.device = DEVICE_BASE + id,
@@ -535,44 +588,18 @@ static int build(struct virtio_pci *pci, struct pci *bridge, struct irq_routes *
 		.class = class_of(id),
 		.revision = REVISION,
 	};
-	int err = pci_function_init(&pci->function, bridge, &identity);
+	struct virtio_pci *pci = create(routes, virtio);
+	int err;
 
-	if (err < 0)
+	if (!pci)
+		return -ENOMEM;
+	err = pci_function_init(&pci->function, bridge, &function_ops, &identity);
+	if (err < 0) {
+		destroy(pci);
 		return err;
-	pci->common.base = pci_function_add_readable(&pci->function, READABLE_BAR);
-	pci->device.base = pci_function_add_memory(&pci->function, MEMORY_BAR, MEMORY_SIZE);
-	err = connect(pci, routes);
+	}
+	err = add_bars(pci, routes);
 	if (err == 0)
 		add_structures(pci);
 	return err;
-}
-
-int virtio_pci_add(struct pci *bridge, struct irq_routes *routes, struct virtio *virtio)
-{
-	struct virtio_pci *pci = calloc(1, sizeof(*pci));
-	_Atomic uint16_t *vectors = calloc(virtio->queue_count, sizeof(*vectors));
-	int err;
-
-	if (!pci || !vectors) {
-		log_error("%s: %s", virtio->ops->name, strerror(ENOMEM));
-		free(pci);
-		free(vectors);
-		virtio->ops->destroy(virtio);
-		return -ENOMEM;
-	}
-	pci->device = (struct device){ .ops = &virtio_pci_ops, .size = MEMORY_SIZE };
-	pci->common = (struct device){ .ops = &common_ops, .size = PCI_READABLE_BAR_SIZE };
-	pci->transport = (struct virtio_transport){ queue_interrupt, config_interrupt, NULL };
-	pci->virtio = virtio;
-	pci->queue_vector = vectors;
-	pthread_mutex_init(&pci->view_lock, NULL);
-	reset(pci);
-	virtio->transport = &pci->transport;
-	err = build(pci, bridge, routes);
-	if (err < 0) {
-		virtio_pci_destroy(&pci->device);
-		return err;
-	}
-	err = bus_add(pci_bus(bridge), &pci->device);
-	return err < 0 ? err : bus_add(pci_bus(bridge), &pci->common);
 }

@@ -40,6 +40,8 @@ struct device_ops {
 	void (*describe)(const struct device *device, struct devtree *tree);
 	/* The specification's name of the register at offset, or NULL. */
 	const char *(*register_name)(uint64_t offset);
+	/* NULL, or: the device that its accesses at gpa are for now, one behind it, or NULL. */
+	struct device *(*behind)(struct device *device, uint64_t gpa);
 	void (*destroy)(struct device *device);
 };
 
@@ -71,7 +73,10 @@ void bus_destroy(struct bus *bus);
 int bus_add(struct bus *bus, struct device *device);
 void bus_freeze(struct bus *bus);
 
-/* The device whose range holds gpa, or NULL. Frozen bus, any thread. */
+/*
+ * The device whose range holds gpa, or the one behind it there, if any; or NULL. Frozen bus, any
+ * thread.
+ */
 struct device *bus_find(const struct bus *bus, uint64_t gpa);
 
 /*

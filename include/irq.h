@@ -80,9 +80,10 @@ void irq_msi_destroy(struct irq_msi *msi);
 
 /*
  * The write that is to be the message. Any thread, but one at a time for each message. A new one
- * costs the host a table of all routes, the same one nothing. What KVM refuses is said a few times.
+ * costs the host a table of all routes, the same one nothing. What KVM refuses is said a few times
+ * and leaves the message as it was: -errno, and the next call tries again.
  */
-void irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data);
+int irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data);
 
 /*
  * Rings eventfd when a vCPU writes value, size bytes wide, to gpa (KVM_IOEVENTFD): no exit to user
@@ -90,7 +91,12 @@ void irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data);
  */
 int irq_doorbell(int vm_fd, uint64_t gpa, uint32_t size, uint64_t value, int eventfd);
 
-/* The same for a write of any value and size. */
-int irq_doorbell_any(int vm_fd, uint64_t gpa, int eventfd);
+/*
+ * The same for a write of any value and size, by vCPU threads, until it is taken away again with
+ * the same arguments. What KVM refuses, because another doorbell is there for example, is said a
+ * few times; such writes exit.
+ */
+void irq_doorbell_any(int vm_fd, uint64_t gpa, int eventfd);
+void irq_doorbell_remove(int vm_fd, uint64_t gpa, int eventfd);
 
 #endif

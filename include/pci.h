@@ -7,6 +7,9 @@
  * What the guest reads of these is memory, PCI_MEMORY_SIZE bytes from PCI_ECAM_BASE on, so that a
  * read takes no exit; writes come to the bridge. Functions are made before the first vCPU runs and
  * stay.
+ *
+ * A BAR answers where its register says, within the bridge's windows, while its function's Command
+ * has Memory Space set; a function sends messages and touches guest memory while it has Bus Master.
  */
 #ifndef NIDUS_PCI_H
 #define NIDUS_PCI_H
@@ -19,25 +22,22 @@
 #include "bus.h"
 #include "irq.h"
 #include "memmap.h"
+#include "pci_view.h"
 
 #define PCI_MEMORY_SIZE (PCI_ECAM_SIZE + PCI_READABLE_SIZE)
 
 #define PCI_BARS	    6
 #define PCI_MSIX_VECTOR_MAX 128
 
-#define PCI_READABLE_BAR_SIZE 0x1000
-
 struct pci;
+struct pci_function;
 
 /*
- * A bridge, which goes onto bus and is destroyed with it, as its functions' devices are. memory:
+ * A bridge, which goes onto bus and is destroyed with it, and its functions with it. memory:
  * PCI_MEMORY_SIZE bytes, zeroed, which outlive it; what the guest sees, or would see, at
  * PCI_ECAM_BASE. NULL, said, on an error of the host.
  */
 struct pci *pci_create(struct bus *bus, void *memory);
-
-/* The bus that it is on, for the devices that its functions are made of. */
-struct bus *pci_bus(const struct pci *pci);
 
 /* What tells a driver that the function is its own. */
 struct pci_identity {
@@ -45,6 +45,27 @@ struct pci_identity {
 	uint16_t subsystem_vendor, subsystem;
 	uint32_t class; /* base class, subclass, programming interface */
 	uint8_t revision;
+};
+
+/*
+ * What a function does besides. All but destroy() are called by vCPU threads, the function's lock
+ * held, and may be NULL.
+ */
+struct pci_function_ops {
+	/* The driver has written to the doubleword of config space at offset. */
+	void (*config_written)(struct pci_function *function, unsigned int offset);
+	/* BAR bar answered at from and does at to, which are addresses; 0 is nowhere. */
+	void (*placed)(struct pci_function *function, unsigned int bar, uint64_t from, uint64_t to);
+	/* Bus Master was changed. Once it is off and this returns, guest memory is left alone. */
+	void (*mastering)(struct pci_function *function, bool on);
+	/* No vCPU runs any more; the bridge is still there. Ends with pci_function_fini(). */
+	void (*destroy)(struct pci_function *function);
+};
+
+struct pci_bar {
+	struct device *device; /* what answers; NULL: there is no such BAR */
+	struct pci_view *view; /* what the guest reads of it by itself, or NULL */
+	_Atomic uint32_t place; /* where it answers, 0: nowhere */
 };
 
 struct pci_vector {
@@ -57,37 +78,40 @@ struct pci_function {
 	struct pci *pci;
 	unsigned int slot; /* device number; the function's number is 0 */
 
-	/*
-	 * Called by vCPU threads, lock held, when the driver has written to the doubleword of
-	 * config space at offset and the function lets it. May be NULL.
-	 */
-	void (*config_written)(struct pci_function *function, unsigned int offset);
+	const struct pci_function_ops *ops;
 
 	pthread_mutex_t lock; /* of config space */
 	_Atomic uint32_t *config; /* as the guest reads it */
 	uint32_t writable[64]; /* the bits of it that a driver may change */
-	struct {
-		uint32_t address, size;
-	} bar[PCI_BARS];
+	struct pci_bar bar[PCI_BARS];
 	unsigned int capabilities_end, last_capability;
-	_Atomic uint32_t *readable; /* that BAR as the guest reads it */
 
 	unsigned int msix; /* offset of the capability, 0: none */
-	_Atomic uint32_t *msix_table;
+	struct device msix_device;
+	struct pci_view msix_table; /* and the pending bits */
 	struct pci_vector *vectors;
 	unsigned int vector_count;
 };
 
 /*
- * Puts a function into the next free slot, with nothing but an identity. -ENOSPC, said, when there
- * is none. pci_function_fini(), also after that, once no vCPU runs; the bridge may be gone by then.
+ * Puts a function into the next free slot, with nothing but an identity. The bridge takes it over
+ * and will call ops->destroy(). -ENOSPC, said, when there is no slot; then it does not.
+ * pci_function_fini() frees what the bridge keeps of it.
  */
 int pci_function_init(struct pci_function *function, struct pci *pci,
-		      const struct pci_identity *identity);
+		      const struct pci_function_ops *ops, const struct pci_identity *identity);
 void pci_function_fini(struct pci_function *function);
 
-/* Has BAR bar stand for size bytes of memory, a power of two; returns their address. */
-uint64_t pci_function_add_memory(struct pci_function *function, unsigned int bar, uint32_t size);
+/*
+ * Has BAR bar stand for device, whose size is a power of two, and gives it an address. The bridge
+ * changes device->base where the driver does; device->ops->access() takes the accesses, and its
+ * describe() and destroy() are not called.
+ */
+void pci_function_add_memory(struct pci_function *function, unsigned int bar,
+			     struct device *device);
+/* The same with reads that take no exit, where the host can: device's size is PCI_VIEW_PAGE. */
+void pci_function_add_readable(struct pci_function *function, unsigned int bar,
+			       struct device *device, struct pci_view *view);
 
 /*
  * Adds a capability of size bytes, its identifier in the first and the second left for the bridge.
@@ -102,19 +126,6 @@ uint32_t pci_function_config(const struct pci_function *function, unsigned int o
 void pci_function_set_config(struct pci_function *function, unsigned int offset, uint32_t value);
 
 /*
- * Has BAR bar stand for PCI_READABLE_BAR_SIZE bytes that the guest reads by itself, zero at first;
- * returns their address. One of a function at most.
- */
-uint64_t pci_function_add_readable(struct pci_function *function, unsigned int bar);
-/*
- * What the guest reads in the readable BAR at offset: size bytes of a doubleword, and all of it.
- * Any thread; a doubleword is set by one at a time.
- */
-uint32_t pci_function_readable(const struct pci_function *function, unsigned int offset,
-			       unsigned int size);
-void pci_function_set_readable(struct pci_function *function, unsigned int offset, uint32_t value);
-
-/*
  * Adds MSI-X with count vectors, PCI_MSIX_VECTOR_MAX at most, its structures in BAR bar. routes
  * outlives the function. Errors: -errno, said.
  */
@@ -125,8 +136,9 @@ int pci_function_add_msix(struct pci_function *function, struct irq_routes *rout
 bool pci_function_has_msix(const struct pci_function *function);
 
 /*
- * Sends a vector's message, or notes that it is pending where the driver has masked it. Does
- * nothing while MSI-X is off or there is no such vector. Any thread.
+ * Sends a vector's message, or notes that it is pending where the driver has masked it, Bus Master
+ * is off, or KVM has refused its route. Does nothing while MSI-X is off or there is no such vector.
+ * Any thread.
  */
 void pci_function_interrupt(struct pci_function *function, unsigned int vector);
 

@@ -41,7 +41,7 @@ sources_test_nest     := $(nest_sources)
 sources_test_nest_file := $(nest_sources) vmm/nest_file.c
 sources_test_nest_summary := vmm/nest_summary.c vmm/nest.c vmm/config.c vmm/file.c
 sources_test_nested   := arm/nested.c
-sources_test_pci      := devices/pci.c vmm/irq.c vmm/bus.c mm/memslot.c arm/devtree.c
+sources_test_pci      := devices/pci.c devices/pci_view.c vmm/irq.c vmm/bus.c mm/memslot.c arm/devtree.c
 sources_test_pl011    := devices/pl011.c arm/devtree.c
 sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
@@ -61,7 +61,7 @@ sources_test_verdict  := vmm/verdict.c vmm/event.c
 sources_test_virtio   := $(virtio_sources)
 sources_test_virtio_console := $(virtio_sources) devices/virtio_console.c
 sources_test_virtio_mmio := $(virtio_sources) devices/virtio_mmio.c arm/devtree.c
-sources_test_virtio_pci := $(virtio_sources) devices/virtio_pci.c devices/pci.c vmm/irq.c \
+sources_test_virtio_pci := $(virtio_sources) devices/virtio_pci.c devices/pci.c devices/pci_view.c vmm/irq.c \
 	vmm/bus.c arm/devtree.c
 sources_test_virtio_report := $(virtio_sources) devices/virtio_report.c
 sources_test_virtio_rng := $(virtio_sources) devices/virtio_rng.c
@@ -72,7 +72,7 @@ sources_fuzz_image    := arm/image.c arm/foreign.c arm/boot.c arm/archive.c arm/
 sources_fuzz_nest     := vmm/nest.c vmm/nest_file.c vmm/nest_summary.c vmm/config.c
 sources_fuzz_emulate  := $(emulate_sources)
 sources_fuzz_insn     := arm/insn.c
-sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/virtio.c devices/virtqueue.c \
+sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/pci_view.c devices/virtio.c devices/virtqueue.c \
 	vmm/bus.c mm/memory.c arm/devtree.c
 sources_fuzz_stats    := $(stats_sources) devices/pl011.c devices/pl031.c arm/devtree.c
 sources_fuzz_unpack   := arm/image.c arm/foreign.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c

@@ -68,7 +68,7 @@ void bus_freeze(struct bus *bus)
 	bus->frozen = true;
 }
 
-struct device *bus_find(const struct bus *bus, uint64_t gpa)
+static struct device *find(const struct bus *bus, uint64_t gpa)
 {
 	unsigned int low = 0, high = bus->count;
 
@@ -86,11 +86,20 @@ struct device *bus_find(const struct bus *bus, uint64_t gpa)
 	return NULL;
 }
 
+struct device *bus_find(const struct bus *bus, uint64_t gpa)
+{
+	struct device *device = find(bus, gpa), *behind = NULL;
+
+	if (device && device->ops->behind)
+		behind = device->ops->behind(device, gpa);
+	return behind ? behind : device;
+}
+
 enum mmio_result bus_access(const struct bus *bus, uint64_t gpa, struct mmio *mmio)
 {
 	static struct log_limit unclaimed, bad;
 	const char *const verb = mmio->write ? "wrote" : "read";
-	struct device *device = bus_find(bus, gpa);
+	struct device *device = find(bus, gpa);
 	enum mmio_result result = MMIO_UNCLAIMED;
 
 	if (device && mmio->size <= device->size - (gpa - device->base)) {

@@ -134,30 +134,25 @@ static int routes_apply(const struct irq_routes *routes)
 	return err;
 }
 
-void irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data)
+int irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data)
 {
 	static struct log_limit limit;
+	struct irq_msi before;
 	int err;
 
 	if (msi->routed && msi->address == address && msi->data == data)
-		return;
+		return 0;
+	before = *msi;
 	pthread_mutex_lock(&msi->routes->lock);
 	msi->routed = true;
 	msi->address = address;
 	msi->data = data;
 	err = routes_apply(msi->routes);
+	if (err < 0)
+		*msi = before; /* as KVM still has it */
 	pthread_mutex_unlock(&msi->routes->lock);
 	if (err < 0)
 		log_guest(&limit, "KVM_SET_GSI_ROUTING for message %u: %s", msi->index,
-			  strerror(-err));
-}
-
-static int doorbell(int vm_fd, const struct kvm_ioeventfd *ioeventfd)
-{
-	int err = kvm_ioeventfd(vm_fd, ioeventfd);
-
-	if (err < 0)
-		log_error("KVM_IOEVENTFD at 0x%" PRIx64 ": %s", (uint64_t)ioeventfd->addr,
 			  strerror(-err));
 	return err;
 }
@@ -171,13 +166,31 @@ int irq_doorbell(int vm_fd, uint64_t gpa, uint32_t size, uint64_t value, int eve
 		.fd = eventfd,
 		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
 	};
+	int err = kvm_ioeventfd(vm_fd, &ioeventfd);
 
-	return doorbell(vm_fd, &ioeventfd);
+	if (err < 0)
+		log_error("KVM_IOEVENTFD at 0x%" PRIx64 ": %s", gpa, strerror(-err));
+	return err;
 }
 
-int irq_doorbell_any(int vm_fd, uint64_t gpa, int eventfd)
+void irq_doorbell_any(int vm_fd, uint64_t gpa, int eventfd)
 {
+	static struct log_limit limit;
 	const struct kvm_ioeventfd ioeventfd = { .addr = gpa, .fd = eventfd };
+	int err = kvm_ioeventfd(vm_fd, &ioeventfd);
 
-	return doorbell(vm_fd, &ioeventfd);
+	if (err < 0)
+		log_guest(&limit, "KVM_IOEVENTFD at 0x%" PRIx64 ": %s", gpa, strerror(-err));
+}
+
+void irq_doorbell_remove(int vm_fd, uint64_t gpa, int eventfd)
+{
+	const struct kvm_ioeventfd ioeventfd = {
+		.addr = gpa,
+		.fd = eventfd,
+		.flags = KVM_IOEVENTFD_FLAG_DEASSIGN,
+	};
+
+	/* It fails where KVM refused the doorbell before. */
+	kvm_ioeventfd(vm_fd, &ioeventfd);
 }

@@ -2,6 +2,7 @@
 /*
  * Any sequence of accesses to two virtio devices on a PCI bus: config space, MSI-X, registers.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "bus.h"
@@ -29,7 +30,8 @@ uint64_t cache_line_size(void)
 
 void cache_clean(uintptr_t start, uintptr_t end, uint64_t line)
 {
-	MUST(start >= (uintptr_t)readable && end <= (uintptr_t)(readable + sizeof(readable)));
+	MUST(start < end && start >= (uintptr_t)readable &&
+	     end <= (uintptr_t)(readable + sizeof(readable)));
 }
 
 void cache_sync(void)
@@ -48,10 +50,13 @@ void irq_msi_destroy(struct irq_msi *msi)
 	created--;
 }
 
-void irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data)
+int irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data)
 {
 	MUST(address % 4 == 0);
+	if (data == UINT32_MAX)
+		return -ENOMEM;
 	msi->routed = true;
+	return 0;
 }
 
 void irq_edge_raise(const struct irq_edge *edge)
@@ -61,10 +66,19 @@ void irq_edge_raise(const struct irq_edge *edge)
 	MUST(msi->routed);
 }
 
-int irq_doorbell_any(int vm_fd, uint64_t gpa, int eventfd)
+static unsigned int doorbells;
+
+void irq_doorbell_any(int vm_fd, uint64_t gpa, int eventfd)
 {
 	MUST(gpa >= PCI_BARS_BASE && gpa < PCI_BARS_BASE + PCI_BARS_SIZE);
-	return 0;
+	doorbells++;
+}
+
+void irq_doorbell_remove(int vm_fd, uint64_t gpa, int eventfd)
+{
+	MUST(gpa >= PCI_BARS_BASE && gpa < PCI_BARS_BASE + PCI_BARS_SIZE);
+	MUST(doorbells > 0);
+	doorbells--;
 }
 
 int event_notifier_create(struct event_notifier *notifier, struct event_loop *loop,
@@ -135,6 +149,15 @@ static void check(const struct bus *bus)
 		MUST(bus_access(bus, PCI_ECAM_BASE + 0x8000 * slot, &mmio) == MMIO_DONE);
 		MUST(mmio.value == (slot < 2 ? 0x10421af4 : UINT32_MAX));
 	}
+	/* Where nothing answers the guest reads ones. */
+	for (unsigned int slot = 0; slot < 2; slot++) {
+		struct mmio off = { .size = 2, .write = true };
+
+		bus_access(bus, PCI_ECAM_BASE + 0x8000 * slot + 4, &off);
+	}
+	for (unsigned int i = 0; i < 0x4000; i++)
+		MUST(readable[PCI_ECAM_SIZE + i] == 0xff);
+	MUST(doorbells == 0);
 }
 
 static void step(const struct bus *bus, struct input *input)
@@ -144,13 +167,13 @@ static void step(const struct bus *bus, struct input *input)
 		PCI_ECAM_BASE + 0x8000,
 		PCI_READABLE_BASE,
 		PCI_READABLE_BASE + 0x1000,
-		PCI_READABLE_BASE + 0x20000,
-		PCI_READABLE_BASE + 0x21000,
+		PCI_READABLE_BASE + 0x2000,
+		PCI_READABLE_BASE + 0x3000,
 		PCI_BARS_BASE,
 		PCI_BARS_BASE + 0x1000,
 		PCI_BARS_BASE + 0x2000,
 		PCI_ECAM_BASE + 0x7ff8,
-		PCI_READABLE_BASE + 0x1fff8,
+		PCI_READABLE_BASE + 0x3ff8,
 		PCI_BARS_BASE + 0x3ff8,
 	};
 	const uint8_t how = take(input, 1), where = take(input, 1);
@@ -188,6 +211,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	MUST(created == VECTORS);
 	bus_freeze(&bus);
+	doorbells = 0;
 	while (input.size > 0)
 		step(&bus, &input);
 	check(&bus);

@@ -215,6 +215,32 @@ static void finds_adjacent_devices(void **state)
 	assert_ptr_equal(bus_find(&bus, 0x2000), &probes[0].device);
 }
 
+static struct device *behind(struct device *device, uint64_t gpa)
+{
+	assert_ptr_equal(device, &probes[0].device);
+	return gpa < 0x1800 ? &probes[1].device : NULL;
+}
+
+/* Who asks is told of it, but an access goes to the one that is on the bus. */
+static void finds_what_is_behind_a_device(void **state)
+{
+	struct device_ops ops = probe_ops;
+	struct mmio mmio = { .size = 4 };
+
+	ops.behind = behind;
+	add(0x1000, 0x1000);
+	probe_at(0x1400, 0x400);
+	probes[0].device.ops = &ops;
+	bus_freeze(&bus);
+	assert_ptr_equal(bus_find(&bus, 0x1404), &probes[1].device);
+	assert_ptr_equal(bus_find(&bus, 0x1800), &probes[0].device);
+	assert_null(bus_find(&bus, 0x2000));
+	assert_int_equal(bus_access(&bus, 0x1404, &mmio), MMIO_DONE);
+	assert_int_equal(probes[0].last.offset, 0x404);
+	/* What it is made of goes with this function. */
+	probes[0].device.ops = &probe_ops;
+}
+
 /* Accesses. */
 
 static void read_reaches_the_device(void **state)
@@ -319,6 +345,7 @@ int main(void)
 		on_bus(empty_bus_finds_nothing),
 		on_bus(finds_first_and_last_byte_and_no_more),
 		on_bus(finds_adjacent_devices),
+		on_bus(finds_what_is_behind_a_device),
 		on_bus(read_reaches_the_device),
 		on_bus(write_reaches_the_device),
 		on_bus(straddling_the_end_is_unclaimed),
