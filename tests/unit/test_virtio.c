@@ -379,7 +379,6 @@ static void paused_queues_wait(void **state)
 		driver_used(&driver[i])->idx = 0;
 		offer(i, 2);
 		kick(i);
-		assert_int_equal(processed[i], 0);
 		assert_int_equal(driver_used(&driver[i])->flags, 0x55);
 		assert_none_taken(&driver[i]);
 	}
