@@ -30,9 +30,12 @@ struct session {
 	struct signals signals;
 	struct terminal terminal;
 	struct report report;
+	struct event_source
+		messages; /* standard error, with messages that wait for it; fd -1: no */
 	struct machine machine;
 	bool machine_exists; /* for statistics on request */
 	unsigned int resets;
+	bool out_of_patience; /* what the guest wrote last is waited for no more */
 
 	/* If set after session_create(): a machine has stopped and is about to be destroyed. */
 	void (*ended)(struct session *session, const struct machine *machine);

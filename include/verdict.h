@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Why a run ended. Every thread may find a reason; the first one counts, and wakes the event loop.
+ * Why a run ended. Every thread may find a reason, and wakes the event loop with it. The first one
+ * counts, but for these:
+ *
+ *	what comes	overrules
+ *	the user	a reset, after which the guest would live on
+ *	the host	the same, and what would count as a good end: exit status 0
+ *	a signal	everything
+ *
+ * What the guest did never overrules anything: a crash that comes while the machine is being
+ * stopped for another reason is none that ended it.
  */
 #ifndef NIDUS_VERDICT_H
 #define NIDUS_VERDICT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "event.h"
 
@@ -22,6 +32,7 @@ enum outcome {
 
 struct verdict {
 	_Atomic enum outcome outcome;
+	atomic_bool quit; /* the escape key was typed, whatever became the outcome */
 	int signal; /* with OUTCOME_KILLED: which one */
 	struct event_notifier wakeup;
 };
@@ -30,7 +41,7 @@ struct verdict {
 int verdict_create(struct verdict *verdict, struct event_loop *loop);
 void verdict_destroy(struct verdict *verdict);
 
-/* Any thread. Later reasons are dropped; only a signal overrules what the guest wanted. */
+/* Any thread. Any reason but OUTCOME_RUNNING and OUTCOME_KILLED. */
 void verdict_reach(struct verdict *verdict, enum outcome outcome);
 
 /* The event loop's thread: nidus was told by signal to end. */
@@ -39,6 +50,13 @@ void verdict_kill(struct verdict *verdict, int signal);
 static inline enum outcome verdict_outcome(const struct verdict *verdict)
 {
 	return atomic_load(&verdict->outcome);
+}
+
+/* Whether the user has typed the escape key, at any time, also after the guest's end. Any thread.
+ */
+static inline bool verdict_quit(const struct verdict *verdict)
+{
+	return atomic_load(&verdict->quit);
 }
 
 /* Ready for the next life of a guest that was reset. */

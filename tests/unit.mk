@@ -46,6 +46,8 @@ sources_test_pl011    := devices/pl011.c arm/devtree.c
 sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
 sources_test_stats    := $(stats_sources)
+sources_test_session  := vmm/session.c vmm/verdict.c vmm/signals.c vmm/event.c \
+	devices/backend_terminal.c devices/backend_report.c
 sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
 sources_test_resources := vmm/resources.c
 sources_test_report   := devices/backend_report.c vmm/file.c vmm/event.c
@@ -88,8 +90,8 @@ FAKE_KVM_TESTS := test_board test_cpu test_exit test_gic test_nested test_pci te
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): tests/unit/fake_kvm.c | $(SYSROOT)
 
-# These see it, too; the one has a fake of its own, the other needs none.
-UAPI_TESTS := $(BUILD)/unit/test_translate $(BUILD)/unit/test_peek
+# These see it, too, and have fakes of their own or need none.
+UAPI_TESTS := $(addprefix $(BUILD)/unit/,test_peek test_session test_translate)
 
 $(UAPI_TESTS): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(UAPI_TESTS): | $(SYSROOT)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <signal.h>
+#include <time.h>
 
 #include "session.h"
 
@@ -7,8 +8,15 @@
 #include "log.h"
 #include "resources.h"
 #include "stats.h"
+#include "util.h"
 
 #define CATCH_UP_TURNS 64
+
+/*
+ * How long a user who has typed the escape key waits for who takes what is still to be written: a
+ * reader that is there needs no more, and one that is not must keep nobody here.
+ */
+#define PATIENCE_NS UINT64_C(1000000000)
 
 static void session_told(void *opaque, int signal)
 {
@@ -127,25 +135,49 @@ static enum status session_live(struct session *session)
 	return status;
 }
 
-/* Whether something that the guest wrote is worth waiting for who takes it. */
+/* Whether something that was written is worth waiting for who takes it. */
 static bool session_pending(struct session *session)
 {
-	const enum outcome outcome = verdict_outcome(&session->verdict);
-
-	if (outcome == OUTCOME_KILLED)
+	if (verdict_outcome(&session->verdict) == OUTCOME_KILLED || session->out_of_patience)
 		return false;
-	/* A reader of reports that does not read cannot keep the user here. */
-	return terminal_pending(&session->terminal) ||
-	       (outcome != OUTCOME_QUIT && report_pending(&session->report));
+	return terminal_pending(&session->terminal) || report_pending(&session->report);
 }
 
-/* What the guest wrote last still gets out, unless nobody takes it or we are told to go. */
+struct patience {
+	struct event_timer timer;
+	struct session *session;
+};
+
+static void patience_over(struct event_timer *timer)
+{
+	container_of(timer, struct patience, timer)->session->out_of_patience = true;
+}
+
+/* Until all is written, or a signal comes, or some time after the user has typed the escape key. */
+static void session_wait(struct session *session)
+{
+	struct patience patience = { .session = session };
+	bool hurried = false;
+
+	if (event_timer_create(&patience.timer, &session->loop, CLOCK_MONOTONIC, patience_over) < 0)
+		return;
+	while (session_pending(session)) {
+		if (verdict_quit(&session->verdict) && !hurried) {
+			event_timer_in(&patience.timer, PATIENCE_NS);
+			hurried = true;
+		}
+		if (event_loop_turn(&session->loop, true) < 0)
+			break;
+	}
+	event_timer_destroy(&patience.timer);
+}
+
+/* What the guest wrote last still gets out. */
 static void session_drain(struct session *session)
 {
 	report_flush(&session->report);
-	while (session_pending(session))
-		if (event_loop_turn(&session->loop, true) < 0)
-			break;
+	if (session_pending(session))
+		session_wait(session);
 }
 
 static int status_of(const struct verdict *verdict)
@@ -186,8 +218,5 @@ int session_run(struct session *session)
 	session_drain(session);
 	if (status == STATUS_OK)
 		status = status_of(&session->verdict);
-	/* Output may be lost as late as now, when the guest has long shut down. */
-	if (status == STATUS_OK && session->terminal.output_lost)
-		status = STATUS_HOST;
 	return status;
 }

@@ -43,15 +43,55 @@ static void reaching_wakes_the_loop(void **state)
 	assert_false(loop_is_woken());
 }
 
-static void the_first_verdict_wins(void **state)
+/* What the outcome is when `later` comes after `first`. */
+static enum outcome of_both(enum outcome first, enum outcome later)
+{
+	atomic_store(&verdict.outcome, OUTCOME_RUNNING);
+	verdict_reach(&verdict, first);
+	assert_int_equal(verdict_outcome(&verdict), first);
+	verdict_reach(&verdict, later);
+	return verdict_outcome(&verdict);
+}
+
+static void what_the_guest_did_overrules_nothing(void **state)
+{
+	static const enum outcome guests[] = { OUTCOME_SHUTDOWN, OUTCOME_RESET, OUTCOME_CRASHED,
+					       OUTCOME_KVM_FAILED };
+
+	for (enum outcome first = OUTCOME_SHUTDOWN; first <= OUTCOME_HOST_ERROR; first++)
+		for (size_t i = 0; i < ARRAY_SIZE(guests); i++)
+			assert_int_equal(of_both(first, guests[i]), first);
+}
+
+static void the_escape_key_overrules_a_reset_only(void **state)
+{
+	for (enum outcome first = OUTCOME_SHUTDOWN; first <= OUTCOME_HOST_ERROR; first++)
+		assert_int_equal(of_both(first, OUTCOME_QUIT),
+				 first == OUTCOME_RESET ? OUTCOME_QUIT : first);
+}
+
+/* It is known to have been typed all the same. */
+static void the_escape_key_is_never_lost(void **state)
 {
 	for (enum outcome first = OUTCOME_SHUTDOWN; first <= OUTCOME_HOST_ERROR; first++) {
-		atomic_store(&verdict.outcome, OUTCOME_RUNNING);
+		atomic_store(&verdict.quit, false);
 		verdict_reach(&verdict, first);
-		for (enum outcome later = OUTCOME_SHUTDOWN; later <= OUTCOME_KILLED; later++) {
-			verdict_reach(&verdict, later);
-			assert_int_equal(verdict_outcome(&verdict), first);
-		}
+		while (loop_is_woken())
+			event_loop_turn(&loop, true);
+		assert_int_equal(verdict_quit(&verdict), first == OUTCOME_QUIT);
+		verdict_reach(&verdict, OUTCOME_QUIT);
+		assert_true(verdict_quit(&verdict));
+		assert_true(loop_is_woken());
+	}
+}
+
+static void the_host_overrules_a_good_end(void **state)
+{
+	for (enum outcome first = OUTCOME_SHUTDOWN; first <= OUTCOME_HOST_ERROR; first++) {
+		const bool bad = first == OUTCOME_CRASHED || first == OUTCOME_KVM_FAILED;
+
+		assert_int_equal(of_both(first, OUTCOME_HOST_ERROR),
+				 bad ? first : OUTCOME_HOST_ERROR);
 	}
 }
 
@@ -75,9 +115,11 @@ static void a_signal_wakes_the_loop(void **state)
 static void nothing_overrules_a_signal(void **state)
 {
 	verdict_kill(&verdict, SIGINT);
-	verdict_reach(&verdict, OUTCOME_RESET);
-	assert_int_equal(verdict_outcome(&verdict), OUTCOME_KILLED);
-	assert_int_equal(verdict.signal, SIGINT);
+	for (enum outcome later = OUTCOME_SHUTDOWN; later <= OUTCOME_HOST_ERROR; later++) {
+		verdict_reach(&verdict, later);
+		assert_int_equal(verdict_outcome(&verdict), OUTCOME_KILLED);
+		assert_int_equal(verdict.signal, SIGINT);
+	}
 }
 
 static void clearing_ends_a_reset_only(void **state)
@@ -122,7 +164,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		on_verdict(begins_running),
 		on_verdict(reaching_wakes_the_loop),
-		on_verdict(the_first_verdict_wins),
+		on_verdict(what_the_guest_did_overrules_nothing),
+		on_verdict(the_escape_key_overrules_a_reset_only),
+		on_verdict(the_escape_key_is_never_lost),
+		on_verdict(the_host_overrules_a_good_end),
 		on_verdict(a_signal_overrules),
 		on_verdict(a_signal_wakes_the_loop),
 		on_verdict(nothing_overrules_a_signal),

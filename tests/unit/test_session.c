@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How a run ends, with machines that are made up and all else as it is: event loop, signals,
+ * terminal and reports, on pipes.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "session.h"
+#include "stats.h"
+#include "unit.h"
+#include "util.h"
+
+/* Far more than anything here takes; by then something waits that must not. */
+#define LIMIT_SECONDS 120
+#define PIPE_SIZE     65536
+
+static struct session session;
+static struct config config;
+static int real[3]; /* what the first three descriptors are put back to */
+static int typed, shown, errors; /* the other ends of what they are meanwhile */
+static int report_ends[2];
+
+/* What a machine does in its life, and how many there were. */
+static void (*life)(void);
+static unsigned int lives;
+static enum outcome written[8]; /* to the statistics, by life */
+static size_t offered; /* to the console */
+
+/* In place of vmm/machine.c, vmm/stats.c, vmm/file.c and vmm/vcpu.c. */
+
+enum machine_fault machine_create(struct machine *machine, const struct config *which,
+				  struct event_loop *loop, struct terminal *terminal,
+				  struct sink *report, struct verdict *verdict)
+{
+	*machine = (struct machine){ .config = which, .verdict = verdict };
+	lives++;
+	return MACHINE_OK;
+}
+
+void machine_run(struct machine *machine)
+{
+	/* A guest that has more lives than it should have, would have them for ever. */
+	if (lives > ARRAY_SIZE(written))
+		verdict_reach(machine->verdict, OUTCOME_KVM_FAILED);
+	else
+		life();
+	while (verdict_outcome(machine->verdict) == OUTCOME_RUNNING)
+		assert_true(event_loop_turn(&session.loop, true) >= 0);
+}
+
+void machine_destroy(struct machine *machine)
+{
+}
+
+int stats_write(const char *path, const struct machine *machine, unsigned int resets)
+{
+	assert_int_equal(resets, lives - 1);
+	if (lives <= ARRAY_SIZE(written))
+		written[lives - 1] = verdict_outcome(machine->verdict);
+	return 0;
+}
+
+int file_check(const char *path)
+{
+	return 0;
+}
+
+void vcpu_prepare(void)
+{
+}
+
+/* What is around them. */
+
+static int replace(int fd, int access, int *other)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	real[fd] = dup(fd);
+	*other = ends[access == O_RDONLY];
+	dup2(ends[access != O_RDONLY], fd);
+	close(ends[access != O_RDONLY]);
+	return 0;
+}
+
+static int begin(void **state)
+{
+	static char name[32];
+
+	fflush(stdout);
+	alarm(LIMIT_SECONDS);
+	if (replace(0, O_RDONLY, &typed) < 0 || replace(1, O_WRONLY, &shown) < 0 ||
+	    replace(2, O_WRONLY, &errors) < 0 || pipe2(report_ends, O_CLOEXEC) < 0)
+		return -1;
+	snprintf(name, sizeof(name), "fd:%d", report_ends[1]);
+	config = (struct config){ .reboot = true, .report = name };
+	lives = 0;
+	return 0;
+}
+
+static int finish(void **state)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		dup2(real[fd], fd);
+		close(real[fd]);
+	}
+	close(typed);
+	close(shown);
+	close(errors);
+	close(report_ends[0]);
+	close(report_ends[1]);
+	alarm(0);
+	return 0;
+}
+
+/* The exit status. */
+static int run(void (*what)(void))
+{
+	int status;
+
+	life = what;
+	assert_int_equal(session_create(&session, &config), STATUS_OK);
+	status = session_run(&session);
+	session_destroy(&session);
+	return status;
+}
+
+static void end(enum outcome outcome)
+{
+	verdict_reach(&session.verdict, outcome);
+}
+
+static void type(const char *text)
+{
+	assert_int_equal(write(typed, text, strlen(text)), strlen(text));
+}
+
+/* Until the pipe at standard output is full, and something waits for it. */
+static void output_that_nobody_takes(void)
+{
+	static const uint8_t bytes[1000];
+	struct console *console = &session.terminal.console;
+	struct pollfd pipe = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	for (offered = 0; poll(&pipe, 1, 0) > 0 || !terminal_pending(&session.terminal);) {
+		offered += console->offer(console, bytes, sizeof(bytes));
+		event_loop_turn(&session.loop, false);
+	}
+}
+
+static void report_that_nobody_takes(void)
+{
+	static uint8_t bytes[PIPE_SIZE + 1000];
+	const struct iovec segment = { bytes, sizeof(bytes) };
+
+	session.report.sink.keep(&session.report.sink, &segment, 1);
+}
+
+/* Reasons that come while the guest resets. */
+
+static void reset_with_escape_key(void)
+{
+	end(OUTCOME_RESET);
+	type("\001x");
+}
+
+static void escape_key_in_a_reset(void **state)
+{
+	assert_int_equal(run(reset_with_escape_key), STATUS_OK);
+	assert_int_equal(lives, 1);
+	assert_int_equal(written[0], OUTCOME_QUIT);
+}
+
+static void reset_with_lost_output(void)
+{
+	const uint8_t byte = 'a';
+
+	close(shown);
+	shown = -1;
+	end(OUTCOME_RESET);
+	session.terminal.console.offer(&session.terminal.console, &byte, 1);
+	/* Until the loop would know. */
+	usleep(20000);
+}
+
+static void lost_output_in_a_reset(void **state)
+{
+	assert_int_equal(run(reset_with_lost_output), STATUS_HOST);
+	assert_int_equal(lives, 1);
+	assert_int_equal(written[0], OUTCOME_HOST_ERROR);
+}
+
+static void reset_with_signal(void)
+{
+	end(OUTCOME_RESET);
+	raise(SIGTERM);
+}
+
+static void signal_in_a_reset(void **state)
+{
+	assert_int_equal(run(reset_with_signal), STATUS_SIGNAL + SIGTERM);
+	assert_int_equal(lives, 1);
+	assert_int_equal(written[0], OUTCOME_KILLED);
+}
+
+static void reset_twice(void)
+{
+	end(lives < 3 ? OUTCOME_RESET : OUTCOME_SHUTDOWN);
+}
+
+static void resets_go_on(void **state)
+{
+	assert_int_equal(run(reset_twice), STATUS_OK);
+	assert_int_equal(lives, 3);
+	assert_int_equal(written[1], OUTCOME_RESET);
+	assert_int_equal(written[2], OUTCOME_SHUTDOWN);
+	config.reboot = false;
+	lives = 0;
+	assert_int_equal(run(reset_twice), STATUS_OK);
+	assert_int_equal(lives, 1);
+}
+
+/* Who waits for a reader that never reads. */
+
+static void (*nobody_takes)(void);
+static enum outcome guests_end;
+
+static void down_then_escape_key(void)
+{
+	nobody_takes();
+	end(guests_end);
+	type("\001x");
+}
+
+static void escape_key_then_down(void)
+{
+	nobody_takes();
+	type("\001x");
+}
+
+static void down_then_signal(void)
+{
+	nobody_takes();
+	end(guests_end);
+	raise(SIGHUP);
+}
+
+static void nobody_is_kept(void (*what)(void))
+{
+	nobody_takes = what;
+	guests_end = OUTCOME_SHUTDOWN;
+	lives = 0;
+	assert_int_equal(run(down_then_escape_key), STATUS_OK);
+	assert_int_equal(written[0], OUTCOME_SHUTDOWN);
+	lives = 0;
+	assert_int_equal(run(escape_key_then_down), STATUS_OK);
+	assert_int_equal(written[0], OUTCOME_QUIT);
+	lives = 0;
+	assert_int_equal(run(down_then_signal), STATUS_SIGNAL + SIGHUP);
+	assert_int_equal(written[0], OUTCOME_KILLED);
+	/* The escape key is no excuse for a crash. */
+	guests_end = OUTCOME_CRASHED;
+	lives = 0;
+	assert_int_equal(run(down_then_escape_key), STATUS_CRASHED);
+}
+
+static void output_that_waits_keeps_nobody(void **state)
+{
+	nobody_is_kept(output_that_nobody_takes);
+}
+
+static void reports_that_wait_keep_nobody(void **state)
+{
+	nobody_is_kept(report_that_nobody_takes);
+}
+
+/* A reader that is late gets all, with and without the escape key. */
+
+static size_t got[3];
+
+static void *read_late(void *opaque)
+{
+	const int *fd = opaque;
+	char bytes[4096];
+	ssize_t count;
+
+	usleep(200000);
+	while ((count = read(*fd, bytes, sizeof(bytes))) > 0)
+		*(fd == &shown ? &got[1] : fd == &errors ? &got[2] : &got[0]) += count;
+	return NULL;
+}
+
+static void all_then_down(void)
+{
+	output_that_nobody_takes();
+	report_that_nobody_takes();
+	end(OUTCOME_SHUTDOWN);
+}
+
+static void who_is_late_gets_all(void **state)
+{
+	pthread_t reader[3];
+
+	memset(got, 0, sizeof(got));
+	pthread_create(&reader[0], NULL, read_late, &report_ends[0]);
+	pthread_create(&reader[1], NULL, read_late, &shown);
+	pthread_create(&reader[2], NULL, read_late, &errors);
+	assert_int_equal(run(all_then_down), STATUS_OK);
+	/* Then nobody has the other ends any more. */
+	close(report_ends[1]);
+	dup2(real[1], 1);
+	dup2(real[2], 2);
+	for (unsigned int i = 0; i < 3; i++)
+		pthread_join(reader[i], NULL);
+	report_ends[1] = -1;
+	assert_int_equal(got[0], PIPE_SIZE + 1000);
+	assert_int_equal(got[1], offered);
+}
+
+static void down(void)
+{
+	end(guests_end);
+}
+
+static void all_ends(void **state)
+{
+	static const struct {
+		enum outcome outcome;
+		int status;
+	} ends[] = {
+		{ OUTCOME_SHUTDOWN, STATUS_OK },     { OUTCOME_QUIT, STATUS_OK },
+		{ OUTCOME_CRASHED, STATUS_CRASHED }, { OUTCOME_KVM_FAILED, STATUS_CRASHED },
+		{ OUTCOME_HOST_ERROR, STATUS_HOST },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		guests_end = ends[i].outcome;
+		lives = 0;
+		assert_int_equal(run(down), ends[i].status);
+		assert_int_equal(written[0], guests_end);
+	}
+}
+
+#define in_session(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		in_session(escape_key_in_a_reset),
+		in_session(lost_output_in_a_reset),
+		in_session(signal_in_a_reset),
+		in_session(resets_go_on),
+		in_session(output_that_waits_keeps_nobody),
+		in_session(reports_that_wait_keep_nobody),
+		in_session(who_is_late_gets_all),
+		in_session(all_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
