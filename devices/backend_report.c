@@ -8,15 +8,11 @@
  * open yet (EPOLLHUP) or a pipe that nobody reads (EPOLLERR) would be told of for ever by levels,
  * asked for or not. Whether a file is lost is for write(2) to say.
  *
- * A write must not wait, and O_NONBLOCK on a descriptor that was handed down would be felt by
- * others who have it. So what can be opened once more is (a pipe, a terminal). For what cannot be
- * (a port of virtio's, a socket) poll(2) is asked before each write, which is kept as small as what
- * is ready takes.
+ * A write must not wait, nor may others who have the same file notice (stream.h).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +28,8 @@
 #define DESCRIPTOR_PREFIX "fd:"
 
 /* Of one write(2): what a pipe holds, so that no driver's buffer keeps the thread for long. */
-#define WRITE_MAX KIB(64)
-/* The same where the file may have others who write: what does not wait where poll(2) says so. */
-#define SHARED_WRITE_MAX PIPE_BUF
-#define WRITE_SEGMENTS	 32
+#define WRITE_MAX      KIB(64)
+#define WRITE_SEGMENTS 32
 
 /* Writing. All with the lock held. */
 
@@ -80,31 +74,18 @@ static void lose(struct report *report, int error)
 	forget_kept(report);
 }
 
-static bool would_wait(const struct report *report)
-{
-	struct pollfd poll_fd = { .fd = report->source.fd, .events = POLLOUT };
-
-	return report->shared && poll(&poll_fd, 1, 0) >= 0 &&
-	       !(poll_fd.revents & (POLLOUT | POLLERR));
-}
-
 /* One write(2). 0: nothing went, for now, or it is lost. */
 static size_t write_some(struct report *report, const struct iovec *segments, unsigned int count)
 {
 	struct iovec piece[WRITE_SEGMENTS];
-	const unsigned int used =
-		cut(piece, segments, count, report->shared ? SHARED_WRITE_MAX : WRITE_MAX);
-	ssize_t done;
+	const bool own = report->stream.kind == STREAM_OWN;
+	const unsigned int used = cut(piece, segments, count, own ? WRITE_MAX : STREAM_SHARED_MAX);
+	const ssize_t done = stream_write(&report->stream, piece, used);
 
-	if (would_wait(report))
-		return 0;
-	do
-		done = writev(report->source.fd, piece, used);
-	while (done < 0 && errno == EINTR);
 	if (done >= 0)
 		return done;
-	if (errno != EAGAIN || !report->pollable)
-		lose(report, errno);
+	if (done != -EAGAIN || !report->pollable)
+		lose(report, -done);
 	return 0;
 }
 
@@ -195,7 +176,7 @@ void report_flush(struct report *report)
 {
 	bool room;
 
-	if (report->source.fd < 0)
+	if (report->stream.fd < 0)
 		return;
 	pthread_mutex_lock(&report->lock);
 	write_kept(report);
@@ -211,7 +192,7 @@ bool report_pending(struct report *report)
 {
 	bool pending;
 
-	if (report->source.fd < 0)
+	if (report->stream.fd < 0)
 		return false;
 	pthread_mutex_lock(&report->lock);
 	pending = report->kept_count > 0;
@@ -264,25 +245,15 @@ static int descriptor_number(const char *name)
 	return *rest == '\0' && number <= INT_MAX ? (int)number : -1;
 }
 
-static int open_descriptor(struct report *report, int number)
+static int open_descriptor(struct stream *stream, int number)
 {
 	const int flags = fcntl(number, F_GETFL);
-	char path[32];
-	struct stat st;
-	int fd = -1;
 
-	if (flags < 0 || fstat(number, &st) < 0)
+	if (flags < 0)
 		return -errno;
 	if ((flags & O_ACCMODE) == O_RDONLY || flags & O_PATH)
 		return -EBADF;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", number);
-	if (!(flags & O_NONBLOCK) && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
-		fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0) {
-		fd = fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		report->shared = !(flags & O_NONBLOCK) && !S_ISREG(st.st_mode);
-	}
-	return fd < 0 ? -errno : fd;
+	return stream_open(stream, number, O_WRONLY);
 }
 
 /* A disk named by mistake would be overwritten. */
@@ -297,21 +268,25 @@ static int check_kind(int fd)
 
 int report_create(struct report *report, const char *name)
 {
-	const bool is_descriptor =
-		name && strncmp(name, DESCRIPTOR_PREFIX, strlen(DESCRIPTOR_PREFIX)) == 0;
+	struct stream *stream = &report->stream;
 	int err;
 
 	*report = (struct report){
 		.sink = { .offer = report_offer, .keep = report_keep },
 		.name = name,
+		.stream.fd = -1,
 		.source = { .fd = -1, .ready = report_ready },
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
 	if (!name)
 		return 0;
-	report->source.fd =
-		is_descriptor ? open_descriptor(report, descriptor_number(name)) : open_name(name);
-	err = report->source.fd < 0 ? report->source.fd : check_kind(report->source.fd);
+	if (strncmp(name, DESCRIPTOR_PREFIX, strlen(DESCRIPTOR_PREFIX)) == 0)
+		err = open_descriptor(stream, descriptor_number(name));
+	else
+		err = stream->fd = open_name(name);
+	if (err >= 0)
+		err = check_kind(stream->fd);
+	report->source.fd = stream->fd;
 	if (err < 0) {
 		log_error("report %s: %s", name, log_reason(-err));
 		report_destroy(report);
@@ -321,9 +296,9 @@ int report_create(struct report *report, const char *name)
 
 void report_destroy(struct report *report)
 {
-	if (report->source.fd >= 0)
-		close(report->source.fd);
-	report->source.fd = -1;
+	if (report->stream.fd >= 0)
+		stream_close(&report->stream);
+	report->stream.fd = report->source.fd = -1;
 	forget_kept(report);
 }
 
@@ -331,7 +306,7 @@ int report_start(struct report *report, struct event_loop *loop)
 {
 	int err;
 
-	if (report->source.fd < 0)
+	if (report->stream.fd < 0)
 		return 0;
 	report->loop = loop;
 	err = event_notifier_create(&report->flush, loop, flush_notified);
@@ -348,7 +323,7 @@ int report_start(struct report *report, struct event_loop *loop)
 
 void report_stop(struct report *report)
 {
-	if (report->source.fd < 0)
+	if (report->stream.fd < 0)
 		return;
 	if (report->pollable)
 		event_remove(report->loop, &report->source);

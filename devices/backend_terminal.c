@@ -9,11 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -24,11 +22,8 @@
 #define FLUSH_NS   UINT64_C(2000000)
 #define ESCAPE_KEY 0x01 /* Ctrl-A, as in lkvm */
 
-/*
- * A pipe or terminal that is ready takes this much without waiting, also where we could not have it
- * to ourselves in non-blocking mode.
- */
-#define WRITE_MAX 4096
+/* At most, of one write(2): what even a stream that others share takes without waiting. */
+#define WRITE_MAX STREAM_SHARED_MAX
 
 /*
  * The one state that belongs to the process and not to a struct: what a fatal signal's handler,
@@ -92,9 +87,10 @@ static void input_byte(struct terminal *terminal, uint8_t byte)
 static void input_fill(struct terminal *terminal)
 {
 	uint8_t bytes[TERMINAL_INPUT_SIZE];
-	ssize_t got = read(STDIN_FILENO, bytes, TERMINAL_INPUT_SIZE - terminal->input_count);
+	ssize_t got = stream_read(&terminal->input_stream, bytes,
+				  TERMINAL_INPUT_SIZE - terminal->input_count);
 
-	if (got < 0 && (errno == EINTR || errno == EAGAIN))
+	if (got == -EAGAIN)
 		return;
 	if (got <= 0)
 		terminal->input_ended = true;
@@ -185,27 +181,27 @@ static void output_flush(struct terminal *terminal)
 	size_t left = terminal->output_count;
 
 	while (left > 0) {
-		const uint8_t *piece = terminal->output + terminal->output_start;
+		uint8_t *piece = terminal->output + terminal->output_start;
 		size_t size = TERMINAL_OUTPUT_SIZE - terminal->output_start;
+		struct iovec segment;
 		ssize_t done;
 
 		if (size > left)
 			size = left;
 		if (size > WRITE_MAX)
 			size = WRITE_MAX;
+		segment = (struct iovec){ piece, size };
 		/* vCPUs add behind the piece meanwhile; they never touch it. */
 		pthread_mutex_unlock(&terminal->lock);
-		done = write(terminal->output_source.fd, piece, size);
+		done = stream_write(&terminal->output_stream, &segment, 1);
 		pthread_mutex_lock(&terminal->lock);
 
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0 && errno == EAGAIN && terminal->output_pollable) {
+		if (done == -EAGAIN && terminal->output_pollable) {
 			event_modify(terminal->loop, &terminal->output_source, EPOLLOUT);
 			return;
 		}
 		if (done < 0) {
-			output_lose(terminal, errno);
+			output_lose(terminal, -done);
 			return;
 		}
 		terminal->output_start = (terminal->output_start + done) % TERMINAL_OUTPUT_SIZE;
@@ -359,34 +355,16 @@ bool terminal_pending(struct terminal *terminal)
 
 /* Set-up and the way back. */
 
-/*
- * Standard output is shared with others, who would not thank us for O_NONBLOCK on it: a pipe or
- * terminal is opened once more instead. Where that cannot be done, writes of WRITE_MAX after
- * EPOLLOUT come close.
- */
-static int output_open(void)
-{
-	struct stat st;
-	int fd = -1;
-
-	if (fstat(STDOUT_FILENO, &st) < 0)
-		return -errno;
-	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
-		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	return fd < 0 ? -errno : fd;
-}
-
 static int output_start(struct terminal *terminal)
 {
-	int fd = output_open(), err;
+	struct stream *stream = &terminal->output_stream;
+	int err = stream_open(stream, STDOUT_FILENO, O_WRONLY);
 
-	if (fd < 0) {
-		log_error("standard output: %s", log_reason(-fd));
-		return fd;
+	if (err < 0) {
+		log_error("standard output: %s", log_reason(-err));
+		return err;
 	}
-	terminal->output_source = (struct event_source){ .fd = fd, .ready = output_ready };
+	terminal->output_source = (struct event_source){ stream->fd, output_ready };
 	err = event_add(terminal->loop, &terminal->output_source, 0);
 	terminal->output_pollable = err == 0;
 	if (err == 0 || err == -EPERM)
@@ -395,7 +373,7 @@ static int output_start(struct terminal *terminal)
 	else
 		log_error("standard output: %s", strerror(-err));
 	if (err < 0)
-		close(fd);
+		stream_close(stream);
 	return err;
 }
 
@@ -404,7 +382,7 @@ static void output_stop(struct terminal *terminal)
 	event_timer_destroy(&terminal->flush);
 	if (terminal->output_pollable)
 		event_remove(terminal->loop, &terminal->output_source);
-	close(terminal->output_source.fd);
+	stream_close(&terminal->output_stream);
 }
 
 static void input_raw(struct terminal *terminal)
@@ -426,6 +404,7 @@ static void input_raw(struct terminal *terminal)
 
 static void input_start(struct terminal *terminal)
 {
+	struct stream *stream = &terminal->input_stream;
 	const pid_t foreground = tcgetpgrp(STDIN_FILENO);
 	int err;
 
@@ -435,12 +414,13 @@ static void input_start(struct terminal *terminal)
 	 */
 	if (foreground >= 0 && foreground != getpgrp())
 		terminal->input_ended = true;
-	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
+	/* A guest without input is fine. */
+	if (terminal->input_ended || stream_open(stream, STDIN_FILENO, O_RDONLY) < 0) {
+		stream->fd = -1;
 		terminal->input_ended = true;
-	if (terminal->input_ended)
 		return;
-
-	terminal->input_source = (struct event_source){ STDIN_FILENO, input_ready };
+	}
+	terminal->input_source = (struct event_source){ stream->fd, input_ready };
 	err = event_add(terminal->loop, &terminal->input_source, EPOLLIN);
 	terminal->input_pollable = terminal->input_armed = err == 0;
 	input_raw(terminal);
@@ -477,5 +457,7 @@ void terminal_destroy(struct terminal *terminal)
 	}
 	if (terminal->input_armed)
 		event_remove(terminal->loop, &terminal->input_source);
+	if (terminal->input_stream.fd >= 0)
+		stream_close(&terminal->input_stream);
 	output_stop(terminal);
 }

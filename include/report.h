@@ -15,6 +15,7 @@
 
 #include "event.h"
 #include "sink.h"
+#include "stream.h"
 #include "util.h"
 
 /* What keep() keeps at most: twice a full ring of the longest buffers that Linux makes. */
@@ -24,10 +25,10 @@ struct report {
 	struct sink sink;
 	const char *name;
 	struct event_loop *loop;
-	struct event_source source; /* fd -1: there is no such file */
+	struct stream stream; /* fd -1: there is no such file */
+	struct event_source source;
 	struct event_notifier flush; /* keep() has something for the event loop's thread */
 	bool pollable; /* may not be ready, and then can be waited for */
-	bool shared; /* not opened by us, and a write might wait */
 
 	pthread_mutex_t lock; /* guards all below, and writing */
 	bool refused; /* offer() took nothing, and room() is owed */

@@ -15,6 +15,7 @@
 
 #include "console.h"
 #include "event.h"
+#include "stream.h"
 #include "verdict.h"
 
 #define TERMINAL_OUTPUT_SIZE 16384
@@ -30,6 +31,7 @@ struct terminal {
 	uint8_t output[TERMINAL_OUTPUT_SIZE];
 	size_t output_start, output_count;
 	size_t output_total; /* bytes that have ever been in it */
+	struct stream output_stream;
 	struct event_source output_source;
 	bool output_pollable, output_lost, released;
 	bool output_refused; /* offer() has taken less than all, and room() is owed */
@@ -39,6 +41,7 @@ struct terminal {
 	/* A ring, filled by the event loop's thread, or by read() from what is always ready. */
 	uint8_t input[TERMINAL_INPUT_SIZE];
 	size_t input_start, input_count;
+	struct stream input_stream;
 	struct event_source input_source;
 	bool input_pollable, input_ended, input_armed, escape_seen;
 

@@ -47,11 +47,12 @@ sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
 sources_test_stats    := $(stats_sources)
 sources_test_session  := vmm/session.c vmm/verdict.c vmm/signals.c vmm/event.c \
-	devices/backend_terminal.c devices/backend_report.c
+	devices/backend_terminal.c devices/backend_report.c devices/backend_stream.c vmm/file.c vmm/resources.c
+sources_test_stream   := devices/backend_stream.c
 sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
 sources_test_resources := vmm/resources.c
-sources_test_report   := devices/backend_report.c vmm/file.c vmm/event.c
-sources_test_terminal := devices/backend_terminal.c vmm/event.c vmm/verdict.c
+sources_test_report   := devices/backend_report.c devices/backend_stream.c vmm/file.c vmm/event.c
+sources_test_terminal := devices/backend_terminal.c devices/backend_stream.c vmm/event.c vmm/verdict.c
 sources_test_translate := $(translate_sources) arm/regime.c
 sources_test_peek     := vmm/peek.c vmm/kvm_stats.c
 sources_test_tlbi     := arm/tlbi.c

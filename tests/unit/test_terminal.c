@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The end of a console's output, on a terminal whose input and output are pipes.
+ * A console on pipes, on a socket that nobody reads, and on a terminal. What it is to a shell's
+ * jobs is in test_jobs.c.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "terminal.h"
@@ -26,21 +30,20 @@ static uint8_t history[16 * TERMINAL_OUTPUT_SIZE];
 static size_t written, seen;
 static uint64_t seed;
 
-static int begin(void **state)
+/* Takes the place of standard input and output. */
+static int begin_on(void **state, int in, int out)
 {
-	int in[2], out[2];
-
 	fflush(stdout);
 	signal(SIGPIPE, SIG_IGN);
+	/* Whoever waits where he must not is ended. */
+	alarm(120);
 	real[0] = dup(STDIN_FILENO);
 	real[1] = dup(STDOUT_FILENO);
-	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0 ||
-	    dup2(in[0], STDIN_FILENO) < 0 || dup2(out[1], STDOUT_FILENO) < 0)
+	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		return -1;
-	close(in[0]);
-	close(out[1]);
-	typed = in[1];
-	shown = out[0];
+	close(in);
+	close(out);
+	fcntl(shown, F_SETFL, O_NONBLOCK);
 	written = seen = 0;
 	seed = 9;
 	for (size_t i = 0; i < sizeof(history); i++)
@@ -49,6 +52,41 @@ static int begin(void **state)
 	    verdict_create(&verdict, &loop) < 0)
 		return -1;
 	return terminal_create(&terminal, &loop, &verdict);
+}
+
+static int begin(void **state)
+{
+	int in[2], out[2];
+
+	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
+		return -1;
+	typed = in[1];
+	shown = out[0];
+	return begin_on(state, in[0], out[1]);
+}
+
+static int begin_on_sockets(void **state)
+{
+	int in[2], out[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) < 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out) < 0)
+		return -1;
+	typed = in[1];
+	shown = out[0];
+	return begin_on(state, in[0], out[1]);
+}
+
+/* A terminal that does not control this process, so there is no background. */
+static int begin_on_terminal(void **state)
+{
+	int slave, out[2];
+
+	if (openpty(&typed, &slave, NULL, NULL, NULL) < 0 || pipe2(out, O_CLOEXEC) < 0)
+		return -1;
+	fcntl(typed, F_SETFL, O_NONBLOCK);
+	shown = out[0];
+	return begin_on(state, slave, out[1]);
 }
 
 static int finish(void **state)
@@ -62,6 +100,7 @@ static int finish(void **state)
 	close(real[1]);
 	close(typed);
 	close(shown);
+	alarm(0);
 	return catch_end(state);
 }
 
@@ -71,19 +110,25 @@ static void output(size_t size)
 	written += terminal.console.offer(&terminal.console, history + written, size);
 }
 
+/* Reads what has been written. */
+static void take(void)
+{
+	static uint8_t bytes[TERMINAL_OUTPUT_SIZE];
+	ssize_t got;
+
+	while ((got = read(shown, bytes, sizeof(bytes))) > 0) {
+		assert_memory_equal(bytes, history + seen, got);
+		seen += got;
+	}
+}
+
 /* Lets the loop write, and reads that. */
 static void drain(void)
 {
-	static uint8_t bytes[TERMINAL_OUTPUT_SIZE];
-
+	take();
 	while (terminal_pending(&terminal)) {
-		ssize_t got;
-
 		assert_true(event_loop_turn(&loop, true) >= 0);
-		while ((got = read(shown, bytes, sizeof(bytes))) > 0) {
-			assert_memory_equal(bytes, history + seen, got);
-			seen += got;
-		}
+		take();
 	}
 	assert_int_equal(seen, written);
 }
@@ -180,7 +225,137 @@ static void nobody_reads_any_more(void **state)
 	assert_tail(100, 9);
 }
 
+/* The loop turns until there is nothing more to be done at once. */
+static void settle(void)
+{
+	while (event_loop_turn(&loop, false) > 0)
+		;
+}
+
+/* The loop is not held up by who does not read, and nothing is lost by that. */
+static void nobody_reads_for_a_while(void **state)
+{
+	size_t before;
+
+	do {
+		before = written;
+		output(1000);
+		settle();
+	} while (written > before);
+	assert_int_equal(terminal.output_count, TERMINAL_OUTPUT_SIZE);
+	assert_int_equal(write(typed, "\001x", 2), 2);
+	settle();
+	assert_int_equal(verdict_outcome(&verdict), OUTCOME_QUIT);
+	drain();
+}
+
+/* Input. */
+
+/* What is typed while the guest takes nothing. */
+static void type(const uint8_t *bytes, size_t size)
+{
+	while (size > 0) {
+		const ssize_t done = write(typed, bytes, size);
+
+		if (done > 0) {
+			bytes += done;
+			size -= done;
+		}
+		settle();
+	}
+	settle();
+}
+
+/* The guest takes it all; what is typed at a terminal may take its time. */
+static void assert_input(const uint8_t *expected, size_t size)
+{
+	static uint8_t bytes[3000];
+	struct console *console = &terminal.console;
+	size_t got;
+
+	while (size > 0) {
+		got = console->read(console, bytes, sizeof(bytes));
+		assert_true(got <= size);
+		assert_memory_equal(bytes, expected, got);
+		expected += got;
+		size -= got;
+		if (got == 0)
+			event_loop_turn(&loop, true);
+	}
+	settle();
+	assert_int_equal(console->read(console, bytes, sizeof(bytes)), 0);
+}
+
+static void assert_quits(void)
+{
+	while (verdict_outcome(&verdict) == OUTCOME_RUNNING)
+		event_loop_turn(&loop, true);
+	assert_int_equal(verdict_outcome(&verdict), OUTCOME_QUIT);
+}
+
+static void assert_typed(const char *keys, const char *expected)
+{
+	type((const uint8_t *)keys, strlen(keys));
+	assert_input((const uint8_t *)expected, strlen(expected));
+}
+
+static void escape_keys(void **state)
+{
+	assert_typed("abc", "abc");
+	assert_typed("\001\001", "\001");
+	assert_typed("a\001", "a");
+	assert_typed("\001b", "\001b");
+	assert_typed("\001\001\001\001x", "\001\001x");
+	assert_typed("\001y\001", "y");
+	assert_int_equal(verdict_outcome(&verdict), OUTCOME_RUNNING);
+	assert_typed("xy", "y");
+	assert_quits();
+}
+
+/* Text to paste, without escape keys. */
+static uint8_t *paste_of(size_t size)
+{
+	uint8_t *bytes = malloc(size);
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = 2 + (chance(&seed) >> 33) % 254;
+	return bytes;
+}
+
+static int unread_of(int fd)
+{
+	int count = 0;
+
+	ioctl(fd, FIONREAD, &count);
+	return count;
+}
+
+/* A file in a pipe may be long, and nobody sits at it. */
+static void pipe_is_read_as_the_guest_reads(void **state)
+{
+	const size_t size = 5 * TERMINAL_INPUT_SIZE;
+	uint8_t *paste = paste_of(size);
+
+	type(paste, size);
+	assert_int_equal(unread_of(STDIN_FILENO), size - TERMINAL_INPUT_SIZE);
+	assert_input(paste, size);
+	free(paste);
+}
+
+/* Another process has the same pipe, and was faster. */
+static void input_that_somebody_else_took(void **state)
+{
+	uint8_t byte;
+
+	assert_int_equal(write(typed, "a", 1), 1);
+	assert_int_equal(read(STDIN_FILENO, &byte, 1), 1);
+	terminal.input_source.ready(&terminal.input_source, 0);
+	assert_typed("b", "b");
+}
+
 #define on_terminal(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+#define on_sockets(test)  cmocka_unit_test_setup_teardown(test, begin_on_sockets, finish)
+#define on_tty(test)	  cmocka_unit_test_setup_teardown(test, begin_on_terminal, finish)
 
 int main(void)
 {
@@ -191,6 +366,14 @@ int main(void)
 		on_terminal(full_ring),
 		on_terminal(tail_of_all_sizes_at_all_places),
 		on_terminal(nobody_reads_any_more),
+		on_terminal(nobody_reads_for_a_while),
+		on_sockets(nobody_reads_for_a_while),
+		on_terminal(escape_keys),
+		on_sockets(escape_keys),
+		on_tty(escape_keys),
+		on_terminal(pipe_is_read_as_the_guest_reads),
+		on_terminal(input_that_somebody_else_took),
+		on_sockets(input_that_somebody_else_took),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
