@@ -85,7 +85,7 @@ VMS := $(BUILD)/vm/translate $(BUILD)/vm/emulate
 
 $(BUILD)/vm/translate: tests/vm/translate.c tests/vm/stub.S tests/unit/tables.h \
 		$(translate_sources:%.c=$(BUILD)/%.o) $(BUILD)/arm/regime.o $(BUILD)/arm/lookup.o $(BUILD)/vmm/kvm.o \
-		$(BUILD)/vmm/log.o Makefile | $(SYSROOT)
+		$(BUILD)/vmm/log.o $(BUILD)/devices/backend_stream.o Makefile | $(SYSROOT)
 	@mkdir -p $(@D)
 	$(COMPILE) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.S %.o,$^)
 

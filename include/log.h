@@ -7,6 +7,7 @@
 #define NIDUS_LOG_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
@@ -20,6 +21,25 @@ void log_set_level(enum log_level level);
  * is long. Before there is more than one thread.
  */
 void log_set_subject(const char *subject);
+
+/*
+ * How much of what standard error does not take at once is kept. 16 KiB is a hundred lines or so,
+ * more than a guest can provoke in the places that log_guest() bounds.
+ */
+#define LOG_KEPT_MAX 16384
+
+/*
+ * At the start a message waits for who reads standard error. From now on none does: it is kept
+ * instead, and what there is no room for is counted. Returns the descriptor at which to call
+ * log_flush() when it can be written to (again), or -errno, not said: then messages wait as before.
+ */
+int log_keep(void);
+/* Writes what was kept, as far as that can be done at once. Any thread. */
+void log_flush(void);
+/* Whether something that was kept is still to be written. */
+bool log_pending(void);
+/* Messages wait again. What is still kept is dropped. */
+void log_keep_no_more(void);
 
 void log_error(const char *format, ...) LOG_FORMAT(1, 2);
 void log_warning(const char *format, ...) LOG_FORMAT(1, 2);

@@ -10,7 +10,7 @@ UNIT_TESTS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 UNIT_HEADERS := $(wildcard include/*.h tests/unit/*.h)
 
-# The sources of nidus that each of them is linked with, besides the log.
+# The sources of nidus that each of them is linked with, besides the log and what it writes by.
 virtio_sources        := devices/virtio.c devices/virtqueue.c mm/memory.c vmm/event.c
 nest_sources          := vmm/nest.c vmm/nest_pack.c vmm/config.c arm/archive.c arm/boot.c arm/image.c \
 	arm/foreign.c arm/unpack.c mm/memory.c mm/load.c
@@ -47,12 +47,12 @@ sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
 sources_test_stats    := $(stats_sources)
 sources_test_session  := vmm/session.c vmm/verdict.c vmm/signals.c vmm/event.c \
-	devices/backend_terminal.c devices/backend_report.c devices/backend_stream.c vmm/file.c vmm/resources.c
-sources_test_stream   := devices/backend_stream.c
+	devices/backend_terminal.c devices/backend_report.c vmm/file.c vmm/resources.c
+sources_test_stream   :=
 sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
 sources_test_resources := vmm/resources.c
-sources_test_report   := devices/backend_report.c devices/backend_stream.c vmm/file.c vmm/event.c
-sources_test_terminal := devices/backend_terminal.c devices/backend_stream.c vmm/event.c vmm/verdict.c
+sources_test_report   := devices/backend_report.c vmm/file.c vmm/event.c
+sources_test_terminal := devices/backend_terminal.c vmm/event.c vmm/verdict.c
 sources_test_translate := $(translate_sources) arm/regime.c
 sources_test_peek     := vmm/peek.c vmm/kvm_stats.c
 sources_test_tlbi     := arm/tlbi.c
@@ -113,7 +113,7 @@ UNIT_LDLIBS   = -lcmocka -lfdt -lz -lzstd -luring -laio -ljansson -lconfig
 .SECONDEXPANSION:
 
 $(UNIT_TESTS:%=$(BUILD)/unit/%): $(BUILD)/unit/%: tests/unit/%.c $$(sources_$$*) vmm/log.c \
-		tests/unit/unit.c $(UNIT_HEADERS) tests/unit.mk
+		devices/backend_stream.c tests/unit/unit.c $(UNIT_HEADERS) tests/unit.mk
 	@mkdir -p $(@D)
 	$(HOSTCC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -fsanitize=address,undefined \
 		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(UNIT_LDLIBS)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <signal.h>
+#include <sys/epoll.h>
 #include <time.h>
 
 #include "session.h"
@@ -44,6 +45,34 @@ static int check_files(const struct config *config)
 	return err;
 }
 
+static void messages_ready(struct event_source *source, uint32_t events)
+{
+	(void)source;
+	(void)events;
+	log_flush();
+}
+
+/* Nobody waits for who reads standard error. By edges: whether it is lost is for write(2) to say.
+ */
+static void messages_start(struct session *session)
+{
+	session->messages = (struct event_source){ .fd = log_keep(), .ready = messages_ready };
+	if (session->messages.fd < 0)
+		return;
+	/* What cannot be waited for, a regular file, takes everything at once. */
+	if (event_add(&session->loop, &session->messages, EPOLLOUT | EPOLLET) < 0) {
+		session->messages.fd = -1;
+		log_keep_no_more();
+	}
+}
+
+static void messages_stop(struct session *session)
+{
+	if (session->messages.fd >= 0)
+		event_remove(&session->loop, &session->messages);
+	log_keep_no_more();
+}
+
 enum status session_create(struct session *session, const struct config *config)
 {
 	int err;
@@ -69,6 +98,7 @@ enum status session_create(struct session *session, const struct config *config)
 		goto destroy_signals;
 	if (report_start(&session->report, &session->loop) < 0)
 		goto destroy_terminal;
+	messages_start(session);
 	return STATUS_OK;
 
 destroy_terminal:
@@ -86,6 +116,7 @@ destroy_report:
 
 void session_destroy(struct session *session)
 {
+	messages_stop(session);
 	report_stop(&session->report);
 	terminal_destroy(&session->terminal);
 	signals_destroy(&session->signals);
@@ -140,7 +171,8 @@ static bool session_pending(struct session *session)
 {
 	if (verdict_outcome(&session->verdict) == OUTCOME_KILLED || session->out_of_patience)
 		return false;
-	return terminal_pending(&session->terminal) || report_pending(&session->report);
+	return terminal_pending(&session->terminal) || report_pending(&session->report) ||
+	       log_pending();
 }
 
 struct patience {
@@ -176,6 +208,7 @@ static void session_wait(struct session *session)
 static void session_drain(struct session *session)
 {
 	report_flush(&session->report);
+	log_flush();
 	if (session_pending(session))
 		session_wait(session);
 }

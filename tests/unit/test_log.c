@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "unit.h"
@@ -132,6 +137,152 @@ static void guest_warnings_stop(void **state)
 	assert_said("elsewhere");
 }
 
+/* Who reads standard error does not, for a while. */
+
+static int reader, real_stderr;
+
+static int stall(int kind)
+{
+	int ends[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	/* Whoever waits is ended. */
+	alarm(120);
+	if (kind == 0 ? pipe2(ends, O_CLOEXEC) < 0
+		      : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	real_stderr = dup(STDERR_FILENO);
+	reader = ends[0];
+	fcntl(reader, F_SETFL, O_NONBLOCK);
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	return 0;
+}
+
+static int stalled_pipe(void **state)
+{
+	return stall(0);
+}
+
+static int stalled_socket(void **state)
+{
+	return stall(1);
+}
+
+static int stall_ends(void **state)
+{
+	log_keep_no_more();
+	dup2(real_stderr, STDERR_FILENO);
+	close(real_stderr);
+	close(reader);
+	alarm(0);
+	return 0;
+}
+
+/* Until some are kept; how many were said in all, each with its number. */
+static unsigned int say_until_kept(void)
+{
+	unsigned int count = 0;
+
+	assert_true(log_keep() > STDERR_FILENO);
+	while (!log_pending())
+		log_error("number %u", count++);
+	return count;
+}
+
+/* The next line that comes out, or the end. */
+static const char *next_line(void)
+{
+	static char line[256];
+	size_t size = 0;
+
+	log_flush();
+	while (size < sizeof(line) - 1 && read(reader, line + size, 1) == 1)
+		if (line[size++] == '\n')
+			break;
+	line[size] = '\0';
+	return line;
+}
+
+static void assert_number(unsigned int number)
+{
+	char expected[64];
+
+	snprintf(expected, sizeof(expected), "nidus: error: number %u\n", number);
+	assert_string_equal(next_line(), expected);
+}
+
+static void what_is_not_read_is_kept(void **state)
+{
+	unsigned int count = say_until_kept();
+
+	for (unsigned int i = 0; i < 100; i++)
+		log_error("number %u", count++);
+	for (unsigned int i = 0; i < count; i++)
+		assert_number(i);
+	assert_false(log_pending());
+	assert_string_equal(next_line(), "");
+	/* From then on as before. */
+	log_error("number 1");
+	assert_false(log_pending());
+	assert_number(1);
+}
+
+static void what_is_too_much_is_counted(void **state)
+{
+	unsigned int count = say_until_kept(), kept = 0, lost = 0;
+	const char *line;
+
+	for (unsigned int i = 0; i < LOG_KEPT_MAX / 10; i++)
+		log_error("number %u", count++);
+	for (line = next_line(); strstr(line, "number"); line = next_line())
+		kept++;
+	assert_int_equal(sscanf(line,
+				"nidus: warning: standard error was not read: %u messages are lost",
+				&lost),
+			 1);
+	assert_int_equal(kept + lost, count);
+	assert_true(lost > 0);
+	assert_string_equal(next_line(), "");
+}
+
+static void reader_that_goes_is_no_matter(void **state)
+{
+	say_until_kept();
+	close(reader);
+	reader = -1;
+	log_flush();
+	assert_false(log_pending());
+	log_error("nobody");
+	assert_false(log_pending());
+}
+
+/* What waits at the end is not waited for: whoever ends has done that. */
+static void keeping_ends(void **state)
+{
+	unsigned int count = say_until_kept();
+
+	log_keep_no_more();
+	assert_false(log_pending());
+	for (unsigned int i = 0; i + 1 < count; i++)
+		assert_number(i);
+	log_error("number 7");
+	assert_number(7);
+}
+
+static void files_are_written_at_once(void **state)
+{
+	log_keep();
+	log_error("one");
+	assert_said("one");
+	log_keep_no_more();
+	log_error("two");
+	assert_said("two");
+}
+
+#define stalled(test)                                                    \
+	cmocka_unit_test_setup_teardown(test, stalled_pipe, stall_ends), \
+		cmocka_unit_test_setup_teardown(test, stalled_socket, stall_ends)
 #define on_subject(test) cmocka_unit_test_setup_teardown(test, catch_begin, subject_back)
 
 int main(void)
@@ -145,6 +296,11 @@ int main(void)
 		on_subject(long_subjects_are_cut),
 		on_subject(long_lines_with_a_subject_are_cut_and_end),
 		caught_test(guest_warnings_stop),
+		stalled(what_is_not_read_is_kept),
+		stalled(what_is_too_much_is_counted),
+		stalled(reader_that_goes_is_no_matter),
+		stalled(keeping_ends),
+		caught_test(files_are_written_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

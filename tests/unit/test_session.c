@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How a run ends, with machines that are made up and all else as it is: event loop, signals,
- * terminal and reports, on pipes.
+ * terminal, reports and messages, on pipes.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "log.h"
 #include "session.h"
 #include "stats.h"
 #include "unit.h"
@@ -165,6 +166,12 @@ static void report_that_nobody_takes(void)
 	session.report.sink.keep(&session.report.sink, &segment, 1);
 }
 
+static void messages_that_nobody_takes(void)
+{
+	for (unsigned int i = 0; i < PIPE_SIZE / 16; i++)
+		log_error("message %u of very many", i);
+}
+
 /* Reasons that come while the guest resets. */
 
 static void reset_with_escape_key(void)
@@ -283,6 +290,11 @@ static void reports_that_wait_keep_nobody(void **state)
 	nobody_is_kept(report_that_nobody_takes);
 }
 
+static void messages_that_wait_keep_nobody(void **state)
+{
+	nobody_is_kept(messages_that_nobody_takes);
+}
+
 /* A reader that is late gets all, with and without the escape key. */
 
 static size_t got[3];
@@ -303,6 +315,8 @@ static void all_then_down(void)
 {
 	output_that_nobody_takes();
 	report_that_nobody_takes();
+	for (unsigned int i = 0; i < PIPE_SIZE / 64 + 100; i++)
+		log_error("%-49u", i);
 	end(OUTCOME_SHUTDOWN);
 }
 
@@ -324,6 +338,8 @@ static void who_is_late_gets_all(void **state)
 	report_ends[1] = -1;
 	assert_int_equal(got[0], PIPE_SIZE + 1000);
 	assert_int_equal(got[1], offered);
+	assert_int_equal(got[2], (PIPE_SIZE / 64 + 100) * strlen("nidus: error: \n") +
+					 (PIPE_SIZE / 64 + 100) * 49);
 }
 
 static void down(void)
@@ -361,6 +377,7 @@ int main(void)
 		in_session(resets_go_on),
 		in_session(output_that_waits_keeps_nobody),
 		in_session(reports_that_wait_keep_nobody),
+		in_session(messages_that_wait_keep_nobody),
 		in_session(who_is_late_gets_all),
 		in_session(all_ends),
 	};
