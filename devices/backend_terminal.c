@@ -3,17 +3,23 @@
  * Theory of operation. Output collects in a ring; the first byte in an empty ring starts a timer of
  * FLUSH_NS, and when that expires the event loop's thread writes all there is by one write(2). So a
  * vCPU never waits for the host, unless the ring is full, and a line of text costs one system call
- * and not one a byte. Input is read when it comes, as far as there is room, and the descriptor left
- * alone while there is none.
+ * and not one a byte.
+ *
+ * Input is read when it comes, as far as there is room, and the descriptor left alone while there
+ * is none.
+ *
+ * A shell that puts us into the background does not tell, nor does every shell when it brings us
+ * back. So before each read of a terminal it is asked who has it, and while that is another, it is
+ * asked again every LOOK_NS. SIGTSTP and SIGCONT are told by their names.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "crash.h"
 #include "log.h"
 #include "terminal.h"
 #include "util.h"
@@ -25,32 +31,48 @@
 /* At most, of one write(2): what even a stream that others share takes without waiting. */
 #define WRITE_MAX STREAM_SHARED_MAX
 
-/*
- * The one state that belongs to the process and not to a struct: what a fatal signal's handler,
- * which is passed nothing, has to restore.
- */
-static struct termios crash_termios;
-static const int crash_signals[] = { SIGSEGV, SIGBUS,  SIGILL, SIGFPE,
-				     SIGABRT, SIGTRAP, SIGSYS, SIGXCPU };
+/* How soon a terminal is noticed to be ours again. */
+#define LOOK_NS UINT64_C(200000000)
 
-static void terminal_crash(int signal)
+/* A terminal on standard input, and who has it. */
+
+static bool in_foreground(void)
 {
-	tcsetattr(STDIN_FILENO, TCSANOW, &crash_termios);
-	/* SA_RESETHAND has put the default action back. */
-	raise(signal);
+	const pid_t foreground = tcgetpgrp(STDIN_FILENO);
+
+	/* One that does not control us, as that of an init, has no foreground and does not mind. */
+	return foreground < 0 || foreground == getpgrp();
 }
 
-static void terminal_watch_crashes(const struct termios *restore)
+/* Makes it raw, and has the way back known. */
+static void make_raw(struct terminal *terminal)
 {
-	const struct sigaction action = {
-		.sa_handler = restore ? terminal_crash : SIG_DFL,
-		.sa_flags = SA_RESETHAND | SA_NODEFER,
-	};
+	struct termios now, raw;
 
-	if (restore)
-		crash_termios = *restore;
-	for (size_t i = 0; i < ARRAY_SIZE(crash_signals); i++)
-		sigaction(crash_signals[i], &action, NULL);
+	if (tcgetattr(STDIN_FILENO, &now) < 0)
+		return;
+	/* Else we were stopped without being asked, and it still is as we have left it. */
+	if (now.c_lflag != terminal->ours.c_lflag || now.c_iflag != terminal->ours.c_iflag)
+		terminal->saved = now;
+	raw = now;
+	raw.c_iflag &= ~(BRKINT | ICRNL | INLCR | IGNCR | INPCK | ISTRIP | IXON);
+	raw.c_lflag &= ~(ICANON | ECHO | ECHONL | ISIG | IEXTEN);
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	crash_restore(&terminal->saved);
+	terminal->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+	if (terminal->raw)
+		terminal->ours = raw;
+	else
+		crash_restore(NULL);
+}
+
+/* What becomes of the terminal is no more for us to decide. */
+static void forget_raw(struct terminal *terminal)
+{
+	if (terminal->raw)
+		crash_restore(NULL);
+	terminal->raw = false;
 }
 
 /* Input. */
@@ -92,6 +114,9 @@ static void input_fill(struct terminal *terminal)
 
 	if (got == -EAGAIN)
 		return;
+	/* Another job has just got the terminal, and SIGTTIN is ignored. */
+	if (got == -EIO && terminal->is_terminal && !in_foreground())
+		return;
 	if (got <= 0)
 		terminal->input_ended = true;
 	for (ssize_t i = 0; i < got; i++)
@@ -104,7 +129,7 @@ static void input_fill(struct terminal *terminal)
  */
 static void input_arm(struct terminal *terminal)
 {
-	bool want = !input_full(terminal) && !terminal->input_ended;
+	bool want = !terminal->input_ended && !terminal->away && !input_full(terminal);
 
 	if (!terminal->input_pollable || want == terminal->input_armed)
 		return;
@@ -115,12 +140,33 @@ static void input_arm(struct terminal *terminal)
 	terminal->input_armed = want;
 }
 
+/* After whatever may have changed who has the terminal. Lock not held. */
+static void input_settle(struct terminal *terminal)
+{
+	const bool away = !in_foreground();
+
+	if (away)
+		forget_raw(terminal);
+	else if (!terminal->raw)
+		make_raw(terminal);
+	pthread_mutex_lock(&terminal->lock);
+	terminal->away = away;
+	input_arm(terminal);
+	pthread_mutex_unlock(&terminal->lock);
+	if (away)
+		event_timer_in(&terminal->look, LOOK_NS);
+}
+
 static void input_ready(struct event_source *source, uint32_t events)
 {
 	struct terminal *terminal = container_of(source, struct terminal, input_source);
 	bool any;
 
 	(void)events;
+	if (terminal->is_terminal && !in_foreground()) {
+		input_settle(terminal);
+		return;
+	}
 	pthread_mutex_lock(&terminal->lock);
 	if (!input_full(terminal))
 		input_fill(terminal);
@@ -385,45 +431,65 @@ static void output_stop(struct terminal *terminal)
 	stream_close(&terminal->output_stream);
 }
 
-static void input_raw(struct terminal *terminal)
+static void look_again(struct event_timer *timer)
 {
-	struct termios raw;
-
-	if (tcgetattr(STDIN_FILENO, &terminal->saved) < 0)
-		return;
-	raw = terminal->saved;
-	raw.c_iflag &= ~(BRKINT | ICRNL | INLCR | IGNCR | INPCK | ISTRIP | IXON);
-	raw.c_lflag &= ~(ICANON | ECHO | ECHONL | ISIG | IEXTEN);
-	raw.c_cc[VMIN] = 1;
-	raw.c_cc[VTIME] = 0;
-	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
-		return;
-	terminal->raw = true;
-	terminal_watch_crashes(&terminal->saved);
+	terminal_resume(container_of(timer, struct terminal, look));
 }
 
-static void input_start(struct terminal *terminal)
+static int input_start(struct terminal *terminal)
 {
 	struct stream *stream = &terminal->input_stream;
-	const pid_t foreground = tcgetpgrp(STDIN_FILENO);
 	int err;
 
-	/*
-	 * In the background of a shell, reading or changing the terminal would stop us. One that
-	 * does not control us, as that of an init, has no foreground and does not mind.
-	 */
-	if (foreground >= 0 && foreground != getpgrp())
-		terminal->input_ended = true;
 	/* A guest without input is fine. */
-	if (terminal->input_ended || stream_open(stream, STDIN_FILENO, O_RDONLY) < 0) {
+	if (stream_open(stream, STDIN_FILENO, O_RDONLY) < 0) {
 		stream->fd = -1;
 		terminal->input_ended = true;
-		return;
+		return 0;
+	}
+	terminal->is_terminal = tcgetattr(STDIN_FILENO, &terminal->saved) == 0;
+	if (terminal->is_terminal) {
+		err = event_timer_create(&terminal->look, terminal->loop, CLOCK_MONOTONIC,
+					 look_again);
+		if (err < 0) {
+			stream_close(stream);
+			return err;
+		}
 	}
 	terminal->input_source = (struct event_source){ stream->fd, input_ready };
-	err = event_add(terminal->loop, &terminal->input_source, EPOLLIN);
-	terminal->input_pollable = terminal->input_armed = err == 0;
-	input_raw(terminal);
+	terminal->input_pollable = terminal->input_armed =
+		event_add(terminal->loop, &terminal->input_source, EPOLLIN) == 0;
+	if (terminal->is_terminal)
+		input_settle(terminal);
+	return 0;
+}
+
+static void input_stop(struct terminal *terminal)
+{
+	if (terminal->input_armed)
+		event_remove(terminal->loop, &terminal->input_source);
+	if (terminal->is_terminal)
+		event_timer_destroy(&terminal->look);
+	if (terminal->input_stream.fd >= 0)
+		stream_close(&terminal->input_stream);
+}
+
+void terminal_suspend(struct terminal *terminal)
+{
+	if (terminal->raw && in_foreground())
+		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->saved);
+	forget_raw(terminal);
+}
+
+void terminal_resume(struct terminal *terminal)
+{
+	if (!terminal->is_terminal)
+		return;
+	/* Whatever it was, somebody else had it in between. */
+	forget_raw(terminal);
+	input_settle(terminal);
+	if (!terminal->away)
+		terminal_resized(terminal);
 }
 
 int terminal_create(struct terminal *terminal, struct event_loop *loop, struct verdict *verdict)
@@ -445,19 +511,15 @@ int terminal_create(struct terminal *terminal, struct event_loop *loop, struct v
 	err = output_start(terminal);
 	if (err < 0)
 		return err;
-	input_start(terminal);
-	return 0;
+	err = input_start(terminal);
+	if (err < 0)
+		output_stop(terminal);
+	return err;
 }
 
 void terminal_destroy(struct terminal *terminal)
 {
-	if (terminal->raw) {
-		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->saved);
-		terminal_watch_crashes(NULL);
-	}
-	if (terminal->input_armed)
-		event_remove(terminal->loop, &terminal->input_source);
-	if (terminal->input_stream.fd >= 0)
-		stream_close(&terminal->input_stream);
+	terminal_suspend(terminal);
+	input_stop(terminal);
 	output_stop(terminal);
 }

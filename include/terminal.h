@@ -3,8 +3,10 @@
  * The console on nidus's own standard input and output, be they a terminal, pipes or files.
  *
  * A terminal is put into raw mode: every key goes to the guest, but for Ctrl-A x, which ends the
- * run, and Ctrl-A Ctrl-A, which sends one Ctrl-A. It is put back on every way out but SIGKILL, a
- * crash of nidus included.
+ * run, and Ctrl-A Ctrl-A, which sends one Ctrl-A. It is put back on every way out but SIGKILL and
+ * the two signals that the C library keeps for itself (32 and 33), a crash of nidus included.
+ *
+ * While another job of the shell has the terminal it is left alone, neither read nor changed.
  */
 #ifndef NIDUS_TERMINAL_H
 #define NIDUS_TERMINAL_H
@@ -45,8 +47,13 @@ struct terminal {
 	struct event_source input_source;
 	bool input_pollable, input_ended, input_armed, escape_seen;
 
+	/* A terminal on standard input. The event loop's thread. */
+	bool is_terminal;
+	bool away; /* another job has it; guarded by the lock */
+	bool raw; /* we have made it so, and it is to be put back */
+	struct event_timer look; /* whether it is ours again */
 	struct termios saved;
-	bool raw;
+	struct termios ours; /* what raw mode is; all zero before the first time */
 };
 
 /*
@@ -61,6 +68,13 @@ void terminal_release(struct terminal *terminal, bool released);
 
 /* The terminal's size may have changed (SIGWINCH). The event loop's thread. */
 void terminal_resized(struct terminal *terminal);
+
+/*
+ * Puts the terminal back before nidus is stopped, and takes it again when it was continued, by
+ * whomever: at once if it is in the foreground, else when it comes there. The event loop's thread.
+ */
+void terminal_suspend(struct terminal *terminal);
+void terminal_resume(struct terminal *terminal);
 
 /*
  * Copies the end of what has been output, no more than size bytes nor than TERMINAL_OUTPUT_SIZE,

@@ -61,6 +61,31 @@ guest() {
 	status=$?
 }
 
+# interrupted SIGNAL WHEN COMMAND...: COMMAND gets a signal when the shell has done WHEN. It runs in
+# the foreground: what a shell starts in the background ignores SIGINT for good. Its console, messages
+# and status are kept.
+interrupted() {
+	rm -f "$scratch/interrupted"
+	{
+		until [ -s "$scratch/interrupted" ]; do
+			usleep 1000
+		done
+		eval "$2"
+		kill -"$1" "$(cat "$scratch/interrupted")" 2>/dev/null
+	} &
+	killer=$!
+	shift 2
+	# What the shell itself says of a process that was killed is no message of COMMAND's.
+	# shellcheck disable=SC2016	# for the inner shell
+	{
+		(sh -c 'echo $$ >"$0.new" && mv "$0.new" "$0" && exec "$@"' \
+			"$scratch/interrupted" "$@" </dev/null >"$console" 2>"$messages")
+		status=$?
+	} 2>/dev/null
+	wait $killer
+	rm -f "$scratch/interrupted"
+}
+
 # linux OPTION... [-- COMMAND]: the same with the test kernel and initramfs.
 linux() {
 	options=

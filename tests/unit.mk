@@ -34,6 +34,7 @@ sources_test_exit     := vmm/exit.c arm/insn.c vmm/bus.c vmm/counters.c vmm/even
 sources_test_file     := vmm/file.c
 sources_test_gic      := arm/gic.c arm/devtree.c
 sources_test_image    := arm/image.c arm/foreign.c
+sources_test_jobs     := devices/backend_terminal.c vmm/crash.c vmm/event.c vmm/signals.c vmm/verdict.c vmm/worker.c
 sources_test_load     := mm/load.c mm/memory.c
 sources_test_log      :=
 sources_test_memory   := mm/memory.c
@@ -46,20 +47,20 @@ sources_test_pl011    := devices/pl011.c arm/devtree.c
 sources_test_pl031    := devices/pl031.c arm/devtree.c vmm/event.c
 sources_test_poc      := mm/poc.c mm/memory.c
 sources_test_stats    := $(stats_sources)
-sources_test_session  := vmm/session.c vmm/verdict.c vmm/signals.c vmm/event.c \
+sources_test_session  := vmm/session.c vmm/verdict.c vmm/signals.c vmm/event.c vmm/crash.c \
 	devices/backend_terminal.c devices/backend_report.c vmm/file.c vmm/resources.c
 sources_test_stream   :=
 sources_test_suspend  := vmm/suspend.c arm/cpu.c arm/nested.c
 sources_test_resources := vmm/resources.c
 sources_test_report   := devices/backend_report.c vmm/file.c vmm/event.c
-sources_test_terminal := devices/backend_terminal.c vmm/event.c vmm/verdict.c
+sources_test_terminal := devices/backend_terminal.c vmm/crash.c vmm/event.c vmm/verdict.c
 sources_test_translate := $(translate_sources) arm/regime.c
 sources_test_peek     := vmm/peek.c vmm/kvm_stats.c
 sources_test_tlbi     := arm/tlbi.c
 sources_test_tlbi_table := vmm/tlbi_table.c
 sources_test_unpack   := arm/unpack.c
 sources_test_virtio_block := devices/virtio_block.c $(wildcard devices/backend_disk*.c) \
-	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/event.c mm/memory.c
+	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/crash.c vmm/event.c mm/memory.c
 sources_test_verdict  := vmm/verdict.c vmm/event.c
 sources_test_virtio   := $(virtio_sources)
 sources_test_virtio_console := $(virtio_sources) devices/virtio_console.c

@@ -25,6 +25,10 @@ static void session_told(void *opaque, int signal)
 
 	if (signal == SIGWINCH)
 		terminal_resized(&session->terminal);
+	else if (signal == SIGTSTP)
+		terminal_suspend(&session->terminal);
+	else if (signal == SIGCONT)
+		terminal_resume(&session->terminal);
 	else if (session->machine_exists)
 		stats_write(session->config->stats_file, &session->machine, session->resets);
 }

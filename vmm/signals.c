@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -10,20 +9,34 @@
 #include "signals.h"
 #include "util.h"
 
-static sigset_t signals_set(void)
-{
-	static const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGWINCH };
-	struct sigaction hangup;
-	sigset_t set;
+static const int ending[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+static const int telling[] = { SIGUSR1, SIGWINCH, SIGTSTP, SIGCONT };
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
-		sigaddset(&set, wanted[i]);
-	/* nohup(1) has us outlive the terminal. */
-	sigaction(SIGHUP, NULL, &hangup);
-	if (hangup.sa_handler == SIG_IGN)
-		sigdelset(&set, SIGHUP);
-	return set;
+/* What was ignored stays so: nohup(1), for one, has us outlive the terminal. */
+static void add_unless_ignored(sigset_t *set, const int *signals, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct sigaction action;
+
+		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			sigaddset(set, signals[i]);
+	}
+}
+
+/*
+ * Stops this process as SIGTSTP does, which does not stop one that nobody would continue. The
+ * signal is blocked in all other threads, so it is this one that takes it.
+ */
+static void stop_here(void)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTSTP);
+	raise(SIGTSTP);
+	pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+	/* Continued, if it came to that. */
+	pthread_sigmask(SIG_BLOCK, &stop, NULL);
 }
 
 static void signals_ready(struct event_source *source, uint32_t events)
@@ -34,31 +47,46 @@ static void signals_ready(struct event_source *source, uint32_t events)
 	(void)events;
 	if (read(source->fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGWINCH)
+	switch (info.ssi_signo) {
+	case SIGUSR1:
+	case SIGWINCH:
+	case SIGCONT:
 		signals->told(signals->opaque, info.ssi_signo);
-	else
+		break;
+	case SIGTSTP:
+		signals->told(signals->opaque, SIGTSTP);
+		stop_here();
+		signals->told(signals->opaque, SIGCONT);
+		break;
+	default:
 		verdict_kill(signals->verdict, info.ssi_signo);
+	}
 }
 
 int signals_create(struct signals *signals, struct event_loop *loop, struct verdict *verdict,
 		   void (*told)(void *opaque, int signal), void *opaque)
 {
-	const sigset_t set = signals_set();
+	sigset_t set;
 	int err;
 
-	/* Both are errors of write(2) as well, and handled as these. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-
 	*signals = (struct signals){
-		.source = { .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-			    .ready = signals_ready },
+		.source = { .ready = signals_ready },
 		.loop = loop,
 		.verdict = verdict,
 		.told = told,
 		.opaque = opaque,
 	};
+	/* These are errors of write(2) and read(2) as well, and handled as such. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGTTIN, SIG_IGN);
+	sigemptyset(&signals->ending);
+	add_unless_ignored(&signals->ending, ending, ARRAY_SIZE(ending));
+	set = signals->ending;
+	add_unless_ignored(&set, telling, ARRAY_SIZE(telling));
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+
+	signals->source.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	err = signals->source.fd < 0 ? -errno : event_add(loop, &signals->source, EPOLLIN);
 	if (err < 0) {
 		log_error("signalfd: %s", log_reason(-err));
@@ -69,8 +97,14 @@ int signals_create(struct signals *signals, struct event_loop *loop, struct verd
 
 void signals_destroy(struct signals *signals)
 {
-	if (signals->source.fd < 0)
-		return;
-	event_remove(signals->loop, &signals->source);
-	close(signals->source.fd);
+	struct signalfd_siginfo info;
+
+	if (signals->source.fd >= 0) {
+		event_remove(signals->loop, &signals->source);
+		/* Whoever wanted us to end has that already. */
+		while (read(signals->source.fd, &info, sizeof(info)) > 0)
+			;
+		close(signals->source.fd);
+	}
+	pthread_sigmask(SIG_UNBLOCK, &signals->ending, NULL);
 }

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "crash.h"
 #include "exit.h"
 #include "log.h"
 #include "vcpu.h"
@@ -107,8 +108,10 @@ static void vcpu_end(struct vcpu *vcpu)
 static void *vcpu_thread(void *opaque)
 {
 	struct vcpu *vcpu = opaque;
+	uint8_t stack[CRASH_STACK_SIZE];
 	bool carry_on = true;
 
+	crash_stack(stack);
 	while (carry_on && !atomic_load(&vcpu->stop)) {
 		int err = kvm_run(vcpu->fd);
 
@@ -120,6 +123,7 @@ static void *vcpu_thread(void *opaque)
 		}
 	}
 	vcpu_end(vcpu);
+	crash_stack(NULL);
 	return NULL;
 }
 

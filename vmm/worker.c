@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crash.h"
 #include "log.h"
 #include "util.h"
 #include "worker.h"
@@ -34,10 +35,13 @@ void worker_destroy(struct worker *worker)
 static void *worker_thread(void *opaque)
 {
 	struct worker *worker = opaque;
+	uint8_t stack[CRASH_STACK_SIZE];
 	int err = 0;
 
+	crash_stack(stack);
 	while (err >= 0 && !atomic_load(&worker->stop))
 		err = event_loop_turn(&worker->loop, true);
+	crash_stack(NULL);
 	return NULL;
 }
 

@@ -18,14 +18,10 @@ begin "killed at fifty moments of a boot, nidus ends at once and leaves nothing"
 boots=0
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13; do
 	for signal in TERM INT HUP KILL; do
-		nidus run --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --cpus 2 --stats "$scratch/stats" \
-			--params "console=ttyAMA0 -- sleep 1000" </dev/null >"$console" 2>"$messages" &
-		pid=$!
 		# Up to two seconds: from before /dev/kvm is opened to user space.
-		usleep $(($(hexdump -n 2 -e '"%u"' /dev/urandom) * 2000000 / 65536))
-		kill -$signal $pid
-		wait $pid
-		status=$?
+		interrupted $signal "usleep $(($(hexdump -n 2 -e '"%u"' /dev/urandom) * 2000000 / 65536))" \
+			nidus run --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --cpus 2 \
+			--stats "$scratch/stats" --params "console=ttyAMA0 -- sleep 1000"
 		expect_status "$(status_of $signal)"
 		expect [ ! -s "$messages" ]
 		expect_nothing_left

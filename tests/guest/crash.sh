@@ -54,16 +54,11 @@ centiseconds() {
 for how in wait spin; do
 	for signal in TERM:143 INT:130 HUP:129; do
 		begin "SIG${signal%:*} ends a guest at once that would never end ($how)"
+		: >"$console"
 		# shellcheck disable=SC2086
-		nidus run $kernel --cpus 2 --params "$how" </dev/null >"$console" 2>"$messages" &
-		tries=0
-		until grep -q waiting "$console" || [ $((tries += 1)) -gt 600 ]; do
-			usleep 50000
-		done
-		before=$(centiseconds)
-		kill -"${signal%:*}" $!
-		wait $!
-		status=$?
+		interrupted "${signal%:*}" "wait_for waiting $console; centiseconds >$scratch/before" \
+			nidus run $kernel --cpus 2 --params "$how"
+		before=$(cat "$scratch/before")
 		after=$(centiseconds)
 		expect_status "${signal#*:}"
 		expect [ $((after - before)) -lt 100 ]

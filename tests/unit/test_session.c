@@ -366,6 +366,19 @@ static void all_ends(void **state)
 	}
 }
 
+/* What is still to be done then (a nest's last report) can be ended, but not by mistake. */
+static void signals_after_the_end(void **state)
+{
+	sigset_t blocked;
+
+	guests_end = OUTCOME_SHUTDOWN;
+	assert_int_equal(run(down), STATUS_OK);
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	assert_false(sigismember(&blocked, SIGTERM));
+	assert_false(sigismember(&blocked, SIGINT));
+	assert_true(sigismember(&blocked, SIGUSR1));
+}
+
 #define in_session(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int main(void)
@@ -380,6 +393,7 @@ int main(void)
 		in_session(messages_that_wait_keep_nobody),
 		in_session(who_is_late_gets_all),
 		in_session(all_ends),
+		in_session(signals_after_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
