@@ -6,7 +6,8 @@
  * and not one a byte.
  *
  * Input is read when it comes, as far as there is room, and the descriptor left alone while there
- * is none.
+ * is none. A terminal's is read in any case, for the escape key: its ring grows for what a user may
+ * paste.
  *
  * A shell that puts us into the background does not tell, nor does every shell when it brings us
  * back. So before each read of a terminal it is asked who has it, and while that is another, it is
@@ -14,6 +15,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -79,13 +81,52 @@ static void forget_raw(struct terminal *terminal)
 
 static bool input_full(const struct terminal *terminal)
 {
-	return terminal->input_count == TERMINAL_INPUT_SIZE;
+	return terminal->input_count == terminal->input_size;
+}
+
+static void input_shrink(struct terminal *terminal)
+{
+	if (terminal->input != terminal->first_input)
+		free(terminal->input);
+	terminal->input = terminal->first_input;
+	terminal->input_size = TERMINAL_INPUT_SIZE;
+	terminal->input_start = terminal->input_count = 0;
+}
+
+/* Twice the room, for a ring that is full. */
+static bool input_grow(struct terminal *terminal)
+{
+	const size_t count = terminal->input_count;
+	const size_t upper = count - terminal->input_start;
+	uint8_t *grown;
+
+	if (!terminal->is_terminal || 2 * count > TERMINAL_INPUT_MAX)
+		return false;
+	grown = malloc(2 * count);
+	if (!grown)
+		return false;
+	memcpy(grown, terminal->input + terminal->input_start, upper);
+	memcpy(grown + upper, terminal->input, terminal->input_start);
+	input_shrink(terminal);
+	terminal->input = grown;
+	terminal->input_size = 2 * count;
+	terminal->input_count = count;
+	return true;
 }
 
 static void input_push(struct terminal *terminal, uint8_t byte)
 {
-	size_t end = (terminal->input_start + terminal->input_count) % TERMINAL_INPUT_SIZE;
+	static struct log_limit limit;
+	size_t end;
 
+	if (input_full(terminal) && !input_grow(terminal)) {
+		log_guest(&limit,
+			  "console input: the guest does not read, and %zu bytes wait for it: "
+			  "what is typed now is dropped",
+			  terminal->input_count);
+		return;
+	}
+	end = (terminal->input_start + terminal->input_count) % terminal->input_size;
 	terminal->input[end] = byte;
 	terminal->input_count++;
 }
@@ -105,12 +146,13 @@ static void input_byte(struct terminal *terminal, uint8_t byte)
 	input_push(terminal, byte);
 }
 
-/* Reads once, as much as there is room for. */
+/* Reads once: as much as there is room for, or from a terminal in any case. */
 static void input_fill(struct terminal *terminal)
 {
 	uint8_t bytes[TERMINAL_INPUT_SIZE];
-	ssize_t got = stream_read(&terminal->input_stream, bytes,
-				  TERMINAL_INPUT_SIZE - terminal->input_count);
+	const size_t room = terminal->is_terminal ? sizeof(bytes)
+						  : terminal->input_size - terminal->input_count;
+	ssize_t got = stream_read(&terminal->input_stream, bytes, room);
 
 	if (got == -EAGAIN)
 		return;
@@ -129,7 +171,8 @@ static void input_fill(struct terminal *terminal)
  */
 static void input_arm(struct terminal *terminal)
 {
-	bool want = !terminal->input_ended && !terminal->away && !input_full(terminal);
+	bool want = !terminal->input_ended && !terminal->away &&
+		    (terminal->is_terminal || !input_full(terminal));
 
 	if (!terminal->input_pollable || want == terminal->input_armed)
 		return;
@@ -168,7 +211,7 @@ static void input_ready(struct event_source *source, uint32_t events)
 		return;
 	}
 	pthread_mutex_lock(&terminal->lock);
-	if (!input_full(terminal))
+	if (terminal->is_terminal || !input_full(terminal))
 		input_fill(terminal);
 	input_arm(terminal);
 	any = terminal->input_count > 0;
@@ -188,9 +231,11 @@ static size_t terminal_read(struct console *console, uint8_t *bytes, size_t coun
 		input_fill(terminal);
 	for (; done < count && terminal->input_count > 0; done++) {
 		bytes[done] = terminal->input[terminal->input_start];
-		terminal->input_start = (terminal->input_start + 1) % TERMINAL_INPUT_SIZE;
+		terminal->input_start = (terminal->input_start + 1) % terminal->input_size;
 		terminal->input_count--;
 	}
+	if (terminal->input_count == 0)
+		input_shrink(terminal);
 	input_arm(terminal);
 	pthread_mutex_unlock(&terminal->lock);
 	return done;
@@ -441,6 +486,7 @@ static int input_start(struct terminal *terminal)
 	struct stream *stream = &terminal->input_stream;
 	int err;
 
+	input_shrink(terminal);
 	/* A guest without input is fine. */
 	if (stream_open(stream, STDIN_FILENO, O_RDONLY) < 0) {
 		stream->fd = -1;
@@ -472,6 +518,7 @@ static void input_stop(struct terminal *terminal)
 		event_timer_destroy(&terminal->look);
 	if (terminal->input_stream.fd >= 0)
 		stream_close(&terminal->input_stream);
+	input_shrink(terminal);
 }
 
 void terminal_suspend(struct terminal *terminal)

@@ -6,6 +6,11 @@
  * run, and Ctrl-A Ctrl-A, which sends one Ctrl-A. It is put back on every way out but SIGKILL and
  * the two signals that the C library keeps for itself (32 and 33), a crash of nidus included.
  *
+ * All that comes goes to the guest, once and in order. From a terminal it is read even while the
+ * guest takes none, because the escape key may be behind it: TERMINAL_INPUT_MAX bytes wait, what is
+ * typed or pasted beyond them is dropped, which is said. Pipes and files are read as the guest
+ * takes what is in them.
+ *
  * While another job of the shell has the terminal it is left alone, neither read nor changed.
  */
 #ifndef NIDUS_TERMINAL_H
@@ -18,10 +23,12 @@
 #include "console.h"
 #include "event.h"
 #include "stream.h"
+#include "util.h"
 #include "verdict.h"
 
 #define TERMINAL_OUTPUT_SIZE 16384
 #define TERMINAL_INPUT_SIZE  4096
+#define TERMINAL_INPUT_MAX   MIB(1)
 
 struct terminal {
 	struct console console;
@@ -40,9 +47,13 @@ struct terminal {
 	pthread_cond_t output_room;
 	struct event_timer flush;
 
-	/* A ring, filled by the event loop's thread, or by read() from what is always ready. */
-	uint8_t input[TERMINAL_INPUT_SIZE];
-	size_t input_start, input_count;
+	/*
+	 * A ring, filled by the event loop's thread, or by read() from what is always ready. That
+	 * of a terminal grows, and shrinks to first_input when it is empty.
+	 */
+	uint8_t first_input[TERMINAL_INPUT_SIZE];
+	uint8_t *input;
+	size_t input_size, input_start, input_count;
 	struct stream input_stream;
 	struct event_source input_source;
 	bool input_pollable, input_ended, input_armed, escape_seen;

@@ -322,6 +322,45 @@ static uint8_t *paste_of(size_t size)
 	return bytes;
 }
 
+static void escape_key_behind_what_is_not_read(void **state)
+{
+	/* Around each size that the ring has. */
+	for (size_t size = TERMINAL_INPUT_SIZE; size <= TERMINAL_INPUT_MAX; size *= 2) {
+		for (int more = -1; more <= (size < TERMINAL_INPUT_MAX); more++) {
+			uint8_t *paste = paste_of(size + more), first;
+
+			/* The ring's beginning is anywhere. */
+			type(paste, 1);
+			assert_input(paste, 1);
+			atomic_store(&verdict.outcome, OUTCOME_RUNNING);
+			type(paste, size + more);
+			type((const uint8_t *)"\001x", 2);
+			assert_quits();
+			assert_int_equal(terminal.console.read(&terminal.console, &first, 1), 1);
+			assert_int_equal(first, paste[0]);
+			assert_input(paste + 1, size + more - 1);
+			free(paste);
+		}
+	}
+	assert_silent();
+	/* The memory for that is given back. */
+	assert_ptr_equal(terminal.input, terminal.first_input);
+}
+
+static void more_than_is_ever_kept(void **state)
+{
+	const size_t size = TERMINAL_INPUT_MAX + 3 * TERMINAL_INPUT_SIZE;
+	uint8_t *paste = paste_of(size);
+
+	type(paste, size);
+	type((const uint8_t *)"\001x", 2);
+	assert_quits();
+	assert_non_null(strstr(said(), "console input: the guest does not read"));
+	assert_input(paste, TERMINAL_INPUT_MAX);
+	free(paste);
+	assert_typed("as before", "as before");
+}
+
 static int unread_of(int fd)
 {
 	int count = 0;
@@ -371,6 +410,8 @@ int main(void)
 		on_terminal(escape_keys),
 		on_sockets(escape_keys),
 		on_tty(escape_keys),
+		on_tty(escape_key_behind_what_is_not_read),
+		on_tty(more_than_is_ever_kept),
 		on_terminal(pipe_is_read_as_the_guest_reads),
 		on_terminal(input_that_somebody_else_took),
 		on_sockets(input_that_somebody_else_took),
