@@ -69,11 +69,6 @@ int stats_write(const char *path, const struct machine *machine, unsigned int re
 	return 0;
 }
 
-int file_check(const char *path)
-{
-	return 0;
-}
-
 void vcpu_prepare(void)
 {
 }
