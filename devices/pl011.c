@@ -4,12 +4,26 @@
  * written raises the transmit interrupt at once. Received bytes are pulled from the console when
  * the FIFO has room for them; that no more come for a while needs no waiting either, so the receive
  * timeout is raised together with the first byte.
+ *
+ * Drivers rely on two things that a device without a baud rate does not have by itself.
+ *
+ * They take bytes until the FIFO is empty, which with a real line it soon is. So a driver that has
+ * taken as much as a FIFO holds and has not seen it empty gets a pause, in which nothing arrives.
+ * It is three times as long as that took: by then the driver has emptied the FIFO and had as much
+ * time for other things, however slow its accesses are. Who keeps up with the input gets none.
+ *
+ * They clear interrupts that the real device would raise only later, or raise again. A receive
+ * interrupt that was cleared while the FIFO calls for it comes back after a while (so does the real
+ * timeout interrupt, after 32 bit periods; the receive interrupt would at the next byte, which is
+ * held back here). A transmit interrupt that nobody has seen yet outlives being cleared once: the
+ * bytes written before would still be on their way.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "devtree.h"
 #include "log.h"
 #include "pl011.h"
@@ -17,6 +31,15 @@
 #include "util.h"
 
 #define FIFO_SIZE 16
+
+/* The longest pause: a driver that was slow for another reason shall not wait for that. */
+#define PAUSE_MAX_NS UINT64_C(20000000)
+
+/* After this a receive interrupt that was cleared comes back. */
+#define AGAIN_NS UINT64_C(5000000)
+
+/* A driver that has asked for its interrupt's cause so often, and took nothing, is told later. */
+#define TOLD_MAX 64
 
 enum pl011_register {
 	UARTDR = 0x000,
@@ -45,6 +68,7 @@ enum pl011_register {
 #define INT_TX	 (1u << 5)
 #define INT_RT	 (1u << 6)
 #define INT_OE	 (1u << 10)
+#define INT_IN	 (INT_RX | INT_RT)
 #define INT_ALL	 0x7ffu
 #define RSR_OE	 (1u << 3)
 #define DR_OE	 (1u << 11)
@@ -64,6 +88,13 @@ struct pl011 {
 	uint8_t fifo[FIFO_SIZE];
 	unsigned int fifo_start, fifo_count;
 	bool overrun;
+	unsigned int taken; /* bytes since the driver saw the FIFO empty or had a pause */
+	uint64_t taking_since; /* the first of these; nanoseconds, CLOCK_MONOTONIC */
+	bool paused; /* nothing arrives, and what calls for an interrupt waits */
+	uint64_t paused_until;
+	struct event_timer resume; /* armed while paused */
+	unsigned int told; /* times that a receive interrupt was read, since UARTDR was */
+	bool tx_unseen; /* the transmit interrupt is up, and was not read since the last byte */
 	uint32_t ilpr, ibrd, fbrd, lcr_h, cr, ifls, imsc, ris, rsr, dmacr;
 };
 
@@ -80,10 +111,32 @@ static unsigned int fifo_trigger(const struct pl011 *uart)
 	return uart->lcr_h & LCRH_FEN ? trigger[uart->ifls >> 3 & 7] : 1;
 }
 
+/* The receive interrupts that the FIFO calls for. */
+static uint32_t fifo_interrupts(const struct pl011 *uart)
+{
+	uint32_t interrupts = 0;
+
+	if (uart->fifo_count > 0)
+		interrupts |= INT_RT;
+	if (uart->fifo_count >= fifo_trigger(uart))
+		interrupts |= INT_RX;
+	return interrupts;
+}
+
+static void begin_pause(struct pl011 *uart, uint64_t nanoseconds)
+{
+	uart->paused = true;
+	uart->paused_until = clock_ns() + nanoseconds;
+	event_timer_in(&uart->resume, nanoseconds);
+}
+
+/* After every access: nothing that the FIFO calls for is forgotten. */
 static void update_irq(struct pl011 *uart)
 {
 	bool level = uart->ris & uart->imsc;
 
+	if (!uart->paused && (fifo_interrupts(uart) & ~uart->ris))
+		begin_pause(uart, AGAIN_NS);
 	if (level != uart->level) {
 		uart->level = level;
 		irq_line_set(&uart->irq, level);
@@ -99,9 +152,7 @@ static void receive(struct pl011 *uart, uint8_t byte)
 		return;
 	}
 	uart->fifo[(uart->fifo_start + uart->fifo_count++) % FIFO_SIZE] = byte;
-	uart->ris |= INT_RT;
-	if (uart->fifo_count >= fifo_trigger(uart))
-		uart->ris |= INT_RX;
+	uart->ris |= fifo_interrupts(uart);
 }
 
 /* Takes what the console has and the FIFO holds. */
@@ -110,11 +161,32 @@ static void pull(struct pl011 *uart)
 	uint8_t bytes[FIFO_SIZE];
 	size_t got = 0;
 
-	if (uart->input && uart->fifo_count < fifo_depth(uart))
+	if (uart->input && !uart->paused && uart->fifo_count < fifo_depth(uart))
 		got = uart->console->read(uart->console, bytes,
 					  fifo_depth(uart) - uart->fifo_count);
 	for (size_t i = 0; i < got; i++)
 		receive(uart, bytes[i]);
+}
+
+/* Ends a pause that is over. */
+static void end_pause(struct pl011 *uart)
+{
+	if (!uart->paused || clock_ns() < uart->paused_until)
+		return;
+	uart->paused = false;
+	uart->taken = uart->told = 0;
+	uart->ris |= fifo_interrupts(uart);
+}
+
+static void pl011_resume(struct event_timer *timer)
+{
+	struct pl011 *uart = container_of(timer, struct pl011, resume);
+
+	pthread_mutex_lock(&uart->lock);
+	end_pause(uart);
+	pull(uart);
+	update_irq(uart);
+	pthread_mutex_unlock(&uart->lock);
 }
 
 static void pl011_input(void *opaque)
@@ -127,23 +199,37 @@ static void pl011_input(void *opaque)
 	pthread_mutex_unlock(&uart->lock);
 }
 
+/* A byte of the FIFO's. The driver may go on until it sees an empty one, so it has to see one. */
+static uint8_t take_byte(struct pl011 *uart)
+{
+	uint8_t byte = uart->fifo[uart->fifo_start];
+	uint64_t pause;
+
+	uart->fifo_start = (uart->fifo_start + 1) % FIFO_SIZE;
+	uart->fifo_count--;
+	uart->told = 0;
+	if (uart->paused)
+		return byte;
+	if (uart->taken++ == 0)
+		uart->taking_since = clock_ns();
+	if (uart->taken == FIFO_SIZE) {
+		pause = 3 * (clock_ns() - uart->taking_since) + 1;
+		begin_pause(uart, pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
+	}
+	return byte;
+}
+
 static uint32_t read_data(struct pl011 *uart)
 {
 	uint32_t value = 0;
 
-	if (uart->fifo_count > 0) {
-		value = uart->fifo[uart->fifo_start];
-		uart->fifo_start = (uart->fifo_start + 1) % FIFO_SIZE;
-		uart->fifo_count--;
-	}
+	if (uart->fifo_count > 0)
+		value = take_byte(uart);
 	if (uart->overrun) {
 		value |= DR_OE;
 		uart->overrun = false;
 	}
-	if (uart->fifo_count < fifo_trigger(uart))
-		uart->ris &= ~INT_RX;
-	if (uart->fifo_count == 0)
-		uart->ris &= ~INT_RT;
+	uart->ris &= ~INT_IN | fifo_interrupts(uart);
 	pull(uart);
 	return value;
 }
@@ -153,14 +239,37 @@ static uint32_t read_flags(struct pl011 *uart)
 	uint32_t flags = FR_TXFE | FR_CTS;
 
 	/* Of input from a file nobody tells; whoever polls is asking for it. */
-	if (uart->fifo_count == 0)
+	if (uart->fifo_count == 0) {
+		end_pause(uart);
 		pull(uart);
-
-	if (uart->fifo_count == 0)
+	}
+	if (uart->fifo_count == 0) {
 		flags |= FR_RXFE;
+		uart->taken = 0;
+	}
 	if (uart->fifo_count == fifo_depth(uart))
 		flags |= FR_RXFF;
 	return flags;
+}
+
+/*
+ * What the driver is told of those interrupts that mask lets through. Linux's driver unmasks the
+ * receive interrupts while it starts, before it handles them, and would be interrupted for ever
+ * where the first came early.
+ */
+static uint32_t read_interrupts(struct pl011 *uart, uint32_t mask)
+{
+	uint32_t interrupts = uart->ris & mask;
+
+	if (interrupts & INT_TX)
+		uart->tx_unseen = false;
+	if (!(uart->ris & INT_IN))
+		uart->taken = 0;
+	if ((uart->ris & uart->imsc & INT_IN) && ++uart->told == TOLD_MAX) {
+		uart->ris &= ~INT_IN;
+		begin_pause(uart, AGAIN_NS);
+	}
+	return interrupts;
 }
 
 static enum mmio_result pl011_read(struct pl011 *uart, uint64_t offset, uint64_t *value)
@@ -197,10 +306,10 @@ static enum mmio_result pl011_read(struct pl011 *uart, uint64_t offset, uint64_t
 		*value = uart->imsc;
 		break;
 	case UARTRIS:
-		*value = uart->ris;
+		*value = read_interrupts(uart, INT_ALL);
 		break;
 	case UARTMIS:
-		*value = uart->ris & uart->imsc;
+		*value = read_interrupts(uart, uart->imsc);
 		break;
 	case UARTDMACR:
 		*value = uart->dmacr;
@@ -225,6 +334,15 @@ static void write_line_control(struct pl011 *uart, uint32_t value)
 	pull(uart);
 }
 
+static void clear_interrupts(struct pl011 *uart, uint32_t value)
+{
+	if (uart->tx_unseen && (value & INT_TX)) {
+		uart->tx_unseen = false;
+		value &= ~INT_TX;
+	}
+	uart->ris &= ~value;
+}
+
 /* looped: a byte that is transmitted comes back instead of going to the console. */
 static enum mmio_result pl011_write(struct pl011 *uart, uint64_t offset, uint32_t value,
 				    bool looped)
@@ -234,6 +352,7 @@ static enum mmio_result pl011_write(struct pl011 *uart, uint64_t offset, uint32_
 		if (looped)
 			receive(uart, value);
 		uart->ris |= INT_TX;
+		uart->tx_unseen = true;
 		break;
 	case UARTRSR:
 		uart->rsr = 0;
@@ -263,7 +382,7 @@ static enum mmio_result pl011_write(struct pl011 *uart, uint64_t offset, uint32_
 		pull(uart);
 		break;
 	case UARTICR:
-		uart->ris &= ~(value & INT_ALL);
+		clear_interrupts(uart, value & INT_ALL);
 		break;
 	case UARTDMACR:
 		uart->dmacr = value & 7;
@@ -337,6 +456,7 @@ static void pl011_destroy(struct device *device)
 
 	if (uart->input)
 		uart->console->input = NULL;
+	event_timer_destroy(&uart->resume);
 	pthread_mutex_destroy(&uart->lock);
 	free(uart);
 }
@@ -350,12 +470,16 @@ static const struct device_ops pl011_ops = {
 };
 
 struct device *pl011_create(uint64_t base, struct irq_line irq, unsigned int spi,
-			    struct console *console, bool input)
+			    struct event_loop *loop, struct console *console, bool input)
 {
 	struct pl011 *uart = calloc(1, sizeof(*uart));
 
 	if (!uart) {
 		log_error("pl011: %s", strerror(ENOMEM));
+		return NULL;
+	}
+	if (event_timer_create(&uart->resume, loop, CLOCK_MONOTONIC, pl011_resume) < 0) {
+		free(uart);
 		return NULL;
 	}
 	uart->device = (struct device){ .ops = &pl011_ops, .base = base, .size = PRIMECELL_SIZE };

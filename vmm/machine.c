@@ -384,7 +384,8 @@ static int add_consoles(struct machine *machine)
 	const struct irq_line irq = irq_line_spi(machine->vm_fd, PL011_SPI);
 	const bool serial = machine->config->console == CONSOLE_SERIAL;
 	struct console *console = &machine->terminal->console;
-	int err = add_device(machine, pl011_create(PL011_BASE, irq, PL011_SPI, console, serial));
+	int err = add_device(
+		machine, pl011_create(PL011_BASE, irq, PL011_SPI, machine->loop, console, serial));
 
 	if (err < 0 || serial)
 		return err;

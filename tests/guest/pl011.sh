@@ -74,6 +74,26 @@ uart "count 20000" <"$scratch/random"
 expect_received "$scratch/random"
 end
 
+begin "bytes whose interrupt is cleared before they are taken interrupt again"
+: >"$console"
+{
+	type_in /dev/null
+	# More than the guest takes meanwhile, so that there are always some.
+	for _ in $(seq 40); do
+		echo 'twenty-seven bytes, no more'
+		usleep 20000
+	done
+} | uart "late 560"
+expect_ended
+expect_line '^pl011: all [0-9]+ checks hold$'
+end
+
+begin "a guest is not kept busy by input without end"
+uart "busy" </dev/zero
+expect_ended
+expect_line '^pl011: all [0-9]+ checks hold$'
+end
+
 begin "Ctrl-A x is the end"
 : >"$console"
 printf 'ab\001xcd' >"$scratch/escape"

@@ -55,7 +55,7 @@ static int build_in(size_t size)
 	devtree_destroy(&tree);
 	assert_int_equal(devtree_create(&tree, size), 0);
 	assert_int_equal(event_loop_create(&loop), 0);
-	uart = pl011_create(PL011_BASE, irq, PL011_SPI, &console, true);
+	uart = pl011_create(PL011_BASE, irq, PL011_SPI, &loop, &console, true);
 	rtc = pl031_create(PL031_BASE, irq, PL031_SPI, &loop);
 	err = board_describe(&board, &tree);
 	if (err >= 0) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <string.h>
+#include <time.h>
 
 #include "pl011.h"
 #include "unit.h"
@@ -41,6 +42,56 @@ static unsigned int irq_changes;
 static bool irq_level;
 static struct console console;
 static struct device *uart;
+static struct event_loop loop;
+
+/* In place of vmm/event.c and of the clock: time goes when a test says so. */
+
+#define MILLISECOND UINT64_C(1000000)
+
+static uint64_t now_ns;
+static struct event_timer *timer; /* the one of uart */
+static uint64_t timer_due; /* 0: disarmed */
+static unsigned int timers_armed;
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	*now = (struct timespec){ now_ns / 1000000000, now_ns % 1000000000 };
+	return 0;
+}
+
+int event_timer_create(struct event_timer *which, struct event_loop *on, int clock,
+		       void (*expired)(struct event_timer *timer))
+{
+	assert_ptr_equal(on, &loop);
+	assert_int_equal(clock, CLOCK_MONOTONIC);
+	which->expired = expired;
+	if (!timer)
+		timer = which;
+	return 0;
+}
+
+void event_timer_destroy(struct event_timer *which)
+{
+	if (which == timer)
+		timer = NULL;
+}
+
+void event_timer_in(struct event_timer *which, uint64_t nanoseconds)
+{
+	assert_ptr_equal(which, timer);
+	assert_true(nanoseconds > 0);
+	timer_due = now_ns + nanoseconds;
+	timers_armed++;
+}
+
+static void wait_ns(uint64_t nanoseconds)
+{
+	now_ns += nanoseconds;
+	if (timer_due && now_ns >= timer_due) {
+		timer_due = 0;
+		timer->expired(timer);
+	}
+}
 
 static void console_write(struct console *which, const uint8_t *bytes, size_t count)
 {
@@ -72,11 +123,13 @@ static void irq_set(const struct irq_line *line, bool level)
 
 static int begin(void **state)
 {
-	sent_count = irq_changes = reads_of_nothing = 0;
+	sent_count = irq_changes = reads_of_nothing = timers_armed = 0;
+	timer_due = 0;
+	now_ns = 1000000000;
 	pending = "";
 	irq_level = false;
 	console = (struct console){ .write = console_write, .read = console_read };
-	uart = pl011_create(0x9000000, (struct irq_line){ .set = irq_set, .intid = 33 }, 1,
+	uart = pl011_create(0x9000000, (struct irq_line){ .set = irq_set, .intid = 33 }, 1, &loop,
 			    &console, true);
 	return uart ? 0 : -1;
 }
@@ -356,6 +409,7 @@ static void ring_wraps_round(void **state)
 		type(three);
 		for (unsigned int j = 0; j < 3; j++)
 			assert_int_equal(get(DR), text[i + j]);
+		assert_int_equal(get(FR) & RXFE, RXFE);
 	}
 }
 
@@ -366,6 +420,140 @@ static void a_full_fifo_asks_for_nothing(void **state)
 	type("g");
 	assert_string_equal(pending, "g");
 	assert_int_equal(reads_of_nothing, 0);
+}
+
+/* More input than a driver can take. */
+
+static char flood[4096];
+
+static void begin_flood(void)
+{
+	for (size_t i = 0; i < sizeof(flood) - 1; i++)
+		flood[i] = 'a' + i % 26;
+	type(flood);
+}
+
+/* As drivers do it, with an access a microsecond. Returns how many there were. */
+static unsigned int take_until_empty(unsigned int *got)
+{
+	unsigned int count = 0;
+
+	for (; count < 1000; count++) {
+		wait_ns(1000);
+		if (get(FR) & RXFE)
+			break;
+		wait_ns(1000);
+		assert_int_equal(get(DR), flood[(*got)++ % (sizeof(flood) - 1)]);
+	}
+	return count;
+}
+
+static void a_flood_shows_an_empty_fifo(void **state)
+{
+	unsigned int got = 0;
+
+	set(LCR_H, FEN);
+	begin_flood();
+	while (got < 1000) {
+		uint64_t began = now_ns, busy;
+
+		assert_true(take_until_empty(&got) <= 32);
+		assert_int_equal(get(RIS), 0);
+		/* There is as much time for other things. */
+		busy = now_ns - began;
+		wait_ns(busy - 5000);
+		assert_int_equal(get(FR) & RXFE, RXFE);
+		assert_int_equal(get(RIS), 0);
+		wait_ns(busy);
+		assert_int_equal(get(RIS), RX | RT);
+	}
+}
+
+static void a_flood_is_paused_without_fifo(void **state)
+{
+	unsigned int got = 0;
+
+	begin_flood();
+	assert_true(take_until_empty(&got) <= 32);
+	assert_int_equal(get(RIS), 0);
+	wait_ns(MILLISECOND);
+	assert_int_equal(get(RIS), RX | RT);
+}
+
+/* The loop's thread may be late, but who polls is not kept waiting. */
+static void who_polls_ends_the_pause(void **state)
+{
+	unsigned int got = 0;
+
+	set(LCR_H, FEN);
+	begin_flood();
+	take_until_empty(&got);
+	now_ns += MILLISECOND;
+	assert_int_equal(get(FR) & RXFE, 0);
+	take_until_empty(&got);
+}
+
+static void no_pause_is_long(void **state)
+{
+	unsigned int got = 0;
+
+	set(LCR_H, FEN);
+	begin_flood();
+	for (unsigned int i = 0; i < 16; i++) {
+		wait_ns(1000 * MILLISECOND);
+		get(DR);
+	}
+	got = 16;
+	take_until_empty(&got);
+	assert_int_equal(get(RIS), 0);
+	wait_ns(20 * MILLISECOND);
+	assert_int_equal(get(RIS), RX | RT);
+}
+
+static void who_keeps_up_is_not_paused(void **state)
+{
+	set(LCR_H, FEN);
+	for (unsigned int i = 0; i < 100; i++) {
+		type("abc");
+		for (unsigned int j = 0; j < 3; j++)
+			assert_int_equal(get(DR), 'a' + j);
+		assert_int_equal(get(i % 2 ? FR : MIS) & RXFE, i % 2 ? RXFE : 0);
+		wait_ns(MILLISECOND);
+	}
+	assert_int_equal(timers_armed, 0);
+}
+
+/* What is typed in a pause comes after it. */
+static void nothing_is_lost_in_a_pause(void **state)
+{
+	set(LCR_H, FEN);
+	type("0123456789abcdef");
+	for (unsigned int i = 0; i < 16; i++)
+		get(DR);
+	type("xyz");
+	assert_int_equal(get(FR) & RXFE, RXFE);
+	wait_ns(20 * MILLISECOND);
+	assert_int_equal(get(DR), 'x');
+	assert_int_equal(get(DR), 'y');
+	assert_int_equal(get(DR), 'z');
+}
+
+/* For a driver that waits for the trigger level only. */
+static void the_fifo_fills_up_again(void **state)
+{
+	unsigned int got = 0;
+
+	set(LCR_H, FEN);
+	set(IMSC, RX);
+	begin_flood();
+	while (got < 1000) {
+		assert_true(irq_level);
+		while (get(MIS) & RX) {
+			wait_ns(1000);
+			assert_int_equal(get(DR), flood[got++]);
+		}
+		wait_ns(20 * MILLISECOND);
+	}
 }
 
 /* Loopback and overrun. */
@@ -453,11 +641,119 @@ static void icr_clears_what_is_named(void **state)
 	assert_int_equal(get(RIS), 0);
 }
 
+static void cleared_receive_interrupts_come_back(void **state)
+{
+	static const uint32_t masks[] = { RX, RT, RX | RT };
+
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+		finish(state);
+		begin(state);
+		set(LCR_H, FEN);
+		set(IMSC, masks[i]);
+		type("0123456789abcdefgh");
+		assert_true(irq_level);
+		set(ICR, UINT32_MAX);
+		assert_int_equal(get(RIS), 0);
+		assert_false(irq_level);
+		wait_ns(5 * MILLISECOND);
+		assert_int_equal(get(RIS), RX | RT);
+		assert_true(irq_level);
+	}
+}
+
+/* Each turn of it took the bytes of a while, but the interrupt of those that came since. */
+static void a_driver_that_clears_late_is_not_deaf(void **state)
+{
+	unsigned int taken = 0;
+
+	set(LCR_H, FEN);
+	set(IMSC, RX | RT);
+	type("abc");
+	for (unsigned int turn = 0; turn < 50; turn++) {
+		assert_true(irq_level);
+		while (!(get(FR) & RXFE)) {
+			get(DR);
+			taken++;
+		}
+		for (unsigned int i = 0; i < 3; i++) {
+			wait_ns(20 * MILLISECOND);
+			type("abcdefghijklmnopqrstuvwxyz.");
+		}
+		set(ICR, 0x7f0);
+		wait_ns(20 * MILLISECOND);
+	}
+	assert_true(taken >= 50 * 16);
+}
+
+static void an_empty_fifo_has_nothing_to_come_back(void **state)
+{
+	set(LCR_H, FEN);
+	type("a");
+	get(DR);
+	set(ICR, UINT32_MAX);
+	assert_int_equal(timers_armed, 0);
+	wait_ns(20 * MILLISECOND);
+	assert_int_equal(get(RIS), 0);
+}
+
+/* The trigger level falls below what is there. */
+static void a_lower_trigger_is_noticed(void **state)
+{
+	set(LCR_H, FEN);
+	set(IFLS, 4 << 3);
+	set(IMSC, RX);
+	type("0123456789");
+	assert_false(irq_level);
+	set(IFLS, 0);
+	wait_ns(5 * MILLISECOND);
+	assert_true(irq_level);
+}
+
+/* Linux's driver, while it starts: its handler finds that none of that is its business. */
+static void a_driver_that_takes_nothing_gets_a_rest(void **state)
+{
+	unsigned int told = 0;
+
+	set(LCR_H, FEN);
+	type("abc");
+	set(IMSC, RX | RT);
+	for (; irq_level && told < 1000; told++)
+		get(RIS);
+	assert_true(told >= 16 && told < 1000);
+	wait_ns(5 * MILLISECOND);
+	assert_true(irq_level);
+	assert_int_equal(get(DR), 'a');
+}
+
+/* On the real device the bytes are still on their way, and raise it when they are gone. */
+static void a_transmit_interrupt_outlives_being_cleared_too_early(void **state)
+{
+	set(IMSC, TX);
+	set(DR, 'n');
+	set(ICR, TX);
+	assert_true(irq_level);
+	assert_int_equal(get(MIS), TX);
+	set(ICR, TX);
+	assert_false(irq_level);
+}
+
+/* One that does not ask why it was interrupted comes to an end, too. */
+static void a_transmit_interrupt_ends(void **state)
+{
+	set(IMSC, TX);
+	set(DR, 'n');
+	set(ICR, TX);
+	set(ICR, TX);
+	assert_false(irq_level);
+	wait_ns(20 * MILLISECOND);
+	assert_false(irq_level);
+}
+
 static void two_of_them_share_nothing(void **state)
 {
 	struct console other_console = { .write = console_write, .read = console_read };
 	struct device *other = pl011_create(0, (struct irq_line){ .set = irq_set, .intid = 33 }, 1,
-					    &other_console, true);
+					    &loop, &other_console, true);
 	struct mmio mmio = { .offset = IMSC, .size = 4 };
 
 	set(IMSC, TX);
@@ -489,12 +785,26 @@ int main(void)
 		on_uart(timeout_interrupt_stays_while_there_is_data),
 		on_uart(ring_wraps_round),
 		on_uart(a_full_fifo_asks_for_nothing),
+		on_uart(a_flood_shows_an_empty_fifo),
+		on_uart(a_flood_is_paused_without_fifo),
+		on_uart(who_polls_ends_the_pause),
+		on_uart(no_pause_is_long),
+		on_uart(who_keeps_up_is_not_paused),
+		on_uart(nothing_is_lost_in_a_pause),
+		on_uart(the_fifo_fills_up_again),
 		on_uart(loopback_sends_nothing),
 		on_uart(overrun_is_flagged_once),
 		on_uart(the_byte_too_many_is_lost),
 		on_uart(masked_interrupts_stay_raw),
 		on_uart(the_line_changes_only_when_its_level_does),
 		on_uart(icr_clears_what_is_named),
+		on_uart(cleared_receive_interrupts_come_back),
+		on_uart(a_driver_that_clears_late_is_not_deaf),
+		on_uart(an_empty_fifo_has_nothing_to_come_back),
+		on_uart(a_lower_trigger_is_noticed),
+		on_uart(a_driver_that_takes_nothing_gets_a_rest),
+		on_uart(a_transmit_interrupt_outlives_being_cleared_too_early),
+		on_uart(a_transmit_interrupt_ends),
 		on_uart(two_of_them_share_nothing),
 	};
 
