@@ -2,7 +2,8 @@
 /*
  * Theory of operation. The counter is the host's time of day plus an offset that a guest moves by
  * writing RTCLR. The alarm is a host timer armed for the moment at which the counter will reach
- * RTCMR; as on the real thing a match in the past never comes.
+ * RTCMR; as on the real thing a match in the past never comes. Whoever needs the time reads the
+ * host's clock once and goes by that, for it may turn, or be set, at any moment.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -51,9 +52,16 @@ static uint64_t host_seconds(void)
 	return now.tv_sec;
 }
 
-static uint32_t counter(const struct pl031 *rtc)
+/* now: host_seconds() */
+static uint32_t counter(const struct pl031 *rtc, uint64_t now)
 {
-	return host_seconds() + rtc->offset;
+	return now + rtc->offset;
+}
+
+/* Seconds to the match; negative where it is in the past. */
+static int32_t ahead(const struct pl031 *rtc, uint64_t now)
+{
+	return rtc->mr - counter(rtc, now);
 }
 
 static void update_irq(struct pl031 *rtc)
@@ -67,27 +75,34 @@ static void update_irq(struct pl031 *rtc)
 }
 
 /* After RTCMR or the offset changed. */
-static void arm_alarm(struct pl031 *rtc)
+static void arm_alarm(struct pl031 *rtc, uint64_t now)
 {
-	int32_t ahead = rtc->mr - counter(rtc);
+	const int32_t seconds = ahead(rtc, now);
 
-	rtc->armed = ahead > 0;
+	rtc->armed = seconds > 0;
 	if (rtc->armed) {
-		event_timer_at(&rtc->alarm, host_seconds() + ahead);
+		event_timer_at(&rtc->alarm, now + seconds);
 		return;
 	}
 	event_timer_disarm(&rtc->alarm);
-	if (ahead == 0)
+	if (seconds == 0)
 		rtc->ris = 1;
 }
 
+/*
+ * Since the timer expired the guest may have moved the alarm, and the host's clock may have been
+ * set back. This may also be late.
+ */
 static void pl031_alarm(struct event_timer *timer)
 {
 	struct pl031 *rtc = container_of(timer, struct pl031, alarm);
+	uint64_t now;
 
 	pthread_mutex_lock(&rtc->lock);
-	/* The guest may have moved the alarm while this one was on its way, which may be late. */
-	if (rtc->armed && (int32_t)(rtc->mr - counter(rtc)) <= 0) {
+	now = host_seconds();
+	if (rtc->armed && ahead(rtc, now) > 0) {
+		arm_alarm(rtc, now);
+	} else if (rtc->armed) {
 		rtc->armed = false;
 		rtc->ris = 1;
 		update_irq(rtc);
@@ -99,7 +114,7 @@ static enum mmio_result pl031_read(const struct pl031 *rtc, uint64_t offset, uin
 {
 	switch (offset) {
 	case RTCDR:
-		*value = counter(rtc);
+		*value = counter(rtc, host_seconds());
 		break;
 	case RTCMR:
 		*value = rtc->mr;
@@ -130,15 +145,17 @@ static enum mmio_result pl031_read(const struct pl031 *rtc, uint64_t offset, uin
 
 static enum mmio_result pl031_write(struct pl031 *rtc, uint64_t offset, uint32_t value)
 {
+	const uint64_t now = host_seconds();
+
 	switch (offset) {
 	case RTCMR:
 		rtc->mr = value;
-		arm_alarm(rtc);
+		arm_alarm(rtc, now);
 		break;
 	case RTCLR:
 		rtc->lr = value;
-		rtc->offset = value - (uint32_t)host_seconds();
-		arm_alarm(rtc);
+		rtc->offset = value - (uint32_t)now;
+		arm_alarm(rtc, now);
 		break;
 	case RTCCR: /* cannot be stopped once it runs */
 		break;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "pl031.h"
 #include "unit.h"
@@ -26,6 +29,37 @@ static struct device *rtc;
 static unsigned int irq_changes;
 static bool irq_level;
 
+/* The clock of the host as the device sees it: it may be set, and turn between two looks. */
+static long clock_ahead; /* seconds */
+static long clock_step; /* seconds that it goes on at each look */
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int err = syscall(SYS_clock_gettime, clock, now);
+
+	if (clock == CLOCK_REALTIME) {
+		now->tv_sec += clock_ahead;
+		clock_ahead += clock_step;
+	}
+	return err;
+}
+
+static time_t host_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec;
+}
+
+static time_t armed_for; /* the alarm, in seconds of that clock */
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *value, struct itimerspec *old)
+{
+	armed_for = value->it_value.tv_sec;
+	return syscall(SYS_timerfd_settime, fd, flags, value, old);
+}
+
 static void irq_set(const struct irq_line *line, bool level)
 {
 	assert_int_not_equal(irq_level, level);
@@ -37,6 +71,7 @@ static int begin(void **state)
 {
 	irq_changes = 0;
 	irq_level = false;
+	clock_ahead = clock_step = 0;
 	if (event_loop_create(&loop) < 0)
 		return -1;
 	rtc = pl031_create(0x9010000, (struct irq_line){ .set = irq_set }, 2, &loop);
@@ -260,6 +295,35 @@ static void late_loop_still_gives_the_alarm(void **state)
 	assert_true(irq_level);
 }
 
+/* The clock is set back when the timer has expired and its owner was not called yet. */
+static void alarm_survives_a_clock_that_is_set_back(void **state)
+{
+	set(IMSC, 1);
+	set(MR, get(DR) + SOON);
+	clock_ahead = -SOON;
+	assert_true(turn_within(10000));
+	assert_int_equal(get(RIS), 0);
+	assert_false(irq_level);
+	/* The timer goes by the host's clock, which was not set, so it expires at once. */
+	clock_ahead = 0;
+	assert_true(turn_within(10000));
+	assert_int_equal(get(RIS), 1);
+	assert_true(irq_level);
+}
+
+static void a_second_that_turns_does_not_move_the_alarm(void **state)
+{
+	const uint32_t offset = get(DR) - host_seconds();
+
+	clock_step = 1;
+	set(MR, get(DR) + 100);
+	assert_int_equal(armed_for + offset, get(MR));
+	set(LR, 1000);
+	set(MR, 1100);
+	clock_step = 0;
+	assert_int_equal(armed_for - host_seconds(), 1100 - get(DR));
+}
+
 static void masked_alarm_stays_raw(void **state)
 {
 	for (unsigned int i = 0; i < 10 && !get(RIS); i++)
@@ -319,6 +383,8 @@ int main(void)
 		on_rtc(alarm_that_was_moved_does_not_come),
 		on_rtc(alarm_moved_to_the_past_does_not_come),
 		on_rtc(late_loop_still_gives_the_alarm),
+		on_rtc(alarm_survives_a_clock_that_is_set_back),
+		on_rtc(a_second_that_turns_does_not_move_the_alarm),
 		on_rtc(masked_alarm_stays_raw),
 		on_rtc(clearing_lowers_the_line),
 		on_rtc(destroyed_alarm_does_not_come),
