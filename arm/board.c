@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -13,6 +14,32 @@
 
 #define STRINGS(list) (list), sizeof(list)
 
+/* Whether a kernel with these parameters is told which console to use. */
+static bool names_console(const char *params)
+{
+	bool quoted = false, begins = true;
+
+	for (; params && *params; params++) {
+		if (begins && strncmp(params, "-- ", 3) == 0)
+			return false;
+		if (begins && strncmp(params, "console=", 8) == 0)
+			return true;
+		if (*params == '"')
+			quoted = !quoted;
+		begins = !quoted && isspace((unsigned char)*params);
+	}
+	return false;
+}
+
+/*
+ * Linux finds the device for early messages by stdout-path, and where no parameter names a console
+ * takes it for the console as well. So it is named only where it cannot be taken for another.
+ */
+static bool names_stdout(const struct board *board)
+{
+	return board->stdout_path && (!board->other_console || names_console(board->params));
+}
+
 static int describe_chosen(const struct board *board, struct devtree *tree)
 {
 	uint8_t seed[32];
@@ -26,7 +53,7 @@ static int describe_chosen(const struct board *board, struct devtree *tree)
 	devtree_begin(tree, "chosen");
 	if (board->params)
 		devtree_string(tree, "bootargs", board->params);
-	if (board->stdout_path)
+	if (names_stdout(board))
 		devtree_string(tree, "stdout-path", board->stdout_path);
 	if (board->initrd.size > 0) {
 		devtree_u64(tree, "linux,initrd-start", board->initrd.start);

@@ -16,7 +16,8 @@ struct board {
 	struct memory_range ram;
 	struct memory_range initrd; /* size 0: none */
 	const char *params; /* kernel command line, or NULL */
-	const char *stdout_path; /* node of the console, or NULL */
+	const char *stdout_path; /* node of the device for early messages, or NULL */
+	bool other_console; /* the console that the guest is to choose is another device */
 	uint64_t kaslr_seed; /* 0: none, so no KASLR */
 	const uint64_t *mpidr; /* of each of gic->cpus vCPUs */
 	bool pmu;

@@ -456,8 +456,8 @@ static int build_tree(struct machine *machine, struct devtree *tree)
 		.ram = { machine->memory.base, machine->memory.size },
 		.initrd = { machine->boot.initrd_gpa, machine->boot.initrd.size },
 		.params = config->params,
-		/* Without it Linux takes the console that comes first, which is then hvc0. */
-		.stdout_path = config->console == CONSOLE_SERIAL ? "/pl011@9000000" : NULL,
+		.stdout_path = "/pl011@9000000",
+		.other_console = config->console != CONSOLE_SERIAL,
 		.kaslr_seed = kaslr_seed(config),
 		.pmu = config->pmu,
 		.nested = config->nested,

@@ -193,6 +193,33 @@ static void stdout_path_leads_to_the_uart(void **state)
 	assert_true(compatible(property("/chosen", "stdout-path", &length), "arm,pl011"));
 }
 
+/* Linux would take it for the console where the parameters name none. */
+static void stdout_path_does_not_choose_the_console(void **state)
+{
+	static const struct {
+		const char *params;
+		bool named;
+	} cases[] = {
+		{ NULL, false },
+		{ "", false },
+		{ "earlycon quiet", false },
+		{ "netconsole=1 xconsole=2 consoles=3", false },
+		{ "init=/sh -- console=hvc0", false },
+		{ "init=\"/sh console=hvc0\"", false },
+		{ "console=hvc0", true },
+		{ "earlycon console=hvc0 mem=8M", true },
+		{ "a=\"b c\" console=hvc0", true },
+		{ "quiet\tconsole=hvc0 -- sh", true },
+	};
+
+	board.other_console = true;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		board.params = cases[i].params;
+		build();
+		assert_int_equal(has("/chosen", "stdout-path"), cases[i].named);
+	}
+}
+
 /* Root, memory and processors. */
 
 static void root_says_how_to_read_the_rest(void **state)
@@ -492,6 +519,7 @@ int main(void)
 		on_board(kaslr_seed_is_passed_on),
 		on_board(rng_seed_differs_every_time),
 		on_board(stdout_path_leads_to_the_uart),
+		on_board(stdout_path_does_not_choose_the_console),
 		on_board(root_says_how_to_read_the_rest),
 		on_board(memory_is_described),
 		on_board(every_cpu_has_a_node),
