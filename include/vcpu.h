@@ -31,6 +31,12 @@ struct vcpu_env {
 	/* Held while an atomic instruction is emulated: two of them exclude each other. */
 	pthread_mutex_t read_modify_write;
 	pthread_mutex_t suspending; /* held by the vCPU that asked for PSCI SYSTEM_SUSPEND */
+
+	/* vcpu_pause_others(): held by the vCPU that is at it, and until the others have had rest.
+	 */
+	pthread_mutex_t pausing;
+	pthread_rwlock_t gate; /* written: they are paused; read: they look whether they are */
+	uint64_t paused_at; /* clock_ns(); with pausing */
 };
 
 struct vcpu {
@@ -49,10 +55,12 @@ struct vcpu {
 	pthread_t thread;
 	bool started;
 	atomic_bool stop;
+	atomic_bool
+		in_guest; /* about to enter KVM_RUN, inside, or not yet out; by its own thread */
 
 	/* A function for the vCPU's own thread to call between two runs. */
 	pthread_mutex_t job_lock;
-	pthread_cond_t job_done;
+	pthread_cond_t changed; /* job, ended or in_guest */
 	int (*job)(struct vcpu *vcpu);
 	int job_result;
 	bool ended; /* the thread takes no more jobs */
@@ -83,5 +91,17 @@ void vcpu_join(struct vcpu *vcpu);
  * itself.
  */
 int vcpu_call(struct vcpu *vcpu, int (*job)(struct vcpu *vcpu));
+
+/*
+ * From the return of vcpu_pause_others() to vcpu_resume_others() no other vCPU of the machine
+ * executes an instruction of the guest, and what each has executed before can be seen. Between two
+ * calls vCPUs have as much time as the last one took. Called by vCPU's own thread outside KVM_RUN,
+ * which holds none of job_lock, pausing, gate, nor what another may hold inside KVM_RUN. Waits for
+ * others to leave KVM_RUN, and for those that want the same, each of whom is done in a bounded
+ * time; never for one that does something outside, as wait for the console. vcpu_call() is not for
+ * between the two.
+ */
+void vcpu_pause_others(struct vcpu *vcpu);
+void vcpu_resume_others(struct vcpu *vcpu);
 
 #endif

@@ -61,6 +61,7 @@ sources_test_tlbi_table := vmm/tlbi_table.c
 sources_test_unpack   := arm/unpack.c
 sources_test_virtio_block := devices/virtio_block.c $(wildcard devices/backend_disk*.c) \
 	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/crash.c vmm/event.c mm/memory.c
+sources_test_vcpu     := vmm/vcpu.c vmm/counters.c
 sources_test_verdict  := vmm/verdict.c vmm/event.c
 sources_test_virtio   := $(virtio_sources)
 sources_test_virtio_console := $(virtio_sources) devices/virtio_console.c
@@ -100,7 +101,7 @@ $(UAPI_TESTS): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(UAPI_TESTS): | $(SYSROOT)
 
 # These too, with fakes of their own.
-FAKE_GUEST_TESTS := $(BUILD)/unit/test_emulate $(BUILD)/fuzz/fuzz_emulate \
+FAKE_GUEST_TESTS := $(BUILD)/unit/test_emulate $(BUILD)/unit/test_vcpu $(BUILD)/fuzz/fuzz_emulate \
 	$(BUILD)/unit/test_stats $(BUILD)/fuzz/fuzz_stats
 
 $(FAKE_GUEST_TESTS): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi

@@ -254,6 +254,8 @@ static int create_vcpus(struct machine *machine)
 		.vcpus = calloc(config->cpus, sizeof(*env->vcpus)),
 		.read_modify_write = PTHREAD_MUTEX_INITIALIZER,
 		.suspending = PTHREAD_MUTEX_INITIALIZER,
+		.pausing = PTHREAD_MUTEX_INITIALIZER,
+		.gate = PTHREAD_RWLOCK_INITIALIZER,
 	};
 	if (!env->vcpus)
 		err = -ENOMEM;

@@ -4,20 +4,31 @@
  * sending it a signal. If it is in the guest, the signal brings it back; if it is about to go
  * there, KVM sees immediate_exit; so no kick is lost, and the signal's handler does nothing. The
  * thread clears immediate_exit before it looks for what it was kicked for.
+ *
+ * Who pauses the others closes the gate, sets their immediate_exit and waits for each whose
+ * in_guest says so. One that is outside KVM_RUN may stay there with whatever it does: on its next
+ * way into the guest KVM sends it back at once, and it looks at the gate. It says that it is out
+ * when it finds immediate_exit set, whatever brought it back. Both sides write first (in_guest
+ * here, immediate_exit there) and then, behind a full barrier, look at what the other has written.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "crash.h"
 #include "exit.h"
 #include "log.h"
 #include "vcpu.h"
 
 #define KICK_SIGNAL SIGRTMIN
+
+/* A pause that took longer did so because the host had other things to do. */
+#define REST_NS_MAX 10000000
 
 static void vcpu_kicked(int signal)
 {
@@ -54,7 +65,7 @@ int vcpu_create(struct vcpu *vcpu, struct vcpu_env *env, int vm_fd, unsigned int
 		.fd = kvm_create_vcpu(vm_fd, index),
 		.stats_fd = -1,
 		.job_lock = PTHREAD_MUTEX_INITIALIZER,
-		.job_done = PTHREAD_COND_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER,
 	};
 	err = vcpu->fd;
 	if (err >= 0)
@@ -88,11 +99,14 @@ static void vcpu_serve(struct vcpu *vcpu)
 {
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 
+	pthread_rwlock_rdlock(&vcpu->env->gate);
+	pthread_rwlock_unlock(&vcpu->env->gate);
+
 	pthread_mutex_lock(&vcpu->job_lock);
 	if (vcpu->job) {
 		vcpu->job_result = vcpu->job(vcpu);
 		vcpu->job = NULL;
-		pthread_cond_broadcast(&vcpu->job_done);
+		pthread_cond_broadcast(&vcpu->changed);
 	}
 	pthread_mutex_unlock(&vcpu->job_lock);
 }
@@ -101,8 +115,26 @@ static void vcpu_end(struct vcpu *vcpu)
 {
 	pthread_mutex_lock(&vcpu->job_lock);
 	vcpu->ended = true;
-	pthread_cond_broadcast(&vcpu->job_done);
+	pthread_cond_broadcast(&vcpu->changed);
 	pthread_mutex_unlock(&vcpu->job_lock);
+}
+
+/* KVM_RUN, and word to who waits for its end. */
+static int vcpu_run(struct vcpu *vcpu)
+{
+	int err;
+
+	atomic_store_explicit(&vcpu->in_guest, true, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	err = kvm_run(vcpu->fd);
+	atomic_store_explicit(&vcpu->in_guest, false, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED)) {
+		pthread_mutex_lock(&vcpu->job_lock);
+		pthread_cond_broadcast(&vcpu->changed);
+		pthread_mutex_unlock(&vcpu->job_lock);
+	}
+	return err;
 }
 
 static void *vcpu_thread(void *opaque)
@@ -113,7 +145,7 @@ static void *vcpu_thread(void *opaque)
 
 	crash_stack(stack);
 	while (carry_on && !atomic_load(&vcpu->stop)) {
-		int err = kvm_run(vcpu->fd);
+		int err = vcpu_run(vcpu);
 
 		if (err == -EINTR || err == -EAGAIN) {
 			counters_exit(&vcpu->counters, KVM_EXIT_INTR);
@@ -172,11 +204,62 @@ int vcpu_call(struct vcpu *vcpu, int (*job)(struct vcpu *vcpu))
 		vcpu->job = job;
 		vcpu_kick(vcpu);
 		while (vcpu->job && !vcpu->ended)
-			pthread_cond_wait(&vcpu->job_done, &vcpu->job_lock);
+			pthread_cond_wait(&vcpu->changed, &vcpu->job_lock);
 		if (!vcpu->job)
 			result = vcpu->job_result;
 		vcpu->job = NULL;
 	}
 	pthread_mutex_unlock(&vcpu->job_lock);
 	return result;
+}
+
+/* Waits until a vCPU that has been kicked is out of KVM_RUN. */
+static void vcpu_wait_outside(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->job_lock);
+	while (atomic_load(&vcpu->in_guest))
+		pthread_cond_wait(&vcpu->changed, &vcpu->job_lock);
+	pthread_mutex_unlock(&vcpu->job_lock);
+}
+
+void vcpu_pause_others(struct vcpu *vcpu)
+{
+	struct vcpu_env *env = vcpu->env;
+
+	pthread_mutex_lock(&env->pausing);
+	env->paused_at = clock_ns();
+	pthread_rwlock_wrlock(&env->gate);
+	for (unsigned int i = 0; i < env->count; i++) {
+		struct vcpu *other = &env->vcpus[i];
+
+		if (other == vcpu)
+			continue;
+		__atomic_store_n(&other->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		atomic_thread_fence(memory_order_seq_cst);
+		if (atomic_load(&other->in_guest))
+			pthread_kill(other->thread, KICK_SIGNAL);
+	}
+	for (unsigned int i = 0; i < env->count; i++)
+		if (&env->vcpus[i] != vcpu)
+			vcpu_wait_outside(&env->vcpus[i]);
+}
+
+/*
+ * What one of a guest's processes can bring about may cost its other vCPUs half of their time, not
+ * all of it.
+ */
+static void vcpu_let_rest(const struct vcpu *vcpu)
+{
+	const uint64_t taken = clock_ns() - vcpu->env->paused_at;
+	const struct timespec rest = { .tv_nsec = taken < REST_NS_MAX ? taken : REST_NS_MAX };
+
+	if (vcpu->env->count > 1 && !atomic_load(&vcpu->stop))
+		nanosleep(&rest, NULL);
+}
+
+void vcpu_resume_others(struct vcpu *vcpu)
+{
+	pthread_rwlock_unlock(&vcpu->env->gate);
+	vcpu_let_rest(vcpu);
+	pthread_mutex_unlock(&vcpu->env->pausing);
 }

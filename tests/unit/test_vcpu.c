@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Threads of vCPUs against a KVM_RUN that behaves as the kernel's does: a signal that comes while a
+ * thread is outside does nothing, immediate_exit is looked at on the way in, and inside any signal
+ * ends it. A kick that is lost leaves a test waiting, which the alarm ends.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "exit.h"
+#include "unit.h"
+#include "util.h"
+#include "vcpu.h"
+
+#define CPUS	 4
+#define RUN_SIZE 4096
+#define PATIENCE 300 /* seconds */
+
+/* What a vCPU's guest does. */
+enum guest {
+	SLEEPS, /* inside KVM_RUN until it is kicked */
+	WORKS, /* and leaves for user space now and then */
+	PAUSES, /* the others, each time */
+	WAITS, /* in user space, until it is let go */
+	ENDS, /* its thread, at once */
+};
+
+static struct vcpu_env env;
+static struct vcpu vcpus[CPUS];
+static enum guest guests[CPUS];
+static unsigned int created;
+
+static atomic_bool inside[CPUS]; /* executes instructions */
+static atomic_uint instructions[CPUS];
+static atomic_uint pauses[CPUS], jobs[CPUS];
+static atomic_int alone; /* the vCPU that has paused the others; -1: none */
+static atomic_uint violations;
+static atomic_bool let_go, waiting;
+
+/* In place of vmm/kvm.c. */
+
+int kvm_create_vcpu(int vm_fd, unsigned int id)
+{
+	const int fd = memfd_create("vcpu", MFD_CLOEXEC);
+
+	return fd < 0 || ftruncate(fd, RUN_SIZE) < 0 ? -errno : fd;
+}
+
+int kvm_stats_fd(int fd)
+{
+	return -EINVAL;
+}
+
+static unsigned int index_of(int fd)
+{
+	for (unsigned int i = 0; i < CPUS; i++)
+		if (vcpus[i].fd == fd)
+			return i;
+	return 0;
+}
+
+static bool signal_is_pending(void)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	return sigismember(&pending, SIGRTMIN) == 1;
+}
+
+static void execute(unsigned int index)
+{
+	const int owner = atomic_load(&alone);
+
+	if (owner >= 0 && owner != (int)index)
+		atomic_fetch_add(&violations, 1);
+	atomic_fetch_add(&instructions[index], 1);
+}
+
+static int run_guest(unsigned int index, const sigset_t *outside)
+{
+	if (guests[index] == SLEEPS) {
+		ppoll(NULL, 0, NULL, outside);
+		return -EINTR;
+	}
+	for (unsigned int i = 0; i < 50; i++) {
+		if (signal_is_pending())
+			return -EINTR;
+		execute(index);
+	}
+	return 0;
+}
+
+int kvm_run(int fd)
+{
+	const unsigned int index = index_of(fd);
+	sigset_t kick, outside;
+	int err = -EINTR;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, SIGRTMIN);
+	pthread_sigmask(SIG_BLOCK, &kick, &outside);
+	if (!__atomic_load_n(&vcpus[index].run->immediate_exit, __ATOMIC_SEQ_CST)) {
+		atomic_store(&inside[index], true);
+		err = run_guest(index, &outside);
+		atomic_store(&inside[index], false);
+	}
+	pthread_sigmask(SIG_SETMASK, &outside, NULL);
+	return err;
+}
+
+/* In place of arm/cpu.c. */
+int cpu_init(const struct cpu_model *model, int vcpu_fd, bool off)
+{
+	return 0;
+}
+
+/* In place of vmm/exit.c. */
+
+static void pause_and_look(struct vcpu *vcpu)
+{
+	unsigned int before[CPUS];
+
+	vcpu_pause_others(vcpu);
+	if (atomic_exchange(&alone, vcpu->index) != -1)
+		atomic_fetch_add(&violations, 1);
+	for (unsigned int i = 0; i < CPUS; i++)
+		before[i] = atomic_load(&instructions[i]);
+	for (unsigned int i = 0; i < 20; i++)
+		sched_yield();
+	for (unsigned int i = 0; i < CPUS; i++)
+		if (before[i] != atomic_load(&instructions[i]) ||
+		    (i != vcpu->index && atomic_load(&inside[i])))
+			atomic_fetch_add(&violations, 1);
+	atomic_store(&alone, -1);
+	vcpu_resume_others(vcpu);
+	atomic_fetch_add(&pauses[vcpu->index], 1);
+}
+
+bool exit_handle(struct vcpu *vcpu, int err)
+{
+	switch (guests[vcpu->index]) {
+	case PAUSES:
+		pause_and_look(vcpu);
+		return true;
+	case WAITS:
+		atomic_store(&waiting, true);
+		while (!atomic_load(&let_go))
+			usleep(1000);
+		return true;
+	case ENDS:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* The machine. */
+
+static int begin(void **state)
+{
+	alarm(PATIENCE);
+	memset(instructions, 0, sizeof(instructions));
+	memset(pauses, 0, sizeof(pauses));
+	memset(jobs, 0, sizeof(jobs));
+	atomic_store(&alone, -1);
+	atomic_store(&violations, 0);
+	atomic_store(&let_go, false);
+	atomic_store(&waiting, false);
+	created = 0;
+	env = (struct vcpu_env){
+		.thread_name = "test",
+		.vcpus = vcpus,
+		.count = CPUS,
+		.pausing = PTHREAD_MUTEX_INITIALIZER,
+		.gate = PTHREAD_RWLOCK_INITIALIZER,
+	};
+	vcpu_prepare();
+	while (created < CPUS && vcpu_create(&vcpus[created], &env, -1, created, RUN_SIZE) == 0)
+		created++;
+	return created == CPUS ? catch_begin(state) : -1;
+}
+
+static void start(enum guest a, enum guest b, enum guest c, enum guest d)
+{
+	const enum guest wanted[] = { a, b, c, d };
+
+	memcpy(guests, wanted, sizeof(guests));
+	for (unsigned int i = CPUS; i-- > 0;)
+		assert_int_equal(vcpu_start(&vcpus[i]), 0);
+}
+
+static void stop(void)
+{
+	for (unsigned int i = 0; i < CPUS; i++)
+		vcpu_stop(&vcpus[i]);
+	for (unsigned int i = 0; i < CPUS; i++)
+		vcpu_join(&vcpus[i]);
+}
+
+static int finish(void **state)
+{
+	atomic_store(&let_go, true);
+	stop();
+	while (created > 0)
+		vcpu_destroy(&vcpus[--created]);
+	alarm(0);
+	return catch_end(state);
+}
+
+static void wait_until(atomic_uint *count, unsigned int wanted)
+{
+	while (atomic_load(count) < wanted)
+		usleep(1000);
+}
+
+/* Kicks. */
+
+static int count_job(struct vcpu *vcpu)
+{
+	if (!pthread_equal(pthread_self(), vcpu->thread) || atomic_load(&inside[vcpu->index]))
+		atomic_fetch_add(&violations, 1);
+	return atomic_fetch_add(&jobs[vcpu->index], 1);
+}
+
+static void a_kick_is_never_lost(void **state)
+{
+	start(SLEEPS, WORKS, SLEEPS, WORKS);
+	for (int round = 0; round < 1000; round++)
+		for (unsigned int i = 0; i < CPUS; i++)
+			assert_int_equal(vcpu_call(&vcpus[i], count_job), round);
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+static void whoever_has_ended_takes_no_job(void **state)
+{
+	start(ENDS, SLEEPS, SLEEPS, SLEEPS);
+	/* It may take one on its way. */
+	while (vcpu_call(&vcpus[0], count_job) != -ESRCH)
+		;
+	assert_int_equal(vcpu_call(&vcpus[0], count_job), -ESRCH);
+	assert_int_equal(vcpu_call(&vcpus[1], count_job), 0);
+	vcpu_stop(&vcpus[1]);
+	vcpu_join(&vcpus[1]);
+	assert_int_equal(vcpu_call(&vcpus[1], count_job), -ESRCH);
+}
+
+static void all_can_be_stopped_at_any_time(void **state)
+{
+	for (unsigned int round = 0; round < 60; round++) {
+		start(SLEEPS, WORKS, PAUSES, PAUSES);
+		usleep(round % 10 * 100);
+		stop();
+		for (unsigned int i = 0; i < CPUS; i++) {
+			atomic_store(&vcpus[i].stop, false);
+			vcpus[i].ended = false;
+		}
+	}
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+/* Pauses. */
+
+static void a_pause_is_alone_with_the_guest(void **state)
+{
+	start(PAUSES, WORKS, SLEEPS, WORKS);
+	wait_until(&pauses[0], 200);
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+static void several_pauses_take_turns(void **state)
+{
+	start(PAUSES, PAUSES, PAUSES, WORKS);
+	for (unsigned int i = 0; i < 3; i++)
+		wait_until(&pauses[i], 60);
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+/* Whoever is paused again and again gets on with its work all the same. */
+static void the_others_get_on(void **state)
+{
+	start(PAUSES, PAUSES, PAUSES, WORKS);
+	wait_until(&instructions[3], 1000);
+}
+
+static void pauses_and_jobs_go_together(void **state)
+{
+	start(PAUSES, PAUSES, SLEEPS, WORKS);
+	for (int round = 0; round < 100; round++)
+		for (unsigned int i = 0; i < CPUS; i++)
+			assert_int_equal(vcpu_call(&vcpus[i], count_job), round);
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+static void nobody_is_waited_for_outside(void **state)
+{
+	start(PAUSES, WAITS, ENDS, SLEEPS);
+	while (!atomic_load(&waiting))
+		usleep(1000);
+	wait_until(&pauses[0], atomic_load(&pauses[0]) + 20);
+	assert_false(atomic_load(&let_go));
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+static void whoever_comes_from_outside_waits(void **state)
+{
+	const unsigned int before = 50;
+	unsigned int meanwhile;
+
+	start(SLEEPS, WAITS, SLEEPS, SLEEPS);
+	wait_until(&instructions[1], before);
+	while (!atomic_load(&waiting))
+		usleep(1000);
+	vcpu_pause_others(&vcpus[0]);
+	atomic_store(&alone, 0);
+	atomic_store(&let_go, true);
+	for (unsigned int i = 0; i < 100; i++)
+		usleep(1000);
+	meanwhile = atomic_load(&instructions[1]);
+	atomic_store(&alone, -1);
+	vcpu_resume_others(&vcpus[0]);
+	assert_int_equal(meanwhile, before);
+	wait_until(&instructions[1], 2 * before);
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+/* Threads that wait at the gate end when it opens, whatever they have been told meanwhile. */
+static void stopping_comes_through_a_pause(void **state)
+{
+	start(SLEEPS, WORKS, WORKS, PAUSES);
+	vcpu_pause_others(&vcpus[0]);
+	for (unsigned int i = 0; i < CPUS; i++)
+		vcpu_stop(&vcpus[i]);
+	vcpu_resume_others(&vcpus[0]);
+	for (unsigned int i = 0; i < CPUS; i++)
+		vcpu_join(&vcpus[i]);
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+static void a_pause_is_followed_by_as_much_rest(void **state)
+{
+	const uint64_t five_ms = 5000000;
+	uint64_t begin, rest;
+
+	start(SLEEPS, SLEEPS, SLEEPS, SLEEPS);
+	vcpu_pause_others(&vcpus[0]);
+	for (begin = clock_ns(); clock_ns() - begin < five_ms;)
+		;
+	begin = clock_ns();
+	vcpu_resume_others(&vcpus[0]);
+	vcpu_pause_others(&vcpus[1]);
+	rest = clock_ns() - begin;
+	vcpu_resume_others(&vcpus[1]);
+	assert_true(rest >= five_ms);
+}
+
+#define on_vcpus(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_vcpus(a_kick_is_never_lost),
+		on_vcpus(whoever_has_ended_takes_no_job),
+		on_vcpus(all_can_be_stopped_at_any_time),
+		on_vcpus(a_pause_is_alone_with_the_guest),
+		on_vcpus(several_pauses_take_turns),
+		on_vcpus(the_others_get_on),
+		on_vcpus(pauses_and_jobs_go_together),
+		on_vcpus(nobody_is_waited_for_outside),
+		on_vcpus(whoever_comes_from_outside_waits),
+		on_vcpus(stopping_comes_through_a_pause),
+		on_vcpus(a_pause_is_followed_by_as_much_rest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
