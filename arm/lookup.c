@@ -84,3 +84,17 @@ enum translate_result lookup_fetch(const struct lookup *lookup, const struct kvm
 	*insn = exit.insn;
 	return exit.flags & KVM_EXIT_ARM_NISV_FLAG_INSN_VALID ? TRANSLATE_DONE : TRANSLATE_FAIL;
 }
+
+enum translate_result lookup_fetch_again(const struct lookup *lookup, uint32_t *insn)
+{
+	struct translation translation;
+	enum translate_result result;
+
+	if (!lookup->by_kvm)
+		return translate_fetch(&lookup->regime, lookup->memory, insn);
+	result = lookup_ask(lookup->vcpu_fd, lookup->regime.pc, TRANSLATE_EXECUTE, false,
+			    &translation);
+	if (result != TRANSLATE_DONE)
+		return result;
+	return translate_insn_at(lookup->memory, translation.gpa, insn);
+}

@@ -122,12 +122,22 @@ enum translate_result translate(const struct regime *regime, const struct memory
 	return translate_stage2(regime, &stage2, access, el0, translation);
 }
 
+enum translate_result translate_insn_at(const struct memory *memory, uint64_t gpa, uint32_t *insn)
+{
+	const uint32_t *host = memory_at(memory, gpa, INSN_SIZE);
+
+	if (!host)
+		return TRANSLATE_FAIL;
+	/* Little-endian whatever SCTLR_ELx.EE says. */
+	*insn = le32toh(__atomic_load_n(host, __ATOMIC_RELAXED));
+	return TRANSLATE_DONE;
+}
+
 enum translate_result translate_fetch(const struct regime *regime, const struct memory *memory,
 				      uint32_t *insn)
 {
 	struct translation translation;
 	enum translate_result result;
-	const uint32_t *host;
 
 	/* The guest takes that exception by itself. */
 	if (regime->pc % INSN_SIZE != 0)
@@ -135,10 +145,5 @@ enum translate_result translate_fetch(const struct regime *regime, const struct 
 	result = translate(regime, memory, regime->pc, TRANSLATE_EXECUTE, false, &translation);
 	if (result != TRANSLATE_DONE)
 		return result;
-	host = memory_at(memory, translation.gpa, INSN_SIZE);
-	if (!host)
-		return TRANSLATE_FAIL;
-	/* Little-endian whatever SCTLR_ELx.EE says. */
-	*insn = le32toh(__atomic_load_n(host, __ATOMIC_RELAXED));
-	return TRANSLATE_DONE;
+	return translate_insn_at(memory, translation.gpa, insn);
 }

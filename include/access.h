@@ -20,8 +20,9 @@
 
 /* Naturally aligned, of 1, 2, 4 or 8 bytes: lies in one page, and is one access of the bus. */
 struct access_piece {
-	uint64_t gpa;
+	uint64_t va, gpa;
 	uint8_t size;
+	bool aligned; /* the element that it is of */
 };
 
 struct access {
@@ -37,6 +38,7 @@ struct access {
 
 	/* In the order of addition; data has their bytes in the order of memory. */
 	unsigned int count, bytes;
+	unsigned int translated; /* so many of them, from the first on, have their gpa */
 	struct access_piece piece[ACCESS_BYTES_MAX];
 	uint8_t data[ACCESS_BYTES_MAX];
 };
@@ -46,20 +48,32 @@ void access_begin(struct access *access, const struct lookup *lookup, const stru
 
 /* Forgets the elements. */
 void access_clear(struct access *access);
+/* Forgets where anything is. */
+void access_forget(struct access *access);
 
 /*
- * Adds an element of size bytes, 1 to 16, at va. One of 16 is two of 8. Unaligned ones are made of
- * aligned pieces, which may lie in different pages; TRANSLATE_FAIL where that is Device memory,
- * which the CPU does not allow. At most ACCESS_BYTES_MAX bytes in all.
+ * Adds an element of size bytes at va; one of 16 is two of 8. Unaligned ones are made of aligned
+ * pieces, which may lie in different pages. At most ACCESS_BYTES_MAX bytes in all, which is for
+ * the caller to see to; what is more is left out.
  */
-enum translate_result access_add(struct access *access, uint64_t va, unsigned int size,
-				 enum translate_access kind, bool unprivileged);
+void access_add(struct access *access, uint64_t va, unsigned int size);
 
-/* Whether any of it is in RAM. */
+/*
+ * Translates all elements for that kind of access, up to the first that cannot be;
+ * TRANSLATE_FAIL where an unaligned one is in Device memory, which the CPU does not allow.
+ */
+enum translate_result access_translate(struct access *access, enum translate_access kind,
+				       bool unprivileged);
+
+/* Drops the pieces from count on. */
+void access_cut(struct access *access, unsigned int count);
+
+/* Whether any of it is in RAM; whether all of it is in the 4 KiB around gpa. */
 bool access_in_ram(const struct access *access);
+bool access_in_page(const struct access *access, uint64_t gpa);
 
-/* Carries all elements out, in order, from or to data. Nothing that can fail. */
-void access_read(struct access *access);
-void access_write(struct access *access);
+/* Carries out what lies in RAM, or all else, in order, from or to data. Nothing that can fail. */
+void access_ram(struct access *access, bool write);
+void access_bus(struct access *access, bool write);
 
 #endif

@@ -36,6 +36,10 @@ enum emulate_result emulate(struct vcpu *vcpu, enum insn_class *class);
 /* The rest is between emulate.c and the files that have a part in it, vmm/emulate_*.c. */
 
 struct emulation {
+	struct vcpu *vcpu;
+	uint64_t reported; /* the guest physical address at which the CPU took its fault */
+	uint32_t word; /* the instruction */
+	bool alone; /* the other vCPUs are paused */
 	struct lookup lookup;
 	struct registers registers;
 	struct access access;
@@ -44,13 +48,19 @@ struct emulation {
 	bool big_endian; /* data of the current exception level */
 };
 
-/* Adds an element as the instruction accesses it, privileged or not. */
-enum emulate_result emulate_add(struct emulation *emulation, uint64_t va, unsigned int size,
-				enum translate_access kind);
-/* How the instruction accesses its elements. */
-enum translate_access emulate_kind(const struct emulation *emulation);
-/* Carries out what was added, of an instruction that only loads or only stores. */
-void emulate_carry_out(struct emulation *emulation);
+/*
+ * Translates what was added to access and source, by translate(), such that it may be used until
+ * emulate_release(), with the other vCPUs paused if it has to be; translate() is called once or
+ * twice. Whatever comes out, emulate_release() has to follow, after the last access to RAM. What
+ * goes on the bus is better done after it, as a device may take its time.
+ */
+enum emulate_result emulate_translate(struct emulation *emulation,
+				      enum translate_result (*translate)(struct emulation *));
+void emulate_release(struct emulation *emulation);
+/* All of it, for an instruction that only loads or only stores. */
+enum emulate_result emulate_carry_out(struct emulation *emulation);
+/* What becomes of an instruction of which translation says so. */
+enum emulate_result emulate_from(enum translate_result result);
 /* Turns the bytes of an element between memory's order and least significant byte first. */
 void emulate_order(const struct emulation *emulation, uint8_t *element, unsigned int size);
 /* Base register, with the offset that is added before the access. */

@@ -41,4 +41,7 @@ enum translate_result lookup(const struct lookup *lookup, uint64_t va, enum tran
 enum translate_result lookup_fetch(const struct lookup *lookup, const struct kvm_run *run,
 				   uint32_t *insn);
 
+/* The same as it is now, whatever came with the exit. */
+enum translate_result lookup_fetch_again(const struct lookup *lookup, uint32_t *insn);
+
 #endif

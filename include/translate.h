@@ -78,4 +78,7 @@ enum translate_result translate(const struct regime *regime, const struct memory
 enum translate_result translate_fetch(const struct regime *regime, const struct memory *memory,
 				      uint32_t *insn);
 
+/* The instruction at a guest physical address, a multiple of 4; TRANSLATE_FAIL: not in RAM. */
+enum translate_result translate_insn_at(const struct memory *memory, uint64_t gpa, uint32_t *insn);
+
 #endif

@@ -4,7 +4,8 @@
 
 #include "access.h"
 
-#define BUS_BYTES 8 /* that the bus takes at a time */
+#define BUS_BYTES  8 /* that the bus takes at a time */
+#define PAGE_BYTES 4096 /* the smallest page */
 
 void access_begin(struct access *access, const struct lookup *lookup, const struct bus *bus,
 		  struct counters *counters)
@@ -12,18 +13,54 @@ void access_begin(struct access *access, const struct lookup *lookup, const stru
 	access->lookup = lookup;
 	access->bus = bus;
 	access->counters = counters;
-	access->last.size = 0;
 	access_clear(access);
+	access_forget(access);
 }
 
 void access_clear(struct access *access)
 {
-	access->count = access->bytes = 0;
+	access->count = access->bytes = access->translated = 0;
+}
+
+void access_forget(struct access *access)
+{
+	access->last.size = 0;
+	access->translated = 0;
+}
+
+/* The largest piece that begins at va. */
+static unsigned int piece_size(uint64_t va, unsigned int size)
+{
+	unsigned int piece = BUS_BYTES;
+
+	while (piece > size || va % piece != 0)
+		piece /= 2;
+	return piece;
+}
+
+void access_add(struct access *access, uint64_t va, unsigned int size)
+{
+	const bool aligned = va % (size < BUS_BYTES ? size : BUS_BYTES) == 0;
+
+	if (size > ACCESS_BYTES_MAX - access->bytes)
+		return;
+	access->bytes += size;
+	while (size > 0) {
+		const unsigned int piece = piece_size(va, size);
+
+		access->piece[access->count++] = (struct access_piece){
+			.va = va,
+			.size = piece,
+			.aligned = aligned,
+		};
+		va += piece;
+		size -= piece;
+	}
 }
 
 /* Where va is, of what the last translation or a new one has to say. */
-static enum translate_result access_translate(struct access *access, uint64_t va,
-					      enum translate_access kind, bool unprivileged)
+static enum translate_result access_look_up(struct access *access, uint64_t va,
+					    enum translate_access kind, bool unprivileged)
 {
 	enum translate_result result;
 
@@ -39,48 +76,50 @@ static enum translate_result access_translate(struct access *access, uint64_t va
 	return result;
 }
 
-/* The largest piece that begins at va. */
-static unsigned int piece_size(uint64_t va, unsigned int size)
+enum translate_result access_translate(struct access *access, enum translate_access kind,
+				       bool unprivileged)
 {
-	unsigned int piece = BUS_BYTES;
-
-	while (piece > size || va % piece != 0)
-		piece /= 2;
-	return piece;
-}
-
-enum translate_result access_add(struct access *access, uint64_t va, unsigned int size,
-				 enum translate_access kind, bool unprivileged)
-{
-	const bool aligned = va % (size < BUS_BYTES ? size : BUS_BYTES) == 0;
-
-	if (size > ACCESS_BYTES_MAX - access->bytes)
-		return TRANSLATE_FAIL;
-	while (size > 0) {
-		const unsigned int piece = piece_size(va, size);
-		enum translate_result result = access_translate(access, va, kind, unprivileged);
+	access->translated = 0;
+	while (access->translated < access->count) {
+		struct access_piece *piece = &access->piece[access->translated];
+		enum translate_result result =
+			access_look_up(access, piece->va, kind, unprivileged);
 
 		if (result != TRANSLATE_DONE)
 			return result;
-		if (access->last.device && !aligned)
+		if (access->last.device && !piece->aligned)
 			return TRANSLATE_FAIL;
-		access->piece[access->count++] = (struct access_piece){
-			.gpa = access->last.gpa + (va - access->last_va),
-			.size = piece,
-		};
-		access->bytes += piece;
-		va += piece;
-		size -= piece;
+		piece->gpa = access->last.gpa + (piece->va - access->last_va);
+		access->translated++;
 	}
 	return TRANSLATE_DONE;
+}
+
+void access_cut(struct access *access, unsigned int count)
+{
+	while (access->count > count)
+		access->bytes -= access->piece[--access->count].size;
+}
+
+static void *piece_in_ram(const struct access *access, const struct access_piece *piece)
+{
+	return memory_at(access->lookup->memory, piece->gpa, piece->size);
 }
 
 bool access_in_ram(const struct access *access)
 {
 	for (unsigned int i = 0; i < access->count; i++)
-		if (memory_at(access->lookup->memory, access->piece[i].gpa, access->piece[i].size))
+		if (piece_in_ram(access, &access->piece[i]))
 			return true;
 	return false;
+}
+
+bool access_in_page(const struct access *access, uint64_t gpa)
+{
+	for (unsigned int i = 0; i < access->count; i++)
+		if (access->piece[i].gpa / PAGE_BYTES != gpa / PAGE_BYTES)
+			return false;
+	return true;
 }
 
 /* Single accesses, for guests look on. */
@@ -116,46 +155,42 @@ static void ram_write(void *place, unsigned int size, uint64_t value)
 	}
 }
 
-static void piece_carry_out(struct access *access, const struct access_piece *piece,
-			    struct mmio *mmio)
+void access_ram(struct access *access, bool write)
 {
-	void *place = memory_at(access->lookup->memory, piece->gpa, piece->size);
+	uint8_t *data = access->data;
 
-	mmio->size = piece->size;
-	if (place && mmio->write) {
-		ram_write(place, piece->size, mmio->value);
-	} else if (place) {
-		mmio->value = ram_read(place, piece->size);
-	} else {
-		counters_access(access->counters, piece->gpa, mmio->write);
-		bus_access(access->bus, piece->gpa, mmio);
+	for (unsigned int i = 0; i < access->count; i++) {
+		const unsigned int size = access->piece[i].size;
+		void *place = piece_in_ram(access, &access->piece[i]);
+		uint64_t value = 0;
+
+		if (place && write) {
+			memcpy(&value, data, size);
+			ram_write(place, size, value);
+		} else if (place) {
+			value = ram_read(place, size);
+			memcpy(data, &value, size);
+		}
+		data += size;
 	}
 }
 
-void access_read(struct access *access)
+void access_bus(struct access *access, bool write)
 {
 	uint8_t *data = access->data;
 
 	for (unsigned int i = 0; i < access->count; i++) {
 		const struct access_piece *piece = &access->piece[i];
-		struct mmio mmio = { .write = false };
+		struct mmio mmio = { .write = write, .size = piece->size };
 
-		piece_carry_out(access, piece, &mmio);
-		memcpy(data, &mmio.value, piece->size);
-		data += piece->size;
-	}
-}
-
-void access_write(struct access *access)
-{
-	const uint8_t *data = access->data;
-
-	for (unsigned int i = 0; i < access->count; i++) {
-		const struct access_piece *piece = &access->piece[i];
-		struct mmio mmio = { .write = true };
-
-		memcpy(&mmio.value, data, piece->size);
-		piece_carry_out(access, piece, &mmio);
+		if (!piece_in_ram(access, piece)) {
+			if (write)
+				memcpy(&mmio.value, data, piece->size);
+			counters_access(access->counters, piece->gpa, write);
+			bus_access(access->bus, piece->gpa, &mmio);
+			if (!write)
+				memcpy(data, &mmio.value, piece->size);
+		}
 		data += piece->size;
 	}
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Theory of operation. Every class does the same in the same order: registers are read; the
- * elements that the instruction accesses are translated, all of them; they are carried out; results
- * go to a copy of the registers, which is written at the end. So whatever is refused or has to be
- * tried again has left no trace.
+ * elements that the instruction accesses are translated, all of them; they are carried out
+ * (emulate_memory.c); results go to a copy of the registers, which is written at the end. So
+ * whatever is refused or has to be tried again has left no trace.
  */
 #include <string.h>
 
@@ -16,38 +16,6 @@
 #define PSTATE_EL  (UINT64_C(3) << 2)
 #define SCTLR_E0E  (UINT64_C(1) << 24)
 #define SCTLR_EE   (UINT64_C(1) << 25)
-
-static enum emulate_result from_translate(enum translate_result result)
-{
-	switch (result) {
-	case TRANSLATE_DONE:
-		return EMULATE_DONE;
-	case TRANSLATE_AGAIN:
-		return EMULATE_AGAIN;
-	default:
-		return EMULATE_ABORT;
-	}
-}
-
-enum emulate_result emulate_add(struct emulation *emulation, uint64_t va, unsigned int size,
-				enum translate_access kind)
-{
-	return from_translate(
-		access_add(&emulation->access, va, size, kind, emulation->insn.unprivileged));
-}
-
-enum translate_access emulate_kind(const struct emulation *emulation)
-{
-	return emulation->insn.load ? TRANSLATE_READ : TRANSLATE_WRITE;
-}
-
-void emulate_carry_out(struct emulation *emulation)
-{
-	if (emulation->insn.store)
-		access_write(&emulation->access);
-	else
-		access_read(&emulation->access);
-}
 
 void emulate_order(const struct emulation *emulation, uint8_t *element, unsigned int size)
 {
@@ -168,19 +136,20 @@ static enum emulate_result emulate_registers(struct emulation *emulation, const 
 					     unsigned int count)
 {
 	const struct insn *insn = &emulation->insn;
-	const enum translate_access kind = emulate_kind(emulation);
 	const uint64_t va = emulate_address(emulation);
 	uint8_t *data = emulation->access.data;
-	enum emulate_result result = EMULATE_DONE;
+	enum emulate_result result;
 
-	for (unsigned int i = 0; i < count && result == EMULATE_DONE; i++) {
-		result = emulate_add(emulation, va + i * insn->bytes, insn->bytes, kind);
+	for (unsigned int i = 0; i < count; i++) {
+		access_add(&emulation->access, va + i * insn->bytes, insn->bytes);
 		if (insn->store)
 			store_register(emulation, list[i], &data[i * insn->bytes]);
 	}
-	if (result != EMULATE_DONE || emulation->registers.error < 0)
+	if (emulation->registers.error < 0)
+		return EMULATE_ERROR;
+	result = emulate_carry_out(emulation);
+	if (result != EMULATE_DONE)
 		return result;
-	emulate_carry_out(emulation);
 	for (unsigned int i = 0; i < count && insn->load; i++)
 		load_register(emulation, list[i], &data[i * insn->bytes]);
 	emulate_write_back(emulation);
@@ -248,22 +217,34 @@ static uint64_t atomic_result(enum insn_operation operation, uint64_t old, uint6
 	}
 }
 
-/* Makes the elements of a read and a write in one: both must be allowed. */
+/* Of a read and a write in one both must be allowed. */
+static enum translate_result translate_both(struct emulation *emulation)
+{
+	enum translate_result result = access_translate(&emulation->access, TRANSLATE_READ, false);
+
+	return result == TRANSLATE_DONE
+		       ? access_translate(&emulation->access, TRANSLATE_WRITE, false)
+		       : result;
+}
+
+/* Makes the elements of a read and a write in one, which are for the bus then. */
 static enum emulate_result add_both(struct emulation *emulation, unsigned int count)
 {
 	const unsigned int bytes = emulation->insn.bytes;
 	const uint64_t va = emulate_address(emulation);
 	enum emulate_result result;
 
+	if (emulation->registers.error < 0)
+		return EMULATE_ERROR;
 	if (va % (count * bytes) != 0)
 		return EMULATE_ABORT;
-	result = emulate_add(emulation, va, bytes, TRANSLATE_READ);
-	access_clear(&emulation->access);
-	for (unsigned int i = 0; i < count && result == EMULATE_DONE; i++)
-		result = emulate_add(emulation, va + i * bytes, bytes, TRANSLATE_WRITE);
+	for (unsigned int i = 0; i < count; i++)
+		access_add(&emulation->access, va + i * bytes, bytes);
+	result = emulate_translate(emulation, translate_both);
 	/* On RAM the CPU does it by itself. */
 	if (result == EMULATE_DONE && access_in_ram(&emulation->access))
-		return EMULATE_AGAIN;
+		result = EMULATE_AGAIN;
+	emulate_release(emulation);
 	return result;
 }
 
@@ -283,11 +264,11 @@ static enum emulate_result emulate_atomic(struct emulation *emulation)
 
 	if (result != EMULATE_DONE || emulation->registers.error < 0)
 		return result;
-	access_read(&emulation->access);
+	access_bus(&emulation->access, false);
 	old = from_element(emulation, data, insn->bytes);
 	to_element(emulation, data, insn->bytes,
 		   atomic_result(insn->operation, old, operand, insn->bytes));
-	access_write(&emulation->access);
+	access_bus(&emulation->access, true);
 	registers_set_x(&emulation->registers, insn->rt, old);
 	return EMULATE_DONE;
 }
@@ -308,14 +289,14 @@ static enum emulate_result emulate_cas(struct emulation *emulation)
 	}
 	if (result != EMULATE_DONE || registers->error < 0)
 		return result;
-	access_read(&emulation->access);
+	access_bus(&emulation->access, false);
 	for (unsigned int i = 0; i < count; i++) {
 		old[i] = from_element(emulation, &data[i * bytes], bytes);
 		same &= old[i] == wanted[i];
 		to_element(emulation, &data[i * bytes], bytes, new[i]);
 	}
 	if (same)
-		access_write(&emulation->access);
+		access_bus(&emulation->access, true);
 	for (unsigned int i = 0; i < count; i++)
 		registers_set_x(registers, insn->rs + i, old[i]);
 	return EMULATE_DONE;
@@ -380,6 +361,9 @@ static int begin(struct vcpu *vcpu, struct emulation *emulation)
 
 	if (err < 0)
 		return err;
+	emulation->vcpu = vcpu;
+	emulation->reported = vcpu->run->arm_nisv.fault_ipa;
+	emulation->alone = false;
 	registers_begin(&emulation->registers, vcpu->fd,
 			cpu_model_has(env->model, KVM_ARM_VCPU_SVE), regime->pc, regime->pstate);
 	access_begin(&emulation->access, &emulation->lookup, env->bus, &vcpu->counters);
@@ -392,17 +376,16 @@ enum emulate_result emulate(struct vcpu *vcpu, enum insn_class *class)
 {
 	struct emulation emulation;
 	enum emulate_result result;
-	uint32_t word;
 
 	*class = INSN_NONE;
 	if (begin(vcpu, &emulation) < 0)
 		return EMULATE_ERROR;
-	result = from_translate(lookup_fetch(&emulation.lookup, vcpu->run, &word));
+	result = emulate_from(lookup_fetch(&emulation.lookup, vcpu->run, &emulation.word));
 	if (result != EMULATE_DONE)
 		return result;
 	if (emulation.lookup.regime.pstate & PSTATE_NRW)
 		return EMULATE_ABORT;
-	insn_decode(word, &emulation.insn);
+	insn_decode(emulation.word, &emulation.insn);
 	*class = emulation.insn.class;
 	result = carry_out(vcpu, &emulation);
 	if (emulation.registers.error < 0)

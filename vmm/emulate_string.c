@@ -114,60 +114,80 @@ static unsigned int step_size(const struct string *string, uint64_t most)
 	return size;
 }
 
-/* Adds the next step of string to what is to be done, and moves string behind it. */
-static enum translate_result string_step(struct emulation *emulation, struct string *string,
-					 unsigned int size)
+static void string_move(struct string *string, uint64_t bytes)
 {
-	const struct insn *insn = &emulation->insn;
-	const uint64_t below = string->backward ? size : 0;
-	enum translate_result result = TRANSLATE_DONE;
+	const uint64_t distance = string->backward ? -bytes : bytes;
 
-	if (insn->class == INSN_COPY)
-		result = access_add(&emulation->source, string->from - below, size, TRANSLATE_READ,
-				    insn->read_unprivileged);
-	if (result == TRANSLATE_DONE)
-		result = access_add(&emulation->access, string->to - below, size, TRANSLATE_WRITE,
-				    insn->unprivileged);
-	if (result != TRANSLATE_DONE)
-		return result;
-	string->to += string->backward ? -(uint64_t)size : size;
-	if (insn->class == INSN_COPY)
-		string->from += string->backward ? -(uint64_t)size : size;
-	string->remaining -= size;
-	return TRANSLATE_DONE;
+	string->to += distance;
+	string->from += distance;
+	string->remaining -= bytes;
 }
 
-static enum translate_result string_batch(struct emulation *emulation, struct string *string)
+/* Makes the next batch: pieces of source and destination that belong together, one by one. */
+static void string_add(struct emulation *emulation, struct string ahead)
 {
 	struct access *access = &emulation->access, *source = &emulation->source;
-	const struct insn *insn = &emulation->insn;
-	struct string ahead = *string;
-	enum translate_result result = TRANSLATE_DONE;
 
 	access_clear(access);
 	access_clear(source);
 	while (ahead.remaining > 0 && access->bytes < ACCESS_BYTES_MAX) {
 		const uint64_t room = ACCESS_BYTES_MAX - access->bytes;
+		const unsigned int size =
+			step_size(&ahead, ahead.remaining < room ? ahead.remaining : room);
+		const uint64_t below = ahead.backward ? size : 0;
 
-		result = string_step(
-			emulation, &ahead,
-			step_size(&ahead, ahead.remaining < room ? ahead.remaining : room));
-		if (result != TRANSLATE_DONE)
-			break;
+		if (emulation->insn.class == INSN_COPY)
+			access_add(source, ahead.from - below, size);
+		access_add(access, ahead.to - below, size);
+		string_move(&ahead, size);
 	}
-	/* What comes before the fault is carried out; a source that has no destination is not. */
-	if (access->bytes == 0)
-		return result;
-	source->count = access->count;
-	if (insn->class == INSN_COPY) {
-		access_read(source);
+}
+
+/* The failure that comes first counts. */
+static enum translate_result string_translate(struct emulation *emulation)
+{
+	struct access *access = &emulation->access, *source = &emulation->source;
+	const struct insn *insn = &emulation->insn;
+	enum translate_result read = TRANSLATE_DONE, written;
+
+	if (insn->class == INSN_COPY)
+		read = access_translate(source, TRANSLATE_READ, insn->read_unprivileged);
+	written = access_translate(access, TRANSLATE_WRITE, insn->unprivileged);
+	return read != TRANSLATE_DONE && source->translated <= access->translated ? read : written;
+}
+
+/* What comes before a fault is carried out; a source that has no destination is not. */
+static void string_cut(struct emulation *emulation)
+{
+	struct access *access = &emulation->access, *source = &emulation->source;
+	unsigned int count = access->translated;
+
+	if (emulation->insn.class == INSN_COPY && source->translated < count)
+		count = source->translated;
+	access_cut(access, count);
+	access_cut(source, count);
+}
+
+static enum emulate_result string_batch(struct emulation *emulation, struct string *string)
+{
+	struct access *access = &emulation->access, *source = &emulation->source;
+	enum emulate_result result;
+
+	string_add(emulation, *string);
+	result = emulate_translate(emulation, string_translate);
+	string_cut(emulation);
+	if (emulation->insn.class == INSN_COPY) {
+		access_ram(source, false);
+		access_bus(source, false);
 		memcpy(access->data, source->data, access->bytes);
 	} else {
-		memset(access->data, registers_x(&emulation->registers, insn->rs) & 0xff,
+		memset(access->data, registers_x(&emulation->registers, emulation->insn.rs) & 0xff,
 		       access->bytes);
 	}
-	access_write(access);
-	*string = ahead;
+	access_ram(access, true);
+	emulate_release(emulation);
+	access_bus(access, true);
+	string_move(string, access->bytes);
 	return result;
 }
 
@@ -176,7 +196,7 @@ static enum emulate_result emulate_string(struct emulation *emulation)
 {
 	struct string string;
 	uint64_t size;
-	enum translate_result result = TRANSLATE_DONE;
+	enum emulate_result result = EMULATE_DONE;
 
 	/* Asked for here, so that all that can fail has failed before the first byte. */
 	registers_x(&emulation->registers, emulation->insn.rs);
@@ -185,10 +205,10 @@ static enum emulate_result emulate_string(struct emulation *emulation)
 		return EMULATE_ERROR;
 	size = string.remaining;
 	while (string.remaining > 0 && size - string.remaining < EMULATE_STRING_MAX &&
-	       result == TRANSLATE_DONE)
+	       result == EMULATE_DONE)
 		result = string_batch(emulation, &string);
-	if (string.remaining == size && result != TRANSLATE_DONE)
-		return result == TRANSLATE_AGAIN ? EMULATE_AGAIN : EMULATE_ABORT;
+	if (string.remaining == size && result != EMULATE_DONE)
+		return result;
 	string_end(emulation, &string);
 	return EMULATE_DONE;
 }
@@ -209,18 +229,17 @@ enum emulate_result emulate_zero(struct emulation *emulation)
 	struct access *access = &emulation->access;
 	const uint64_t size = cache_zero_size();
 	const uint64_t start = registers_x(&emulation->registers, emulation->insn.rt) & -size;
+	enum emulate_result result = EMULATE_DONE;
 
 	if (emulation->registers.error < 0)
 		return EMULATE_ERROR;
 	memset(access->data, 0, sizeof(access->data));
-	for (uint64_t done = 0; done < size; done += 8) {
-		enum emulate_result result;
+	for (uint64_t done = 0; done < size && result == EMULATE_DONE; done += access->bytes) {
+		const uint64_t rest = size - done;
 
 		access_clear(access);
-		result = emulate_add(emulation, start + done, size < 8 ? size : 8, TRANSLATE_WRITE);
-		if (result != EMULATE_DONE)
-			return result;
-		access_write(access);
+		access_add(access, start + done, rest < ACCESS_BYTES_MAX ? rest : ACCESS_BYTES_MAX);
+		result = emulate_carry_out(emulation);
 	}
-	return EMULATE_DONE;
+	return result;
 }

@@ -86,18 +86,17 @@ enum emulate_result emulate_structure(struct emulation *emulation)
 	const uint64_t va = emulate_address(emulation);
 	struct place places[4 * 16];
 	const unsigned int count = structure_places(insn, places);
-	enum emulate_result result = EMULATE_DONE;
+	enum emulate_result result;
 
-	for (unsigned int i = 0; i < count && result == EMULATE_DONE; i++)
-		result = emulate_add(emulation, va + i * insn->bytes, insn->bytes,
-				     emulate_kind(emulation));
-	if (result != EMULATE_DONE)
-		return result;
+	for (unsigned int i = 0; i < count; i++)
+		access_add(&emulation->access, va + i * insn->bytes, insn->bytes);
 	if (insn->store)
 		structure_store(emulation, places, count);
 	if (emulation->registers.error < 0)
 		return EMULATE_ERROR;
-	emulate_carry_out(emulation);
+	result = emulate_carry_out(emulation);
+	if (result != EMULATE_DONE)
+		return result;
 	if (insn->load)
 		structure_load(emulation, places, count);
 	emulate_write_back(emulation);
@@ -120,27 +119,24 @@ static enum emulate_result sve_whole(struct emulation *emulation, unsigned int l
 	const bool predicate = insn->sve == INSN_SVE_P;
 	const unsigned int bytes = predicate ? length / 8 : length, step = predicate ? 2 : 8;
 	const uint64_t va = registers_x_or_sp(registers, insn->rn) + (int64_t)insn->offset * bytes;
-	enum emulate_result result = EMULATE_DONE;
+	uint8_t *data = emulation->access.data;
+	enum emulate_result result;
 
-	for (unsigned int i = 0; i < bytes && result == EMULATE_DONE; i += step)
-		result = emulate_add(emulation, va + i, step, emulate_kind(emulation));
-	if (result != EMULATE_DONE)
-		return result;
-	if (insn->load) {
-		access_read(&emulation->access);
-		memcpy(predicate ? registers_new_predicate(registers, insn->rt)
-				 : registers_new_vector(registers, insn->rt),
-		       emulation->access.data, bytes);
-		return EMULATE_DONE;
-	}
-	memcpy(emulation->access.data,
-	       predicate ? registers_predicate(registers, insn->rt)
-			 : registers_vector(registers, insn->rt),
-	       bytes);
+	for (unsigned int i = 0; i < bytes; i += step)
+		access_add(&emulation->access, va + i, step);
+	if (insn->store)
+		memcpy(data,
+		       predicate ? registers_predicate(registers, insn->rt)
+				 : registers_vector(registers, insn->rt),
+		       bytes);
 	if (registers->error < 0)
 		return EMULATE_ERROR;
-	access_write(&emulation->access);
-	return EMULATE_DONE;
+	result = emulate_carry_out(emulation);
+	if (result == EMULATE_DONE && insn->load)
+		memcpy(predicate ? registers_new_predicate(registers, insn->rt)
+				 : registers_new_vector(registers, insn->rt),
+		       data, bytes);
+	return result;
 }
 
 /* A predicate has a bit for each byte of the vector; an element goes by its lowest. */
@@ -197,23 +193,21 @@ static enum emulate_result sve_elements(struct emulation *emulation, unsigned in
 	const struct insn *insn = &emulation->insn;
 	const uint8_t *active = registers_predicate(&emulation->registers, insn->pg);
 	uint64_t va = sve_address(emulation, length);
-	enum emulate_result result = EMULATE_DONE;
+	enum emulate_result result;
 
-	for (unsigned int byte = 0; byte < length && result == EMULATE_DONE; byte += insn->lane) {
+	for (unsigned int byte = 0; byte < length; byte += insn->lane) {
 		if (is_active(active, byte))
-			result = emulate_add(emulation, va, insn->bytes, emulate_kind(emulation));
+			access_add(&emulation->access, va, insn->bytes);
 		va += insn->bytes;
 	}
-	if (result != EMULATE_DONE)
-		return result;
 	if (insn->store)
 		sve_store(emulation, length, active);
 	if (emulation->registers.error < 0)
 		return EMULATE_ERROR;
-	emulate_carry_out(emulation);
-	if (insn->load)
+	result = emulate_carry_out(emulation);
+	if (result == EMULATE_DONE && insn->load)
 		sve_load(emulation, length, active);
-	return EMULATE_DONE;
+	return result;
 }
 
 enum emulate_result emulate_sve(struct emulation *emulation)

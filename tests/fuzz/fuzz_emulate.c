@@ -55,6 +55,8 @@ static void take_guest(struct input *input)
 	guest.zcr_el1 = take(input, 1);
 	guest.zcr_el2 = take(input, 1);
 	guest.absent = align_down(take_address(input), FAKE_PAGE);
+	guest.moved = align_down(take_address(input), FAKE_PAGE);
+	guest.moved_to = align_down(take_address(input), FAKE_PAGE);
 	guest.absent_result = 1 + take(input, 1) % 2;
 	for (unsigned int n = 0; n < 31; n++)
 		guest.x[n] = take_address(input);
@@ -69,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct memory memory;
 	static struct bus bus;
+	static struct kvm_run run;
 	static struct vcpu vcpu;
 	struct input input = { data, size };
 	struct vcpu_env env = {
@@ -85,9 +88,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(memory_create(&memory, RAM_BASE, MIB(2), MEMORY_ANON, NULL) == 0);
 	}
 	take_guest(&input);
+	/* The other page of the device, too, which is not where the fault was. */
+	run.arm_nisv.fault_ipa = DEVICE;
 	vcpu.env = &env;
+	vcpu.run = &run;
 	accesses = 0;
 	result = emulate(&vcpu, &class);
+	MUST(!guest.paused);
 	MUST(class < INSN_CLASSES && result <= EMULATE_ERROR);
 	MUST(result == EMULATE_DONE || guest.writes == 0);
 	MUST(result == EMULATE_DONE || accesses == 0 || result == EMULATE_ERROR);

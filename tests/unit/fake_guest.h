@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In place of vmm/kvm.c, arm/translate.c and arm/cpu.c, for what emulates instructions: a vCPU
- * whose registers are memory, a guest whose addresses are physical ones, and pages of it that say
- * no. Included once, by the test itself.
+ * In place of vmm/kvm.c, vmm/vcpu.c, arm/translate.c and arm/cpu.c, for what emulates instructions:
+ * a vCPU whose registers are memory, and a guest whose addresses are physical ones, but for pages
+ * of it that say no or are somewhere else. Included once, by the test itself.
  */
 #ifndef FAKE_GUEST_H
 #define FAKE_GUEST_H
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cache.h"
@@ -36,7 +37,37 @@ static struct {
 	uint64_t absent;
 	bool present_unprivileged;
 	enum translate_result absent_result;
+	/* The page from this address on is there. */
+	uint64_t moved, moved_to;
+
+	/* What the other vCPUs have done at the latest before they are paused; NULL: nothing. */
+	void (*meanwhile)(void);
+	bool paused;
+	unsigned int pauses;
 } guest;
+
+struct vcpu;
+void vcpu_pause_others(struct vcpu *vcpu);
+void vcpu_resume_others(struct vcpu *vcpu);
+
+void vcpu_pause_others(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	if (guest.paused)
+		abort();
+	if (guest.meanwhile)
+		guest.meanwhile();
+	guest.paused = true;
+	guest.pauses++;
+}
+
+void vcpu_resume_others(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	if (!guest.paused)
+		abort();
+	guest.paused = false;
+}
 
 static void *guest_register(uint64_t id)
 {
@@ -144,11 +175,19 @@ enum translate_result translate(const struct regime *regime, const struct memory
 	    !(unprivileged && guest.present_unprivileged))
 		return guest.absent_result;
 	*translation = (struct translation){
-		.gpa = va,
+		.gpa = guest.moved && va - guest.moved < FAKE_PAGE ? guest.moved_to + va % FAKE_PAGE
+								   : va,
 		.size = FAKE_PAGE - va % FAKE_PAGE,
 		.device = guest.device,
 	};
 	return TRANSLATE_DONE;
+}
+
+enum translate_result translate_insn_at(const struct memory *memory, uint64_t gpa, uint32_t *word)
+{
+	(void)memory, (void)gpa;
+	*word = guest.word;
+	return guest.fetch;
 }
 
 /* What translate() says, as KVM puts it. */
@@ -163,7 +202,8 @@ int kvm_translate(int vcpu_fd, struct kvm_arm_translation *answer)
 	case TRANSLATE_DONE:
 		answer->valid = 1;
 		answer->physical_address = translation.gpa;
-		answer->perms = KVM_ARM_TRANSLATE_READ | KVM_ARM_TRANSLATE_WRITE;
+		answer->perms =
+			KVM_ARM_TRANSLATE_READ | KVM_ARM_TRANSLATE_WRITE | KVM_ARM_TRANSLATE_EXEC;
 		answer->attr = translation.device ? 0x04 : 0xff;
 		answer->shift = 12;
 		return 0;

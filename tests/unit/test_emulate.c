@@ -13,6 +13,7 @@
 #define DEVICE UINT64_C(0x9000000)
 
 #define LDP_X0_X1_X2	 0xa9400440
+#define STP_X0_X1_X2	 0xa9000440
 #define STP_W0_W1_SP_PRE 0x29bf07e0
 #define LDR_Q0_X2	 0x3dc00040
 #define STR_Q0_X2	 0x3d800040
@@ -34,7 +35,10 @@
 #define SETM_X0_X2_X1	 0x19c14440
 #define DC_ZVA_X2	 0xd50b7422
 #define LD1B_Z0_P0_X2	 0xa400a040
+#define ST1B_Z0_P0_X2	 0xe400e040
+#define STR_Z0_X2	 0xe5804040
 #define LD4_V30_X2	 0x4c40005e
+#define ST4_V30_X2	 0x4c00005e
 #define PRFM_X2		 0xf9800040
 #define LDR_LITERAL	 0x58000000
 #define NOP		 0xd503201f
@@ -59,6 +63,8 @@ static unsigned int accesses;
 
 static enum mmio_result device_access(struct device *device, struct mmio *mmio)
 {
+	/* Only a write may wait, as for the console. */
+	assert_false(guest.paused && mmio->write);
 	if (mmio->write)
 		memcpy(&bytes[mmio->offset], &mmio->value, mmio->size);
 	else
@@ -111,6 +117,7 @@ static int finish(void **state)
 {
 	memory_destroy(&memory);
 	bus_destroy(&bus);
+	assert_false(guest.paused);
 	return catch_end(state);
 }
 
@@ -126,6 +133,7 @@ static uint64_t number(const uint8_t *place, unsigned int size)
 static void stand_at(uint32_t word)
 {
 	struct kvm_arm_nisv_insn exit = {
+		.fault_ipa = DEVICE,
 		.flags = guest.fetch == TRANSLATE_DONE ? KVM_EXIT_ARM_NISV_FLAG_INSN_VALID : 0,
 		.insn = word,
 	};
@@ -594,6 +602,205 @@ static void zeroing_is_of_the_whole_block(void **state)
 	assert_int_not_equal(bytes[129], 0);
 }
 
+/*
+ * Order with what other vCPUs invalidate. The page below the device is RAM, OLD; before the other
+ * vCPUs are paused, another one has put NEW there in its place, and uses OLD for something else.
+ */
+
+#define EDGE DEVICE
+#define OLD  (RAM_BASE + 0x10000)
+#define NEW  (RAM_BASE + 0x11000)
+
+static void replace_old(void)
+{
+	guest.moved_to = NEW;
+	memset(memory_at(&memory, OLD, FAKE_PAGE), 0xdd, FAKE_PAGE);
+}
+
+static void replace_meanwhile(uint8_t **old, uint8_t **new)
+{
+	*old = memory_at(&memory, OLD, FAKE_PAGE);
+	*new = memory_at(&memory, NEW, FAKE_PAGE);
+	memset(*old, 0x11, FAKE_PAGE);
+	memset(*new, 0x22, FAKE_PAGE);
+	guest.moved = EDGE - FAKE_PAGE;
+	guest.moved_to = OLD;
+	guest.meanwhile = replace_old;
+	guest.pauses = 0;
+	memset(bytes, 0x33, sizeof(bytes));
+	guest.sve = true;
+	guest.lengths[0] = 1;
+	memset(guest.predicate[0], 0xff, 32);
+	memset(guest.vector, 0x44, sizeof(guest.vector));
+	guest.x[0] = guest.x[1] = 0x4444444444444444;
+}
+
+static void assert_all(const uint8_t *place, uint8_t value, unsigned int size)
+{
+	for (unsigned int i = 0; i < size; i++)
+		assert_int_equal(place[i], value);
+}
+
+static void a_page_that_was_taken_away_is_not_written(void **state)
+{
+	static const struct {
+		uint32_t word;
+		unsigned int bytes;
+	} cases[] = {
+		{ STP_X0_X1_X2, 16 },  { STR_Q0_X2, 16 }, { ST4_V30_X2, 64 },
+		{ ST1B_Z0_P0_X2, 16 }, { STR_Z0_X2, 16 },
+	};
+	uint8_t *old, *new;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		const unsigned int half = cases[i].bytes / 2;
+
+		replace_meanwhile(&old, &new);
+		guest.x[2] = EDGE - half;
+		assert_emulated(cases[i].word);
+		assert_int_equal(guest.pauses, 1);
+		assert_all(old, 0xdd, FAKE_PAGE);
+		assert_all(new, 0x22, FAKE_PAGE - half);
+		assert_all(new + FAKE_PAGE - half, 0x44, half);
+		assert_all(bytes, 0x44, half);
+		assert_all(bytes + half, 0x33, half);
+	}
+}
+
+static void a_page_that_was_taken_away_is_not_read(void **state)
+{
+	uint8_t *old, *new;
+
+	replace_meanwhile(&old, &new);
+	guest.x[2] = EDGE - 8;
+	assert_emulated(LDP_X0_X1_X2);
+	assert_true(guest.x[0] == 0x2222222222222222);
+	assert_true(guest.x[1] == 0x3333333333333333);
+
+	replace_meanwhile(&old, &new);
+	assert_emulated(LDR_Q0_X2);
+	assert_all(guest.vector[0], 0x22, 8);
+	assert_all(guest.vector[0] + 8, 0x33, 8);
+
+	replace_meanwhile(&old, &new);
+	assert_emulated(LD1B_Z0_P0_X2);
+	assert_all(guest.vector[0], 0x22, 8);
+	assert_all(guest.vector[0] + 8, 0x33, 8);
+	assert_int_equal(guest.pauses, 1);
+}
+
+static void copies_know_the_page_of_now(void **state)
+{
+	uint8_t *old, *new;
+
+	/* Three batches, the last of which is a small one. */
+	replace_meanwhile(&old, &new);
+	guest.x[0] = EDGE - 600;
+	guest.x[1] = DEVICE;
+	guest.x[2] = 600;
+	assert_emulated(CPYFP_X0_X1_X2);
+	assert_int_equal(guest.x[2], 0);
+	assert_all(old, 0xdd, FAKE_PAGE);
+	assert_all(new, 0x22, FAKE_PAGE - 600);
+	assert_all(new + FAKE_PAGE - 600, 0x33, 600);
+	assert_int_equal(guest.pauses, 3);
+
+	replace_meanwhile(&old, &new);
+	guest.x[0] = DEVICE;
+	guest.x[1] = EDGE - 600;
+	guest.x[2] = 600;
+	assert_emulated(CPYFP_X0_X1_X2);
+	assert_all(bytes, 0x22, 600);
+
+	replace_meanwhile(&old, &new);
+	guest.x[0] = EDGE - 8;
+	guest.x[1] = 0x55;
+	guest.x[2] = 16;
+	assert_emulated(SETP_X0_X2_X1);
+	assert_all(old, 0xdd, FAKE_PAGE);
+	assert_all(new + FAKE_PAGE - 8, 0x55, 8);
+	assert_all(bytes, 0x55, 8);
+}
+
+static void vanish(void)
+{
+	guest.absent = EDGE - FAKE_PAGE;
+}
+
+static void a_page_that_is_gone_is_not_touched(void **state)
+{
+	static const uint32_t words[] = { STP_X0_X1_X2, LDP_X0_X1_X2, STR_Q0_X2, ST4_V30_X2 };
+	uint8_t *old, *new;
+
+	replace_meanwhile(&old, &new);
+	guest.x[2] = EDGE - 8;
+	guest.meanwhile = vanish;
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++) {
+		guest.absent = 0;
+		assert_untouched(words[i], EMULATE_AGAIN);
+	}
+	guest.absent = 0;
+	guest.x[0] = EDGE - 8;
+	guest.x[1] = DEVICE;
+	guest.x[2] = 8;
+	assert_untouched(CPYFP_X0_X1_X2, EMULATE_AGAIN);
+	assert_all(old, 0x11, FAKE_PAGE);
+	assert_int_equal(guest.pauses, 5);
+}
+
+static void appear(void)
+{
+	guest.absent = 0;
+}
+
+/* A walk that others run into half-way may find anything. */
+static void a_fault_without_order_is_none(void **state)
+{
+	uint8_t *old, *new;
+
+	replace_meanwhile(&old, &new);
+	guest.x[2] = EDGE - 8;
+	guest.absent = EDGE - FAKE_PAGE;
+	guest.absent_result = TRANSLATE_FAIL;
+	guest.meanwhile = appear;
+	assert_emulated(STP_X0_X1_X2);
+	assert_all(old + FAKE_PAGE - 8, 0x44, 8);
+}
+
+static void change_instruction(void)
+{
+	guest.word = NOP;
+}
+
+static void another_instruction_is_not_taken_for_it(void **state)
+{
+	uint8_t *old, *new;
+
+	replace_meanwhile(&old, &new);
+	guest.x[2] = EDGE - 8;
+	guest.meanwhile = change_instruction;
+	assert_untouched(STP_X0_X1_X2, EMULATE_AGAIN);
+	assert_all(old, 0x11, FAKE_PAGE);
+}
+
+static void nobody_is_paused_for_the_page_of_the_fault(void **state)
+{
+	static const uint32_t words[] = { STP_X0_X1_X2,	  LDP_X0_X1_X2, LD4_V30_X2,
+					  LDADD_X0_X1_X2, DC_ZVA_X2,	LDR_Q0_X2 };
+
+	guest.x[2] = DEVICE + 64;
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++)
+		assert_emulated(words[i]);
+	guest.x[0] = DEVICE;
+	guest.x[2] = FAKE_PAGE;
+	assert_emulated(SETP_X0_X2_X1);
+	assert_int_equal(guest.pauses, 0);
+	/* Of the second page the CPU has said nothing. */
+	guest.x[2] = DEVICE + FAKE_PAGE - 8;
+	assert_emulated(STP_X0_X1_X2);
+	assert_int_equal(guest.pauses, 1);
+}
+
 #define on_vcpu(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int main(void)
@@ -632,6 +839,13 @@ int main(void)
 		on_vcpu(an_exit_is_bounded),
 		on_vcpu(progress_is_kept_when_the_rest_fails),
 		on_vcpu(zeroing_is_of_the_whole_block),
+		on_vcpu(a_page_that_was_taken_away_is_not_written),
+		on_vcpu(a_page_that_was_taken_away_is_not_read),
+		on_vcpu(copies_know_the_page_of_now),
+		on_vcpu(a_page_that_is_gone_is_not_touched),
+		on_vcpu(a_fault_without_order_is_none),
+		on_vcpu(another_instruction_is_not_taken_for_it),
+		on_vcpu(nobody_is_paused_for_the_page_of_the_fault),
 	};
 
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,6 +311,7 @@ static void finish_exit(void)
 static void emulate_described(void)
 {
 	const uint64_t pc = get(KVM_CORE_REG(regs.pc)), pstate = get(KVM_CORE_REG(regs.pstate));
+	const uint64_t gpa = vcpu.run->mmio.phys_addr;
 	enum insn_class class;
 	uint64_t x[31];
 
@@ -321,6 +322,7 @@ static void emulate_described(void)
 		set(REG_X(n), x[n]);
 	set(KVM_CORE_REG(regs.pc), pc);
 	set(KVM_CORE_REG(regs.pstate), pstate);
+	vcpu.run->arm_nisv.fault_ipa = gpa;
 	if (emulate(&vcpu, &class) == EMULATE_DONE)
 		counters_emulated(&vcpu.counters, class);
 	else
@@ -763,6 +765,8 @@ static void make_machine(void)
 		.vcpus = &vcpu,
 		.count = 1,
 		.read_modify_write = PTHREAD_MUTEX_INITIALIZER,
+		.pausing = PTHREAD_MUTEX_INITIALIZER,
+		.gate = PTHREAD_RWLOCK_INITIALIZER,
 	};
 	err = vcpu_create(&vcpu, &env, vm_fd, 0, kvm_run_size(kvm_fd));
 	if (err < 0)
