@@ -229,22 +229,20 @@ static void files_of_odd_sizes(void **state)
 
 static void permissions_are_kept(void **state)
 {
-	static const mode_t modes[] = { 0, 0400, 0755, 0777, 02711, 04755, 01644, 07777 };
+	static const mode_t modes[] = { 0400, 0755, 0777, 02711, 04755, 01644, 07777, 0 };
+	/* The last is a file that only root can read. */
+	size_t count = ARRAY_SIZE(modes) - (geteuid() == 0 ? 0 : 1);
 
-	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+	for (size_t i = 0; i < count; i++) {
 		char path[32], name[PATH_MAX];
-		int err;
 
 		snprintf(path, sizeof(path), "/%zu", i);
 		snprintf(name, sizeof(name), "%s%s", directory, path);
 		make_file(name, "x", 1, modes[i]);
-		err = archive_add_file(archive, path, name);
-		if (err == -EACCES && geteuid() != 0)
-			skip();
-		assert_int_equal(err, 0);
+		assert_int_equal(archive_add_file(archive, path, name), 0);
 	}
 	finish_and_load();
-	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+	for (size_t i = 0; i < count; i++)
 		assert_int_equal(found[i].field[MODE], S_IFREG | modes[i]);
 }
 
