@@ -14,8 +14,12 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-#define container_of(pointer, type, member) \
-	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+static inline void *enclosing(const void *pointer, size_t offset)
+{
+	return (char *)pointer - offset;
+}
+
+#define container_of(pointer, type, member) ((type *)enclosing(pointer, offsetof(type, member)))
 
 /* For both, to is a power of two; align_up() may wrap, so its caller bounds the value first. */
 static inline uint64_t align_down(uint64_t value, uint64_t to)

@@ -290,24 +290,17 @@ struct row {
 	bool (*set)(struct config *config, const char *text);
 };
 
-#define ROW_TEXT(name, letter, argument, member, help)                                            \
-	{                                                                                         \
-		name, letter, argument, help, TEXT, offsetof(struct config, member), false, NULL, \
-			NULL                                                                      \
-	}
-#define ROW_FLAG(name, member, value, help)                                                   \
-	{                                                                                     \
-		name, 0, NULL, help, FLAG, offsetof(struct config, member), value, NULL, NULL \
-	}
-#define ROW_CHOICE(name, argument, member, choices, help)                                         \
-	{                                                                                         \
-		name, 0, argument, help, CHOICE, offsetof(struct config, member), false, choices, \
-			NULL                                                                      \
-	}
-#define ROW_CALL(name, letter, argument, set, help)                     \
-	{                                                               \
-		name, letter, argument, help, CALL, 0, false, NULL, set \
-	}
+/* Versions of clang-format differ about these. */
+/* clang-format off */
+#define ROW_TEXT(name, letter, argument, member, help) \
+	{ name, letter, argument, help, TEXT, offsetof(struct config, member), false, NULL, NULL }
+#define ROW_FLAG(name, member, value, help) \
+	{ name, 0, NULL, help, FLAG, offsetof(struct config, member), value, NULL, NULL }
+#define ROW_CHOICE(name, argument, member, choices, help) \
+	{ name, 0, argument, help, CHOICE, offsetof(struct config, member), false, choices, NULL }
+#define ROW_CALL(name, letter, argument, set, help) \
+	{ name, letter, argument, help, CALL, 0, false, NULL, set }
+/* clang-format on */
 
 static const struct row rows[] = {
 	ROW_TEXT("kernel", 'k', "FILE", kernel,

@@ -21,7 +21,7 @@
 #define RAM	 KIB(256)
 #define QUEUES	 6
 #define RINGS	 0x3000 /* of a queue: descriptors, available and used ring, a page each */
-#define RING(q)	 (RAM_BASE + (q)*RINGS)
+#define RING(q)	 (RAM_BASE + RINGS * (q))
 #define INDIRECT RING(QUEUES)
 #define DATA	 (INDIRECT + 0x2000)
 

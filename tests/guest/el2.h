@@ -61,7 +61,7 @@
 #define EC_HVC64		   0x16
 #define EC_INSTRUCTION_ABORT_LOWER 0x20
 #define EC_DATA_ABORT_LOWER	   0x24
-#define ESR_FSC(esr)		   ((esr)&0x3f)
+#define ESR_FSC(esr)		   (0x3f & (esr))
 #define FSC_TRANSLATION		   0x04 /* and the level */
 #define FSC_PERMISSION		   0x0c
 #define ESR_WNR			   (1u << 6)

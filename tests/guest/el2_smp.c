@@ -15,7 +15,7 @@
 #define DONE	  1
 
 #define EC_SYSREG	   0x18
-#define ESR_ICC_SGI1R(esr) (((esr)&0x3ffc1f) == 0x3a3016) /* a write of it, whatever register */
+#define ESR_ICC_SGI1R(esr) ((0x3ffc1f & (esr)) == 0x3a3016) /* a write of it, whatever register */
 #define ICH_HCR_EN	   1u
 #define LR_PENDING	   (UINT64_C(1) << 62 | UINT64_C(1) << 60 | UINT64_C(0xa0) << 48)
 

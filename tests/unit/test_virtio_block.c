@@ -31,13 +31,13 @@
 #define ENTRIES	   (SLOTS * SLOT_DESCS)
 
 /* Guest addresses, for each queue. */
-#define RING(queue)  (BASE + (queue)*UINT64_C(0x10000))
+#define RING(queue)  (BASE + UINT64_C(0x10000) * (queue))
 #define DESC(queue)  RING(queue)
 #define AVAIL(queue) (RING(queue) + 0x2000)
 #define USED(queue)  (RING(queue) + 0x4000)
 
 /* And for each slot: header, status, data. */
-#define SLOT(slot)  (BASE + MIB(1) + (slot)*UINT64_C(0x20000))
+#define SLOT(slot)  (BASE + MIB(1) + UINT64_C(0x20000) * (slot))
 #define SLOT_DATA   0x1000
 #define DATA_MAX    65536
 #define REGION	    KIB(256) /* of the disk */
