@@ -78,7 +78,7 @@ def read(vmms):
         "cpu": cpu_model(),
         "machine": "board" if board.emulated() else platform.node(),
         "machine_kernel": machine_kernel(kernel),
-        "board_qemu": first_line("qemu-system-aarch64", "--version") if board.emulated() else None,
+        "board_qemu": board_qemu() if board.emulated() else None,
     }
     if "qemu" in vmms:
         package = os.path.basename(images.program("qemu"))
@@ -86,6 +86,10 @@ def read(vmms):
     if "lkvm" in vmms:
         found["peer_lkvm_sha256"] = digest(os.path.realpath(os.environ["LKVM"]))
     return found
+
+
+def board_qemu():
+    return first_line(f"{images.program('board')}/qemu-system-aarch64", "--version")
 
 
 def qemu_version(directory):

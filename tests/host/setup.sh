@@ -141,3 +141,12 @@ setup demo
 expect [ "$status" = 0 ]
 expect grep -q -e '-t [a-z]*-backports qemu-system-arm' "$work/asked"
 end
+
+begin "where the backports are gone, it goes on without"
+QEMU='' CANDIDATE=1:7.2+dfsg-7+deb12u18 BACKPORTS_STATUS=100 machine
+setup demo
+expect [ "$status" = 0 ]
+expect leaves qemu-system-arm
+expect installs bison
+expect grep -q "no QEMU any more" "$work/out"
+end
