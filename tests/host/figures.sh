@@ -5,7 +5,8 @@
 #
 # What a plain boot costs the host, beside the best figures so far (tests/host/figures.json), on a board that counts
 # instructions: exits to user space may not be more, and instructions not by more than 2 %. --record makes
-# what is measured now the best figures, for this kernel and this QEMU.
+# what is measured now the best figures, for this kernel and this QEMU. Where there are none for them, as Debian has
+# gone on to another one, nothing can be said.
 
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/../.."
@@ -30,6 +31,10 @@ fi
 status=0
 bench/compare --baselines tests/host/figures.json --threshold 2 "$work/new.json" >"$work/found" 2>&1 || status=$?
 ((status == 0)) && echo "ok - $what" && exit
+if missing=$(grep -o 'has no figures for .*' "$work/found"); then
+	echo "skip - figures of a plain boot: there are none of ${missing#has no figures for }"
+	exit
+fi
 echo "not ok - $what"
 cat "$work/out" "$work/found"
-((status != 2)) || echo "tests/host/figures.sh --record makes the figures of this tree the best so far"
+echo "tests/host/figures.sh --record makes the figures of this tree the best so far"
