@@ -121,7 +121,7 @@ check: setup
 	@$(MAKE) --no-print-directory tests
 	@tests/run
 
-check-long: setup
+check-long: setup-long
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory tests
 	@FUZZ_SECONDS=$(LONG_FUZZ_SECONDS) tests/run --long >$(BUILD)/long.log || \
@@ -160,6 +160,9 @@ setup:
 setup-demo:
 	@guest-images/setup demo
 
+setup-long:
+	@guest-images/setup long
+
 setup-bench:
 	@guest-images/setup bench
 
@@ -173,5 +176,5 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests demo lint check check-long check-kernel check-kernel-long bench fuzz setup setup-demo setup-bench \
-	install clean
+.PHONY: all tests demo lint check check-long check-kernel check-kernel-long bench fuzz setup setup-demo setup-long \
+	setup-bench install clean
