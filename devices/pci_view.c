@@ -57,6 +57,10 @@ uint32_t pci_view_set(struct pci_view *view, unsigned int offset, uint32_t value
 
 	if (index >= view->count)
 		return 0;
+	/* Most words are set to what they are: a device shows all of them after every change. */
+	old = atomic_load(&view->words[index]);
+	if (((old ^ value) & mask) == 0)
+		return old;
 	pthread_mutex_lock(&view->lock);
 	old = atomic_load(&view->words[index]);
 	new = (old & ~mask) | (value & mask);

@@ -81,7 +81,7 @@ sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/pci_view.c d
 	vmm/bus.c mm/memory.c arm/devtree.c
 sources_fuzz_stats    := $(stats_sources) devices/pl011.c devices/pl031.c arm/devtree.c
 sources_fuzz_unpack   := arm/image.c arm/foreign.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
-sources_fuzz_terminal := devices/backend_terminal.c vmm/crash.c vmm/verdict.c
+sources_fuzz_terminal := devices/backend_terminal.c vmm/verdict.c
 sources_fuzz_translate := $(translate_sources)
 sources_fuzz_virtio_block := $(sources_test_virtio_block)
 sources_fuzz_virtqueue := devices/virtio.c devices/virtqueue.c devices/virtio_mmio.c \

@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "crash.h"
 #include "fuzz.h"
 #include "terminal.h"
 
@@ -31,7 +32,7 @@ static size_t expected_count, got_count;
 static bool prefixed, quit; /* after Ctrl-A; after Ctrl-A x */
 static size_t output_count, taken_count;
 
-static bool armed, hung_up, is_terminal, in_background;
+static bool armed, hung_up, is_terminal, in_background, crash_knows;
 static struct termios settings;
 static const struct termios cooked = {
 	.c_iflag = ICRNL | IXON,
@@ -110,6 +111,13 @@ int tcsetattr(int fd, int when, const struct termios *wanted)
 	return 0;
 }
 
+/* In place of vmm/crash.c: it has the way back whenever the terminal is raw. */
+void crash_restore(const struct termios *restored)
+{
+	crash_knows = restored != NULL;
+	MUST(!restored || restored->c_lflag & ICANON);
+}
+
 /* In place of devices/backend_stream.c: pieces as large as the input says. */
 
 int stream_open(struct stream *stream, int fd, int access)
@@ -138,7 +146,7 @@ static void expect(uint8_t byte)
 
 ssize_t stream_read(const struct stream *stream, void *bytes, size_t size)
 {
-	size_t piece = take(&input, 2), left = typed_count - read_count;
+	size_t piece = take(&input, 1), left = typed_count - read_count;
 
 	MUST(stream == &terminal.input_stream && size > 0 && !in_background);
 	/* Of a pipe no more than fits is taken. */
@@ -147,7 +155,8 @@ ssize_t stream_read(const struct stream *stream, void *bytes, size_t size)
 		return hung_up ? 0 : -EAGAIN;
 	if (piece == 0)
 		return -EAGAIN;
-	if (piece > size)
+	/* As much as there is, mostly. */
+	if (piece > size || piece > 15)
 		piece = size;
 	if (piece > left)
 		piece = left;
@@ -184,7 +193,7 @@ static void type(void)
 
 static void paste(void)
 {
-	size_t count = take(&input, 1) * 1024;
+	size_t count = take(&input, 1) * 64;
 
 	for (; count > 0 && typed_count < HISTORY; count--, typed_count++)
 		typed[typed_count] = 'a' + typed_count % 26;
@@ -199,7 +208,8 @@ static void turn(void)
 static void guest_reads(void)
 {
 	static uint8_t bytes[65536];
-	size_t count = take(&input, 2), got;
+	/* Of all orders of size: an empty ring begins anew, so something has to be left. */
+	size_t count = take(&input, 2) >> take(&input, 1) % 16, got;
 
 	got = terminal.console.read(&terminal.console, bytes, count);
 	MUST(got <= expected_count - got_count);
@@ -267,6 +277,7 @@ static void check(void)
 	MUST(verdict_quit(&verdict) == quit);
 	MUST((verdict_outcome(&verdict) == OUTCOME_QUIT) == quit);
 	MUST(terminal_pending(&terminal) == (output_count > taken_count));
+	MUST(in_background || settings.c_lflag & ICANON || crash_knows);
 	/* Nothing that was typed stays where the escape key cannot be found. */
 	if (is_terminal && !terminal.away)
 		MUST(armed || ended);

@@ -21,6 +21,8 @@ ends() {
 # As long as the ring feeds itself nidus's main thread, or the disk's, would look at nothing else.
 for device in "--rng" "--console virtio" "--disk $disk" "--report $scratch/report"; do
 	begin "a ring whose parts overlap: SIGTERM ends nidus with ${device%% "$scratch"*}"
+	# What the last one said is not to be taken for what this one says.
+	: >"$console"
 	# shellcheck disable=SC2086	# options have no blanks in them
 	nidus run --no-reboot --kernel build/guest/rings.bin --mem 64M --virtio-transport mmio $device \
 		</dev/null >"$console" 2>"$messages" &

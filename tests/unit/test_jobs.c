@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,7 +38,11 @@ const char *__asan_default_options(void)
 	       "use_sigaltstack=0";
 }
 
-enum { FOREGROUND = 1, LEADER = 2 }; /* how a job is started; LEADER: it is the shell itself */
+/* How a job is started. LEADER: it is the shell itself. STRANGER: its terminal is another user's.
+ */
+enum { FOREGROUND = 1, LEADER = 2, STRANGER = 4 };
+
+#define SOMEBODY 65534
 
 static int master, commands, echoed;
 static pid_t shell, job;
@@ -118,6 +123,9 @@ static void job_run(void)
 	    terminal_create(&terminal, &loop, &verdict) < 0)
 		_exit(97);
 	terminal.console.input = job_input;
+	/* Neither may wait; a terminal has no other way for that. */
+	if (terminal.input_stream.kind != STREAM_OWN || terminal.output_stream.kind != STREAM_OWN)
+		_exit(93);
 	if (write(echo_fd, "!", 1) != 1)
 		_exit(96);
 	while (verdict_outcome(&verdict) == OUTCOME_RUNNING)
@@ -169,10 +177,14 @@ static void shell_run(int how, int fd)
 		if (how & FOREGROUND)
 			tcsetpgrp(STDIN_FILENO, getpgrp());
 		signal(SIGTTOU, SIG_DFL);
+		if (how & STRANGER && (fchmod(STDIN_FILENO, 0600) < 0 || setuid(SOMEBODY) < 0))
+			_exit(94);
 		if (how & LEADER)
 			say(fd, getpid());
 		job_run();
 	}
+	/* The test is to notice when the job is gone. */
+	close(echo_fd);
 	setpgid(job, job);
 	if (how & FOREGROUND)
 		tcsetpgrp(STDIN_FILENO, job);
@@ -297,6 +309,19 @@ static void in_the_foreground_it_is_raw(void **state)
 	assert_true(is_raw());
 	type("abc");
 	expect_input("abc");
+	assert_ends_by_escape_key();
+}
+
+/* As after su(1). */
+static void terminal_of_another_user(void **state)
+{
+	if (getuid() != 0) {
+		start(FOREGROUND);
+		skip();
+	}
+	start(FOREGROUND | STRANGER);
+	assert_true(is_raw());
+	assert_runs();
 	assert_ends_by_escape_key();
 }
 
@@ -471,6 +496,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		on_terminal(in_the_foreground_it_is_raw),
+		on_terminal(terminal_of_another_user),
 		on_terminal(sigtstp_gives_the_terminal_back),
 		on_terminal(after_sigstop_it_is_raw_again),
 		on_terminal(sigstop_that_leaves_it_raw),

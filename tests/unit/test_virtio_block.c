@@ -1384,10 +1384,12 @@ static void unfit_images_are_refused(void **state)
 
 	device_begin(&disk_sync_ops, false, 1);
 	assert_null(virtio_block_create(&memory, &options));
+	assert_int_equal(errno, EBUSY);
 	assert_said("a nidus uses it already");
 	device_end();
 	assert_int_equal(truncate(path, 0), 0);
 	assert_null(virtio_block_create(&memory, &options));
+	assert_int_equal(errno, EINVAL);
 	assert_said("its size, 0 bytes");
 }
 
