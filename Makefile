@@ -114,7 +114,9 @@ demo: setup-demo
 lint:
 	@tests/lint
 
-tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(VMS) $(GUESTS) unit fuzzers
+tests: board-tests unit fuzzers
+
+board-tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(VMS) $(GUESTS)
 
 check: setup
 	@$(MAKE) --no-print-directory lint
@@ -176,5 +178,5 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests demo lint check check-long check-kernel check-kernel-long bench fuzz setup setup-demo setup-long \
+.PHONY: all tests board-tests demo lint check check-long check-kernel check-kernel-long bench fuzz setup setup-demo setup-long \
 	setup-bench install clean

@@ -23,6 +23,9 @@
 #   pack DIR                           a directory as a newc cpio archive, on stdout
 #
 # The cache is $NIDUS_CACHE, else $XDG_CACHE_HOME/nidus, else ~/.cache/nidus. It may be deleted at any time.
+#
+# $NIDUS_MADE may name a directory of what was made on another machine, one directory KIND for each: these are taken
+# as they are. It is for machines without a network, or too slow to build a kernel.
 
 set -euo pipefail
 shopt -s inherit_errexit
@@ -66,12 +69,13 @@ usage() {
 }
 
 # recipe_text FUNCTION: it and every function that it may call, directly or not, as bash prints them, so without
-# comments. A function whose name is in the text of another counts as called.
+# comments. A function whose name is in the text of another counts as called; make_once() does not count, for it has
+# no part in what is made.
 recipe_text() {
 	local -A texts=()
 	local names=("$1") functions name other
 
-	mapfile -t functions < <(compgen -A function | LC_ALL=C sort)
+	mapfile -t functions < <(compgen -A function | LC_ALL=C sort | grep -Fvx make_once)
 	while ((${#names[@]})); do
 		name=${names[0]}
 		names=("${names[@]:1}")
@@ -95,6 +99,10 @@ make_once() (
 	kind=$1
 	recipe=$2
 	shift 2
+	if [[ -n ${NIDUS_MADE-} && -d $NIDUS_MADE/$kind ]]; then
+		echo "$NIDUS_MADE/$kind"
+		exit
+	fi
 	key=$({ recipe_text "$recipe" && printf '%s\0' "$@"; } | sha256sum)
 	dir=$cache/$kind-${key:0:12}
 
