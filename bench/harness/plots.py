@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Charts as SVG, drawn by gnuplot."""
 
+import math
 import re
 import shutil
 import subprocess
@@ -25,10 +26,42 @@ def data(chart):
     return lines + ["END"]
 
 
+def decades(low, high):
+    """Where a logarithmic axis has its ticks: at powers of ten, and at 2 and 5 times these where they are few."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    times = (1,) if last - first > 3 else (1, 2, 5)
+    values = [n * 10.0 ** power for power in range(first - 1, last + 2) for n in times]
+    bottom, top = max(value for value in values if value <= low), next(value for value in values if value >= high)
+    return [value for value in values if bottom <= value <= top]
+
+
+def steps(high):
+    """Where an axis from 0 on has its ticks: some five, at round numbers."""
+    rough = high / 5 if high > 0 else 1
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(times * power for times in (1, 2, 5, 10) if times * power >= rough)
+    return [step * i for i in range(max(math.ceil(high / step), 1) + 1)]
+
+
+def label(value):
+    """The value in full, with as few letters as that takes."""
+    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.12g}{letter}"
+    return f"{value:.12g}"
+
+
+def ticks(chart):
+    if not chart.log:
+        return steps(peak(chart))
+    # A bar of the smallest value is to be seen, too.
+    return decades(lowest(chart) / 2, max(peak(chart), lowest(chart)))
+
+
 def script(chart):
     series = list(chart.series)
-    # A bar of the smallest value is to be seen, too.
-    low = f"{lowest(chart) / 2:g}" if chart.log else "0"
+    values = ticks(chart)
+    labels = ", ".join(f"{quote(label(value))} {value:.12g}" for value in values)
     lines = [
         f"set terminal svg size 760,{360 + 20 * ((len(series) - 1) // 3)} dynamic noenhanced "
         "font 'sans-serif,14'",
@@ -36,8 +69,8 @@ def script(chart):
         f"set xlabel {quote(chart.xlabel)} textcolor rgb '{INK}'",
         f"set ylabel {quote(chart.ylabel)} textcolor rgb '{INK}'",
         f"set key above horizontal left textcolor rgb '{INK}'",
-        "set grid ytics lc rgb '#999999' lw 0.5", f"set yrange [{low}:*]",
-        "set format y '%.0s%c'" if peak(chart) >= 1000 else "set format y '%g'",
+        "set grid ytics lc rgb '#999999' lw 0.5", f"set yrange [{values[0]:.12g}:{values[-1]:.12g}]",
+        f"set ytics ({labels})",
     ]
     if chart.log:
         lines.append("set logscale y")

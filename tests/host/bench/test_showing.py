@@ -125,8 +125,31 @@ class Page(unittest.TestCase):
         self.assertEqual(text, "<svg><path stroke='var(--ink)'/><path fill='rgb(1,2,33)'/></svg>")
 
     def test_small_bars_are_seen(self):
-        self.assertIn("set yrange [0.5:*]", plots.script(Chart("t", "x", "y", [1], {"a": [1], "b": [-3]}, log=True)))
-        self.assertIn("set yrange [0:*]", plots.script(Chart("t", "x", "y", [1], {"a": [1]})))
+        self.assertIn("set yrange [0.5:1]", plots.script(Chart("t", "x", "y", [1], {"a": [1], "b": [-3]}, log=True)))
+        self.assertIn("set yrange [0:1]", plots.script(Chart("t", "x", "y", [1], {"a": [1]})))
+
+    def test_ticks_are_told_apart_and_say_what_they_are(self):
+        factors = {"k": 1e3, "M": 1e6, "G": 1e9}
+        for scale in range(-3, 11):
+            for peak in (1, 1.3, 1.999, 2, 2.4, 3, 4.9, 5, 7.7, 9.99):
+                for lowest in (1, 0.5, 1e-3, 1e-7):
+                    for log in (False, True):
+                        top = peak * 10 ** scale
+                        chart = Chart("t", "x", "y", [1, 2], {"a": [top, top * lowest]}, log=log)
+                        values = plots.ticks(chart)
+                        labels = [plots.label(value) for value in values]
+                        self.assertEqual(len(set(labels)), len(labels), (top, labels))
+                        self.assertTrue(2 <= len(labels) <= 15, (top, lowest, log, labels))
+                        self.assertGreaterEqual(max(values), top)
+                        self.assertLess(min(values), top * lowest)
+                        for value, text in zip(values, labels):
+                            self.assertAlmostEqual(float(text.rstrip("kMG")) * factors.get(text[-1], 1) / (value or 1),
+                                                   1 if value else 0)
+
+    def test_plots_have_these_ticks(self):
+        chart = Chart("t", "x", "y", [1], {"a": [2100], "b": [1]})
+        self.assertIn('set ytics ("0" 0, "500" 500, "1k" 1000, "1.5k" 1500, "2k" 2000, "2.5k" 2500)\n',
+                      plots.script(chart))
 
     def test_order_of_charts(self):
         self.assertEqual(charts.ordered([2, 10, 1, 2]), [1, 2, 10])
