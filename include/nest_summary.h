@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How a nest does, level by level, as its reports tell (nest_report.h).
+ * How a nest does, level by level, as its reports tell (nest_report.h). Those of level 1's
+ * beginning and end are made by the process that runs it, and checked by what became of that
+ * process; what is said of levels further in is as true as the levels around them are honest.
  */
 #ifndef NIDUS_NEST_SUMMARY_H
 #define NIDUS_NEST_SUMMARY_H
@@ -20,6 +22,11 @@ struct nest_level {
 struct nest_summary {
 	const struct nest *nest;
 	struct nest_level level[NEST_LEVELS_MAX]; /* level 1 first */
+
+	/* The process that runs level 1: when it was started, by clock_ns(), and how it ended. */
+	uint64_t started;
+	bool gone;
+	int status;
 };
 
 void nest_summary_create(struct nest_summary *summary, const struct nest *nest);
@@ -30,10 +37,21 @@ void nest_summary_create(struct nest_summary *summary, const struct nest *nest);
  */
 bool nest_summary_take(struct nest_summary *summary, json_t *report);
 
+/* The process that runs level 1 has been started, now; it has ended with an exit status. */
+void nest_summary_started(struct nest_summary *summary);
+void nest_summary_gone(struct nest_summary *summary, int status);
+
+/*
+ * When the first of all levels at work has had its time, by clock_ns(), and which level that is,
+ * the innermost of several. UINT64_MAX: none is at work. Level 1 is for as long as its process is
+ * there, whatever has been reported.
+ */
+uint64_t nest_summary_deadline(const struct nest_summary *summary, unsigned int *level);
+
 /* Says that a level's time is over; it is the innermost one at work that kept it from its end. */
 void nest_summary_late(struct nest_summary *summary, unsigned int level);
 
-/* Whether every level did what it was to do. */
+/* Whether every level did what it was to do, and the process of level 1 says so, too. */
 bool nest_summary_good(const struct nest_summary *summary);
 
 /* On standard error: a table, and what went wrong in which level. */

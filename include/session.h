@@ -37,6 +37,9 @@ struct session {
 	unsigned int resets;
 	bool out_of_patience; /* what the guest wrote last is waited for no more */
 
+	/* Where the guest's reports go, NULL: nowhere; report's, if not set after session_create().
+	 */
+	struct sink *reports;
 	/* If set after session_create(): a machine has stopped and is about to be destroyed. */
 	void (*ended)(struct session *session, const struct machine *machine);
 };

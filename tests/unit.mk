@@ -40,7 +40,10 @@ sources_test_log      :=
 sources_test_memory   := mm/memory.c
 sources_test_nest     := $(nest_sources)
 sources_test_nest_file := $(nest_sources) vmm/nest_file.c
-sources_test_nest_summary := vmm/nest_summary.c vmm/nest.c vmm/config.c vmm/file.c
+sources_test_nest_relay := vmm/nest_relay.c vmm/nest_report.c
+sources_test_nest_summary := vmm/nest_summary.c vmm/nest_report.c vmm/nest.c vmm/config.c vmm/file.c
+sources_test_nest_watch := vmm/nest_watch.c vmm/signals.c vmm/verdict.c vmm/event.c \
+	$(sources_test_nest_summary)
 sources_test_nested   := arm/nested.c
 sources_test_pci      := devices/pci.c devices/pci_view.c vmm/irq.c vmm/bus.c mm/memslot.c arm/devtree.c
 sources_test_pl011    := devices/pl011.c arm/devtree.c
@@ -74,7 +77,8 @@ sources_test_virtqueue := devices/virtqueue.c mm/memory.c
 sources_fuzz_config   := vmm/config.c
 sources_fuzz_devices  := devices/pl011.c devices/pl031.c arm/devtree.c vmm/bus.c
 sources_fuzz_image    := arm/image.c arm/foreign.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c
-sources_fuzz_nest     := vmm/nest.c vmm/nest_file.c vmm/nest_summary.c vmm/config.c
+sources_fuzz_nest     := vmm/nest.c vmm/nest_file.c vmm/nest_summary.c vmm/nest_report.c \
+	vmm/nest_relay.c vmm/config.c
 sources_fuzz_emulate  := $(emulate_sources)
 sources_fuzz_insn     := arm/insn.c
 sources_fuzz_pci      := devices/virtio_pci.c devices/pci.c devices/pci_view.c devices/virtio.c devices/virtqueue.c \
@@ -95,7 +99,7 @@ $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(FAKE_KVM_TESTS:%=$(BUILD)/unit/%): tests/unit/fake_kvm.c | $(SYSROOT)
 
 # These see it, too, and have fakes of their own or need none.
-UAPI_TESTS := $(addprefix $(BUILD)/unit/,test_peek test_session test_translate)
+UAPI_TESTS := $(addprefix $(BUILD)/unit/,test_peek test_session test_translate test_nest_watch)
 
 $(UAPI_TESTS): UNIT_CPPFLAGS += -isystem $(SYSROOT)/uapi
 $(UAPI_TESTS): | $(SYSROOT)

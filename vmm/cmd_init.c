@@ -118,7 +118,7 @@ static int start_command(const json_t *command, pid_t *child)
 
 static int run_command(const json_t *command)
 {
-	int status, error;
+	int status = STATUS_NOT_RUN << 8, error;
 	pid_t child, ended;
 
 	error = start_command(command, &child);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "nest_relay.h"
 #include "nest_report.h"
 #include "session.h"
 #include "stats.h"
@@ -13,6 +14,7 @@
 struct level {
 	struct session session;
 	json_t *report; /* of how it ended */
+	struct nest_relay relay;
 };
 
 /* The machine is still there, and its statistics with it. */
@@ -37,7 +39,8 @@ static json_t *console_end(struct session *session)
 	return json_stringn(text, size);
 }
 
-static int level_live(struct level *level, const struct config *config)
+static int level_live(struct level *level, const struct nest *nest, unsigned int number,
+		      const struct config *config)
 {
 	struct session *session = &level->session;
 	int status = session_create(session, config);
@@ -45,6 +48,8 @@ static int level_live(struct level *level, const struct config *config)
 	if (status != STATUS_OK)
 		return status;
 	session->ended = level_ended;
+	nest_relay_init(&level->relay, &session->report.sink, number, nest_depth(nest));
+	session->reports = &level->relay.sink;
 	status = session_run(session);
 	if (verdict_outcome(&session->verdict) != OUTCOME_SHUTDOWN)
 		json_object_set_new(level->report, "console", console_end(session));
@@ -66,7 +71,7 @@ static int level_build(struct level *level, const struct nest *nest, unsigned in
 		config.report = report;
 		config.initramfs = archive = nest_pack(nest, number);
 		if (archive)
-			status = level_live(level, &config);
+			status = level_live(level, nest, number, &config);
 		archive_destroy(archive);
 	}
 	nest_release(&words);

@@ -10,9 +10,12 @@
 #include "clock.h"
 #include "file.h"
 #include "log.h"
+#include "nest_report.h"
 #include "util.h"
 
 #define SUMMARY_VERSION 1
+
+#define SECOND UINT64_C(1000000000)
 
 void nest_summary_create(struct nest_summary *summary, const struct nest *nest)
 {
@@ -108,24 +111,56 @@ static bool take_ended(struct nest_level *level, json_t *report)
 bool nest_summary_take(struct nest_summary *summary, json_t *report)
 {
 	static const struct {
-		const char *is;
 		bool (*take)(struct nest_level *level, json_t *report);
-	} kinds[] = {
-		{ "begun", take_begun },
-		{ "up", take_up },
-		{ "command", take_command },
-		{ "ended", take_ended },
+	} kinds[NEST_REPORT_KINDS] = {
+		[NEST_REPORT_BEGUN] = { take_begun },
+		[NEST_REPORT_UP] = { take_up },
+		[NEST_REPORT_COMMAND] = { take_command },
+		[NEST_REPORT_ENDED] = { take_ended },
 	};
-	const char *is;
-	json_int_t level;
+	enum nest_report_kind kind;
+	unsigned int level;
 
-	if (json_unpack(report, "{sssI}", "is", &is, "level", &level) < 0 || level < 1 ||
-	    level > nest_depth(summary->nest))
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (strcmp(kinds[i].is, is) == 0)
-			return kinds[i].take(&summary->level[level - 1], report);
-	return false;
+	return nest_report_about(report, &level, &kind) && level <= nest_depth(summary->nest) &&
+	       kinds[kind].take(&summary->level[level - 1], report);
+}
+
+/* Time. */
+
+void nest_summary_started(struct nest_summary *summary)
+{
+	summary->started = clock_ns();
+}
+
+void nest_summary_gone(struct nest_summary *summary, int status)
+{
+	summary->gone = true;
+	summary->status = status;
+}
+
+static uint64_t deadline_of(const struct nest_summary *summary, unsigned int level)
+{
+	const struct nest_level *state = &summary->level[level - 1];
+	const bool at_work = level == 1 ? !summary->gone : state->begun && !state->ended;
+	const uint64_t from = level == 1 ? summary->started : state->begun;
+
+	return at_work ? from + nest_time_limit(summary->nest, level) * SECOND : UINT64_MAX;
+}
+
+uint64_t nest_summary_deadline(const struct nest_summary *summary, unsigned int *level)
+{
+	uint64_t first = UINT64_MAX;
+
+	*level = 1;
+	for (unsigned int i = 1; i <= nest_depth(summary->nest); i++) {
+		const uint64_t deadline = deadline_of(summary, i);
+
+		if (deadline > first)
+			continue;
+		first = deadline;
+		*level = i;
+	}
+	return first;
 }
 
 void nest_summary_late(struct nest_summary *summary, unsigned int level)
@@ -177,6 +212,9 @@ static const char *wrong_with(const struct nest_summary *summary, unsigned int n
 	else if (status_of(level->command_report) != 0)
 		snprintf(text, size, "had its command end with status %d",
 			 status_of(level->command_report));
+	else if (number == 1 && summary->status != 0)
+		snprintf(text, size, "was run by a process that ended with status %d",
+			 summary->status);
 	else
 		return NULL;
 	return text;

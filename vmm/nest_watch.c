@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Theory of operation: level 1 runs in a child process, whose input and output are ours, so that
- * the innermost console is used as if there were nothing between. Reports come by a pipe. What is
- * in them was said inside guests, and is checked.
+ * the innermost console is used as if there were nothing between. Reports come by a pipe from that
+ * process, which passes on what its guest may say. Whether the nest is still there, and whether it
+ * came to a good end, is not theirs to tell: that is what the process is asked for.
  */
 #include "nest_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -21,13 +21,12 @@
 #include "event.h"
 #include "log.h"
 #include "nest_level.h"
+#include "nest_report.h"
 #include "nest_summary.h"
 #include "session.h"
 #include "signals.h"
 #include "util.h"
 #include "verdict.h"
-
-#define LINE_MAX_BYTES KIB(256)
 
 /* How long a nest that is told to end may take for it. */
 #define END_SECONDS 5
@@ -35,7 +34,6 @@
 #define SECOND UINT64_C(1000000000)
 
 struct watch {
-	const struct nest *nest;
 	struct event_loop loop;
 	struct verdict verdict;
 	struct signals signals;
@@ -43,38 +41,17 @@ struct watch {
 	struct nest_summary summary;
 
 	pid_t child; /* 0: gone */
-	int status; /* its exit status, once it is gone */
 	struct event_source process, reports;
-	char line[LINE_MAX_BYTES];
-	size_t line_size; /* more than the array has: the line is too long and dropped */
+	struct nest_line line;
 	bool ending; /* told to end, and the timer says when it had time enough */
 };
 
 /* Time limits. */
 
-static uint64_t deadline_of(const struct watch *watch, unsigned int level)
-{
-	const struct nest_level *state = &watch->summary.level[level - 1];
-
-	if (!state->begun || state->ended)
-		return UINT64_MAX;
-	return state->begun + nest_time_limit(watch->nest, level) * SECOND;
-}
-
-/* The level whose time is over first, the innermost of several. */
-static unsigned int most_urgent(const struct watch *watch)
-{
-	unsigned int urgent = 1;
-
-	for (unsigned int level = 2; level <= nest_depth(watch->nest); level++)
-		if (deadline_of(watch, level) <= deadline_of(watch, urgent))
-			urgent = level;
-	return urgent;
-}
-
 static void arm_timer(struct watch *watch)
 {
-	uint64_t deadline = deadline_of(watch, most_urgent(watch)), now = clock_ns();
+	unsigned int level;
+	const uint64_t deadline = nest_summary_deadline(&watch->summary, &level), now = clock_ns();
 
 	if (watch->ending)
 		return;
@@ -87,12 +64,13 @@ static void arm_timer(struct watch *watch)
 static void time_is_over(struct event_timer *timer)
 {
 	struct watch *watch = container_of(timer, struct watch, timer);
-	unsigned int level = most_urgent(watch);
+	unsigned int level;
 
 	if (watch->ending) {
 		kill(watch->child, SIGKILL);
 		return;
 	}
+	nest_summary_deadline(&watch->summary, &level);
 	nest_summary_late(&watch->summary, level);
 	verdict_reach(&watch->verdict, OUTCOME_CRASHED);
 }
@@ -104,14 +82,10 @@ static void take_line(struct watch *watch)
 	static struct log_limit limit;
 	json_t *report;
 
-	if (watch->line_size > sizeof(watch->line)) {
-		log_guest(&limit, "a report of the nest is too long");
+	if (watch->line.size == 0)
 		return;
-	}
-	if (watch->line_size == 0)
-		return;
-	report = json_loadb(watch->line, watch->line_size, 0, NULL);
-	if (!report || !nest_summary_take(&watch->summary, report))
+	report = nest_line_report(&watch->line);
+	if (!nest_summary_take(&watch->summary, report))
 		log_guest(&limit, "a report of the nest makes no sense");
 	json_decref(report);
 	arm_timer(watch);
@@ -120,27 +94,24 @@ static void take_line(struct watch *watch)
 static void take_bytes(struct watch *watch, const char *bytes, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (bytes[i] == '\n') {
-			take_line(watch);
-			watch->line_size = 0;
+		if (bytes[i] != '\n') {
+			nest_line_add(&watch->line, bytes[i]);
 			continue;
 		}
-		if (watch->line_size < sizeof(watch->line))
-			watch->line[watch->line_size] = bytes[i];
-		if (watch->line_size <= sizeof(watch->line))
-			watch->line_size++;
+		take_line(watch);
+		watch->line.size = 0;
 	}
 }
 
-/* Whether there may be more. */
-static bool read_reports(struct watch *watch)
+/* As read(2). */
+static ssize_t read_reports(struct watch *watch)
 {
 	char bytes[4096];
-	ssize_t got = read(watch->reports.fd, bytes, sizeof(bytes));
+	const ssize_t got = read(watch->reports.fd, bytes, sizeof(bytes));
 
 	if (got > 0)
 		take_bytes(watch, bytes, got);
-	return got > 0;
+	return got;
 }
 
 static void reports_ready(struct event_source *source, uint32_t events)
@@ -148,23 +119,33 @@ static void reports_ready(struct event_source *source, uint32_t events)
 	struct watch *watch = container_of(source, struct watch, reports);
 
 	(void)events;
-	if (!read_reports(watch))
+	if (read_reports(watch) == 0)
 		event_remove(&watch->loop, source);
 }
 
 /* The child. */
 
+static void child_reap(struct watch *watch)
+{
+	int status = -1;
+	pid_t reaped;
+
+	do
+		reaped = waitpid(watch->child, &status, 0);
+	while (reaped < 0 && errno == EINTR);
+	watch->child = 0;
+	nest_summary_gone(&watch->summary, reaped < 0	       ? STATUS_HOST
+					   : WIFEXITED(status) ? WEXITSTATUS(status)
+							       : STATUS_SIGNAL + WTERMSIG(status));
+}
+
 static void process_ended(struct event_source *source, uint32_t events)
 {
 	struct watch *watch = container_of(source, struct watch, process);
-	int status;
 
 	(void)events;
-	while (waitpid(watch->child, &status, 0) < 0 && errno == EINTR)
-		;
-	watch->child = 0;
-	watch->status = WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_SIGNAL + WTERMSIG(status);
 	event_remove(&watch->loop, source);
+	child_reap(watch);
 	verdict_reach(&watch->verdict, OUTCOME_SHUTDOWN);
 }
 
@@ -172,11 +153,14 @@ static void process_ended(struct event_source *source, uint32_t events)
 static pid_t child_start(struct watch *watch, int *report_fd)
 {
 	const pid_t parent = getpid();
-	int ends[2];
+	int ends[2], err;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
+	/* Whoever started us may not have cared for its children; then there is no exit status. */
+	signal(SIGCHLD, SIG_DFL);
 	watch->child = fork();
+	err = errno;
 	if (watch->child == 0) {
 		close(ends[0]);
 		*report_fd = ends[1];
@@ -187,7 +171,10 @@ static pid_t child_start(struct watch *watch, int *report_fd)
 	close(ends[1]);
 	watch->reports = (struct event_source){ .fd = ends[0], .ready = reports_ready };
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	return watch->child < 0 ? -errno : watch->child;
+	if (watch->child > 0)
+		return watch->child;
+	close(ends[0]);
+	return -err;
 }
 
 static void child_end(struct watch *watch)
@@ -198,8 +185,17 @@ static void child_end(struct watch *watch)
 		kill(watch->child, SIGTERM);
 	while (watch->child && event_loop_turn(&watch->loop, true) >= 0)
 		;
-	while (read_reports(watch))
+	while (read_reports(watch) > 0)
 		;
+}
+
+/* Of a child that nobody can wait for otherwise. */
+static void child_kill(struct watch *watch)
+{
+	if (!watch->child)
+		return;
+	kill(watch->child, SIGKILL);
+	child_reap(watch);
 }
 
 /* All of it. */
@@ -210,51 +206,88 @@ static void nothing_told(void *opaque, int signal)
 	(void)signal;
 }
 
+/* Of one whose fd has just been opened, or could not be. Errors: -errno, said. */
+static int source_add(struct watch *watch, struct event_source *source, const char *what)
+{
+	const int err = source->fd < 0 ? -errno : event_add(&watch->loop, source, EPOLLIN);
+
+	if (err < 0)
+		log_error("%s: %s", what, strerror(-err));
+	return err;
+}
+
+static int sources_open(struct watch *watch)
+{
+	int err;
+
+	watch->process =
+		(struct event_source){ syscall(SYS_pidfd_open, watch->child, 0), process_ended };
+	err = source_add(watch, &watch->process, "pidfd_open");
+	if (err < 0)
+		return err;
+	return source_add(watch, &watch->reports, "the pipe of reports");
+}
+
 static int watch_loop(struct watch *watch)
 {
-	int err = 0;
+	int err = sources_open(watch);
 
-	watch->process = (struct event_source){
-		.fd = syscall(SYS_pidfd_open, watch->child, 0),
-		.ready = process_ended,
-	};
-	if (watch->process.fd < 0) {
-		log_error("pidfd_open: %s", strerror(errno));
-		return -errno;
+	if (err == 0) {
+		arm_timer(watch);
+		while (err >= 0 && verdict_outcome(&watch->verdict) == OUTCOME_RUNNING)
+			err = event_loop_turn(&watch->loop, true);
+		child_end(watch);
 	}
-	event_add(&watch->loop, &watch->process, EPOLLIN);
-	event_add(&watch->loop, &watch->reports, EPOLLIN);
-	while (err >= 0 && verdict_outcome(&watch->verdict) == OUTCOME_RUNNING)
-		err = event_loop_turn(&watch->loop, true);
-	child_end(watch);
-	close(watch->process.fd);
+	if (watch->process.fd >= 0)
+		close(watch->process.fd);
+	return err;
+}
+
+static int watch_all(struct watch *watch)
+{
+	int err = event_loop_create(&watch->loop);
+
+	if (err < 0)
+		return err;
+	err = verdict_create(&watch->verdict, &watch->loop);
+	if (err < 0)
+		goto destroy_loop;
+	err = signals_create(&watch->signals, &watch->loop, &watch->verdict, nothing_told, NULL);
+	if (err < 0)
+		goto destroy_verdict;
+	err = event_timer_create(&watch->timer, &watch->loop, CLOCK_MONOTONIC, time_is_over);
+	if (err < 0)
+		goto destroy_signals;
+	err = watch_loop(watch);
+	event_timer_destroy(&watch->timer);
+destroy_signals:
+	signals_destroy(&watch->signals);
+destroy_verdict:
+	verdict_destroy(&watch->verdict);
+destroy_loop:
+	event_loop_destroy(&watch->loop);
 	return err;
 }
 
 static int status_of(const struct watch *watch)
 {
+	const struct nest_summary *summary = &watch->summary;
+
 	if (verdict_outcome(&watch->verdict) == OUTCOME_KILLED)
 		return STATUS_SIGNAL + watch->verdict.signal;
 	/* Level 1 may not have begun to run at all. */
-	if (watch->status == STATUS_USAGE || watch->status == STATUS_HOST)
-		return watch->status;
-	return nest_summary_good(&watch->summary) ? STATUS_OK : STATUS_CRASHED;
+	if (summary->status == STATUS_USAGE || summary->status == STATUS_HOST)
+		return summary->status;
+	return nest_summary_good(summary) ? STATUS_OK : STATUS_CRASHED;
 }
 
+/* Until the child is gone, one way or the other. */
 static int watch_child(struct watch *watch)
 {
-	int err = event_loop_create(&watch->loop);
+	const int err = watch_all(watch);
 
-	if (err == 0)
-		err = verdict_create(&watch->verdict, &watch->loop);
-	if (err == 0)
-		err = signals_create(&watch->signals, &watch->loop, &watch->verdict, nothing_told,
-				     NULL);
-	if (err == 0)
-		err = event_timer_create(&watch->timer, &watch->loop, CLOCK_MONOTONIC,
-					 time_is_over);
-	if (err == 0)
-		err = watch_loop(watch);
+	child_kill(watch);
+	close(watch->reports.fd);
 	return err < 0 ? STATUS_HOST : status_of(watch);
 }
 
@@ -273,8 +306,9 @@ int nest_watch(const struct nest *nest, const char *json_path)
 	int status, report_fd = -1;
 	pid_t child;
 
-	watch.nest = nest;
+	watch.process.fd = -1;
 	nest_summary_create(&watch.summary, nest);
+	nest_summary_started(&watch.summary);
 	child = child_start(&watch, &report_fd);
 	if (child == 0)
 		return nest_level_run(nest, 1, report_fd);

@@ -102,6 +102,7 @@ enum status session_create(struct session *session, const struct config *config)
 		goto destroy_signals;
 	if (report_start(&session->report, &session->loop) < 0)
 		goto destroy_terminal;
+	session->reports = config->report ? &session->report.sink : NULL;
 	messages_start(session);
 	return STATUS_OK;
 
@@ -149,8 +150,7 @@ static enum status session_live(struct session *session)
 	enum status status = STATUS_OK;
 
 	switch (machine_create(machine, session->config, &session->loop, &session->terminal,
-			       session->config->report ? &session->report.sink : NULL,
-			       &session->verdict)) {
+			       session->reports, &session->verdict)) {
 	case MACHINE_BAD_INPUT:
 		return STATUS_USAGE;
 	case MACHINE_HOST:

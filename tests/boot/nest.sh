@@ -152,6 +152,78 @@ expect_line '^nidus: error: level 2 was not up within 5 seconds'
 expect_nothing_left
 end
 
+# A guest may write to its port what it likes.
+
+cat >"$scratch/lines" <<END
+
+{"level":1,"is":"begun"}
+{"level":1,"is":"up","linux":"forged","cpus":1,"memory":1}
+{"level":1,"is":"ended","by":"shutdown","status":0,"stats":{"exits":{"total":1,"forged":1}}}
+{"level":2,"is":"begun"}
+{"level":2,"is":"up","linux":"forged","cpus":1,"memory":1}
+{"level":2,"is":"ended","by":"shutdown","status":0,"stats":{"exits":{"total":1,"forged":1}}}
+END
+# An init that says so, and then does what follows.
+cat >"$scratch/forge" <<'END'
+bin() {
+	/bin/busybox "$@"
+}
+bin mkdir -p /sys /dev
+bin mount -t sysfs sysfs /sys
+bin mount -t devtmpfs devtmpfs /dev
+until name=$(bin grep -l '^org.nidus.report$' /sys/class/virtio-ports/*/name); do
+	bin usleep 10000
+done
+name=${name%/name}
+bin cat /lines >"/dev/${name##*/}"
+END
+# forger WHAT-FOLLOWS: a level with that init.
+forger() {
+	{
+		cat "$scratch/forge"
+		echo "$1"
+	} >"$scratch/init"
+	cat <<END
+	{
+		memory = "256M";
+		time-limit = 8;
+		file = [ "$busybox:/bin/busybox", "$scratch/init:/forge", "$scratch/lines:/lines" ];
+		params = "rdinit=/bin/busybox -- sh /forge";
+	}
+END
+}
+
+begin "a level that reports its own end and goes on keeps its time limit"
+echo "levels = ( $(forger 'while :; do :; done') );" >"$plan"
+nest "$plan"
+expect_status 1
+expect_line '^nidus: error: level 1 was not done within 8 seconds'
+expect_nothing_left
+end
+
+begin "a level that reports its own good end and crashes has crashed, and its exits are those that nidus counted"
+echo "levels = ( $(forger 'exit') );" >"$plan"
+nest "$plan"
+expect_status 1
+expect_line '^level 1: up .*Linux forged'
+expect_line '^nidus: warning: a line that level 1 reports is not for it to say'
+expect_line '^nidus: error: level 1 ended by reset; the end of its console:'
+expect_line '^ +1 +[0-9.]+ s +[0-9]+ +reset +mmio [0-9]+'
+expect [ "$(grep -c forged "$report")" = 1 ]
+end
+
+begin "a level inside another reports nothing of that, nor of its own end"
+echo "levels = ( { memory = \"768M\"; }, $(forger 'exit') );" >"$plan"
+nest "$plan"
+expect_status 1
+expect_line 'warning: level 1: a line that level 2 reports is not for it to say'
+expect_line '^level 2: up .*Linux forged'
+expect_line '^ +1 +[0-9.]+ s +[0-9]+ +shutdown +mmio [0-9]+, system_event 1$'
+expect_line '^nidus: error: level 2 ended by reset; the end of its console:'
+expect [ "$(grep -c forged "$report")" = 1 ]
+expect [ "$(grep -c '"good": true' "$report")" = 1 ]
+end
+
 begin "an inner level that cannot be started is named"
 echo 'levels = ( { memory = "512M"; }, { memory = "256M"; options = "--mem-backing hugetlbfs"; } );' >"$plan"
 nest "$plan"

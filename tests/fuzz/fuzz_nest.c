@@ -2,7 +2,8 @@
 /*
  * What a guest may say of a nest, and what may stand in a nest file: after the first byte, which
  * tells them apart, reports in lines, reports that are right but for some of their members, or the
- * file.
+ * file. Reports come as those of level 1's guest do, through the relay of its port, and whatever
+ * they are, the time limit stays and the end of level 1 is what its nidus says.
  */
 #include <sanitizer/lsan_interface.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "file.h"
 #include "fuzz.h"
+#include "nest_relay.h"
 #include "nest_summary.h"
 #include "util.h"
 
@@ -32,18 +34,6 @@ int file_replace(const char *path, const void *data, size_t size)
 	MUST(json_array_size(json_object_get(object, "levels")) == DEPTH);
 	json_decref(object);
 	return 0;
-}
-
-/* The next line as it is. */
-static json_t *load_report(struct input *input)
-{
-	const uint8_t *end = memchr(input->data, '\n', input->size);
-	const size_t line = end ? (size_t)(end - input->data) : input->size;
-	json_t *report = json_loadb((const char *)input->data, line, 0, NULL);
-
-	input->data += end ? line + 1 : line;
-	input->size -= end ? line + 1 : line;
-	return report;
 }
 
 static json_t *make_string(struct input *input)
@@ -96,13 +86,95 @@ static json_t *make_report(struct input *input)
 	return report;
 }
 
-static void take_all(struct nest_summary *summary, json_t *(*next)(struct input *input),
-		     struct input *input)
-{
-	while (input->size > 0) {
-		json_t *report = next(input);
+/* What has come through the relay, as level 0 reads it. */
+struct outside {
+	struct sink sink;
+	struct nest_summary *summary;
+	struct nest_line line;
+	size_t room; /* what is taken at once */
+};
 
-		nest_summary_take(summary, report);
+static void hear(struct nest_summary *summary, const struct nest_line *line)
+{
+	json_t *report = nest_line_report(line);
+
+	/* Nothing passes but what is a report. */
+	MUST(report);
+	nest_summary_take(summary, report);
+	json_decref(report);
+}
+
+static size_t out_take(struct outside *outside, const struct iovec *segments, size_t max)
+{
+	const char *bytes = segments[0].iov_base;
+	size_t i;
+
+	for (i = 0; i < segments[0].iov_len && i < max; i++) {
+		if (bytes[i] != '\n') {
+			nest_line_add(&outside->line, bytes[i]);
+			continue;
+		}
+		hear(outside->summary, &outside->line);
+		outside->line.size = 0;
+	}
+	return i;
+}
+
+static size_t out_offer(struct sink *sink, const struct iovec *segments, unsigned int count)
+{
+	struct outside *outside = container_of(sink, struct outside, sink);
+
+	MUST(count == 1);
+	return out_take(outside, segments, outside->room);
+}
+
+static void out_keep(struct sink *sink, const struct iovec *segments, unsigned int count)
+{
+	struct outside *outside = container_of(sink, struct outside, sink);
+
+	MUST(count == 1);
+	out_take(outside, segments, SIZE_MAX);
+}
+
+/* As a port with a driver that writes as much at once as it pleases. */
+static void say(struct sink *sink, const char *text, size_t size, size_t piece)
+{
+	while (size > 0) {
+		const size_t length = size < piece ? size : piece;
+		const struct iovec segment = { (char *)text, length };
+		const size_t taken = sink->offer(sink, &segment, 1);
+
+		MUST(taken <= length);
+		if (taken == 0) {
+			sink->keep(sink, &segment, 1);
+			text += length;
+			size -= length;
+		}
+		text += taken;
+		size -= taken;
+	}
+}
+
+static void say_report(struct sink *sink, json_t *report, size_t piece)
+{
+	char *text = json_dumps(report, JSON_COMPACT);
+
+	MUST(text);
+	say(sink, text, strlen(text), piece);
+	say(sink, "\n", 1, piece);
+	free(text);
+}
+
+static void say_all(struct sink *sink, bool lines, struct input *input)
+{
+	const size_t piece = take(input, 1) + 1;
+
+	if (lines)
+		say(sink, (const char *)input->data, input->size, piece);
+	while (!lines && input->size > 0) {
+		json_t *report = make_report(input);
+
+		say_report(sink, report, piece);
 		json_decref(report);
 	}
 }
@@ -122,7 +194,48 @@ static void check_summary(const struct nest_summary *summary)
 	}
 }
 
-static void take_reports(json_t *(*next)(struct input *input), struct input *input)
+/* By the nidus that runs level 1. */
+static void tell(struct nest_summary *summary, json_t *report)
+{
+	MUST(report);
+	MUST(nest_summary_take(summary, report));
+	json_decref(report);
+}
+
+/* The guest of level 1 speaks, and then it ends well, or crashes. */
+static void live(struct nest_summary *summary, bool lines, struct input *input)
+{
+	static struct nest_relay relay;
+	static struct outside outside;
+	const int status = take(input, 1) & 1;
+	uint64_t begun;
+	unsigned int level;
+
+	outside.sink = (struct sink){ .offer = out_offer, .keep = out_keep };
+	outside.summary = summary;
+	outside.room = take(input, 1);
+	outside.line.size = 0;
+	nest_relay_init(&relay, &outside.sink, 1, DEPTH);
+	nest_summary_started(summary);
+	tell(summary, json_pack("{siss}", "level", 1, "is", "begun"));
+	begun = summary->level[0].begun;
+	say_all(&relay.sink, lines, input);
+	say(&relay.sink, "\n", 1, 1);
+	check_summary(summary);
+
+	MUST(summary->level[0].begun == begun && !summary->level[0].ended);
+	MUST(nest_summary_deadline(summary, &level) <=
+	     summary->started + UINT64_C(1000000000) * nest_time_limit(summary->nest, 1));
+	tell(summary,
+	     json_pack("{sisssssssi}", "level", 1, "is", "ended", "by",
+		       status ? "crashed" : "shutdown", "stats", "ours", "status", status));
+	nest_summary_gone(summary, status);
+	MUST(!status || !nest_summary_good(summary));
+	MUST(strcmp(json_string_value(json_object_get(summary->level[0].ended_report, "stats")),
+		    "ours") == 0);
+}
+
+static void take_reports(bool lines, struct input *input)
 {
 	FILE *const real_stderr = stderr;
 	struct nest_summary summary;
@@ -138,7 +251,7 @@ static void take_reports(json_t *(*next)(struct input *input), struct input *inp
 
 	stderr = open_memstream(&text, &text_size);
 	MUST(stderr);
-	take_all(&summary, next, input);
+	live(&summary, lines, input);
 	check_summary(&summary);
 	nest_summary_print(&summary);
 	fclose(stderr);
@@ -196,13 +309,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char include[] = "@include";
 	struct input input = { data, size };
+	const uint64_t what = take(&input, 1) % 3;
 
-	switch (take(&input, 1) % 3) {
+	switch (what) {
 	case 0:
-		take_reports(load_report, &input);
-		break;
 	case 1:
-		take_reports(make_report, &input);
+		take_reports(what == 0, &input);
 		break;
 	case 2:
 		/* Whatever lies about on this machine is not to be read. */

@@ -321,6 +321,63 @@ static void nothing_at_all(void **state)
 	assert_false(nest_summary_good(&summary));
 }
 
+/* What the process of level 1 says is what counts. */
+
+static void good_reports_of_a_process_that_failed(void **state)
+{
+	nest_summary_started(&summary);
+	live(1);
+	live(2);
+	live(3);
+	assert_true(nest_summary_good(&summary));
+	nest_summary_gone(&summary, 139);
+	assert_false(nest_summary_good(&summary));
+	said();
+	nest_summary_print(&summary);
+	assert_non_null(strstr(said_plainly(),
+			       "level 1 was run by a process that ended with status 139\n"));
+}
+
+/* Time limits. */
+
+#define SECONDS(n) ((n)*UINT64_C(1000000000))
+
+static void assert_deadline(uint64_t deadline, unsigned int level)
+{
+	unsigned int urgent;
+
+	assert_int_equal(nest_summary_deadline(&summary, &urgent), deadline);
+	if (deadline != UINT64_MAX)
+		assert_int_equal(urgent, level);
+}
+
+static void time_of_level_1_is_that_of_its_process(void **state)
+{
+	nest_summary_started(&summary);
+	summary.started = SECONDS(1000);
+	assert_deadline(SECONDS(1120), 1);
+	live(1);
+	assert_deadline(SECONDS(1120), 1);
+	nest_summary_gone(&summary, 0);
+	assert_deadline(UINT64_MAX, 0);
+}
+
+static void first_deadline_counts_and_of_several_the_innermost(void **state)
+{
+	summary.started = SECONDS(1000);
+	assert_true(nest_set(&nest, 3, "time-limit", "10"));
+	assert_true(take_begun(2));
+	summary.level[1].begun = SECONDS(1000);
+	assert_deadline(SECONDS(1120), 2);
+	assert_true(take_begun(3));
+	summary.level[2].begun = SECONDS(1100);
+	assert_deadline(SECONDS(1110), 3);
+	summary.level[2].begun = SECONDS(1111);
+	assert_deadline(SECONDS(1120), 2);
+	assert_true(take_ended(2, "shutdown", 0));
+	assert_deadline(SECONDS(1120), 1);
+}
+
 /* Reports out of turn change nothing. */
 
 static void reports_before_the_beginning(void **state)
@@ -718,6 +775,9 @@ int main(void)
 		on_summary(level_that_was_late),
 		on_summary(level_that_was_late_and_up),
 		on_summary(nothing_at_all),
+		on_summary(good_reports_of_a_process_that_failed),
+		on_summary(time_of_level_1_is_that_of_its_process),
+		on_summary(first_deadline_counts_and_of_several_the_innermost),
 		on_summary(reports_before_the_beginning),
 		on_summary(reports_that_come_twice),
 		on_summary(reports_after_the_end),

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The watcher of a nest, with processes in place of level 1 that do what a nest might. Each test
+ * runs in a process of its own, for the watcher changes what belongs to the process.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "nest_level.h"
+#include "nest_watch.h"
+#include "unit.h"
+
+#define BEGUN	"{\"level\":1,\"is\":\"begun\"}\n"
+#define UP	"{\"level\":1,\"is\":\"up\",\"linux\":\"7\",\"cpus\":1,\"memory\":9}\n"
+#define ENDED	"{\"level\":1,\"is\":\"ended\",\"by\":\"shutdown\",\"status\":0}\n"
+#define CRASHED "{\"level\":1,\"is\":\"ended\",\"by\":\"crashed\",\"status\":1}\n"
+
+/* When a test that hangs is over. */
+#define SECONDS_MAX 300
+
+static struct nest nest;
+
+/* What level 1 does, in its process. Returns the exit status. */
+static int (*level)(int report_fd);
+/* What processes tell each other. */
+static struct {
+	volatile int left; /* children of a watcher that is done */
+} * shared;
+
+/* In place of vmm/nest_level.c. */
+int nest_level_run(const struct nest *plan, unsigned int number, int report_fd)
+{
+	assert_ptr_equal(plan, &nest);
+	assert_int_equal(number, 1);
+	_exit(level(report_fd));
+}
+
+static void report(int fd, const char *lines)
+{
+	assert_int_equal(write(fd, lines, strlen(lines)), strlen(lines));
+}
+
+static int for_ever(void)
+{
+	while (pause() < 0)
+		;
+	return 0;
+}
+
+static int begin(void **state)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED || nest_create(&nest) < 0 || !nest_add_level(&nest))
+		return -1;
+	return catch_begin(state);
+}
+
+static int finish(void **state)
+{
+	nest_destroy(&nest);
+	munmap(shared, sizeof(*shared));
+	return catch_end(state);
+}
+
+static void watch(int (*act)(int report_fd))
+{
+	int status;
+
+	level = act;
+	alarm(SECONDS_MAX);
+	status = nest_watch(&nest, NULL);
+	shared->left = waitpid(-1, NULL, WNOHANG) == 0;
+	_exit(status);
+}
+
+/* What came of a process, as a shell tells it. */
+static int status_of(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int watched(int (*act)(int report_fd))
+{
+	const pid_t pid = fork();
+
+	if (pid == 0)
+		watch(act);
+	return status_of(pid);
+}
+
+/* What is believed. */
+
+static int good(int report_fd)
+{
+	report(report_fd, BEGUN UP ENDED);
+	return 0;
+}
+
+static void good_nest(void **state)
+{
+	assert_int_equal(watched(good), 0);
+	assert_false(shared->left);
+}
+
+static int end_that_is_none(int report_fd)
+{
+	report(report_fd, BEGUN UP ENDED);
+	return for_ever();
+}
+
+/* The time of level 1 is over when it has ended, and not when it is said to have. */
+static void end_that_is_reported_stops_no_clock(void **state)
+{
+	assert_true(nest_set(&nest, 1, "time-limit", "1"));
+	assert_int_equal(watched(end_that_is_none), 1);
+	assert_non_null(strstr(said(), "within 1 seconds"));
+}
+
+static int silence(int report_fd)
+{
+	return for_ever();
+}
+
+static void beginning_that_is_not_reported_stops_none(void **state)
+{
+	assert_true(nest_set(&nest, 1, "time-limit", "1"));
+	assert_int_equal(watched(silence), 1);
+}
+
+static int crash_that_is_denied(int report_fd)
+{
+	report(report_fd, BEGUN UP ENDED CRASHED);
+	return 1;
+}
+
+static void crash_is_not_talked_away(void **state)
+{
+	assert_int_equal(watched(crash_that_is_denied), 1);
+	assert_non_null(strstr(said(), "level 1 was run by a process that ended with status 1"));
+}
+
+static int refusal(int report_fd)
+{
+	report(report_fd, BEGUN UP ENDED);
+	return 3;
+}
+
+static void refusal_of_the_host_is_passed_on(void **state)
+{
+	assert_int_equal(watched(refusal), 3);
+}
+
+static int killed(int report_fd)
+{
+	report(report_fd, BEGUN UP ENDED);
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static void process_that_is_killed_is_no_good_end(void **state)
+{
+	assert_int_equal(watched(killed), 1);
+	assert_non_null(strstr(said(), "ended with status 137"));
+}
+
+/* What we were started with. */
+
+static void ignored_children_have_a_status(void **state)
+{
+	signal(SIGCHLD, SIG_IGN);
+	for (unsigned int i = 0; i < 2; i++) {
+		const pid_t pid = fork();
+
+		if (pid == 0)
+			watch(i == 0 ? good : refusal);
+		signal(SIGCHLD, SIG_DFL);
+		assert_int_equal(status_of(pid), i == 0 ? 0 : 3);
+		signal(SIGCHLD, SIG_IGN);
+	}
+	signal(SIGCHLD, SIG_DFL);
+}
+
+/* With room for ever more descriptors, until they are enough. Whatever fails ends the nest. */
+static void nothing_is_left_when_a_step_fails(void **state)
+{
+	const int next = dup(STDIN_FILENO);
+	unsigned int failed = 0;
+
+	close(next);
+	assert_true(nest_set(&nest, 1, "time-limit", "1"));
+	for (unsigned int more = 0; more < 20; more++) {
+		const struct rlimit limit = { next + more, next + more };
+		const pid_t pid = fork();
+		int status;
+
+		if (pid == 0) {
+			setrlimit(RLIMIT_NOFILE, &limit);
+			watch(silence);
+		}
+		status = status_of(pid);
+		if (status == 1)
+			break;
+		assert_int_equal(status, 3);
+		assert_false(shared->left);
+		assert_null(strstr(said(), ": Success"));
+		failed++;
+	}
+	/* The pipe, epoll, the verdict, signals, the timer, the process. */
+	assert_int_equal(failed, 7);
+}
+
+#define on_nest(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_nest(good_nest),
+		on_nest(end_that_is_reported_stops_no_clock),
+		on_nest(beginning_that_is_not_reported_stops_none),
+		on_nest(crash_is_not_talked_away),
+		on_nest(refusal_of_the_host_is_passed_on),
+		on_nest(process_that_is_killed_is_no_good_end),
+		on_nest(ignored_children_have_a_status),
+		on_nest(nothing_is_left_when_a_step_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
