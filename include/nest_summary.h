@@ -41,6 +41,9 @@ bool nest_summary_take(struct nest_summary *summary, json_t *report);
 void nest_summary_started(struct nest_summary *summary);
 void nest_summary_gone(struct nest_summary *summary, int status);
 
+/* Nothing of the nest was at work for so long: the time does not count. */
+void nest_summary_paused(struct nest_summary *summary, uint64_t nanoseconds);
+
 /*
  * When the first of all levels at work has had its time, by clock_ns(), and which level that is,
  * the innermost of several. UINT64_MAX: none is at work. Level 1 is for as long as its process is

@@ -42,7 +42,7 @@ sources_test_nest     := $(nest_sources)
 sources_test_nest_file := $(nest_sources) vmm/nest_file.c
 sources_test_nest_relay := vmm/nest_relay.c vmm/nest_report.c
 sources_test_nest_summary := vmm/nest_summary.c vmm/nest_report.c vmm/nest.c vmm/config.c vmm/file.c
-sources_test_nest_watch := vmm/nest_watch.c vmm/signals.c vmm/verdict.c vmm/event.c \
+sources_test_nest_watch := vmm/nest_watch.c vmm/nest_terminal.c vmm/signals.c vmm/verdict.c vmm/event.c \
 	$(sources_test_nest_summary)
 sources_test_nested   := arm/nested.c
 sources_test_pci      := devices/pci.c devices/pci_view.c vmm/irq.c vmm/bus.c mm/memslot.c arm/devtree.c

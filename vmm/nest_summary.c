@@ -138,6 +138,19 @@ void nest_summary_gone(struct nest_summary *summary, int status)
 	summary->status = status;
 }
 
+void nest_summary_paused(struct nest_summary *summary, uint64_t nanoseconds)
+{
+	summary->started += nanoseconds;
+	for (unsigned int i = 0; i < nest_depth(summary->nest); i++) {
+		struct nest_level *level = &summary->level[i];
+
+		if (level->begun)
+			level->begun += nanoseconds;
+		if (level->up)
+			level->up += nanoseconds;
+	}
+}
+
 static uint64_t deadline_of(const struct nest_summary *summary, unsigned int level)
 {
 	const struct nest_level *state = &summary->level[level - 1];

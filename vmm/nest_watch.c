@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include "nest_level.h"
 #include "nest_report.h"
 #include "nest_summary.h"
+#include "nest_terminal.h"
 #include "session.h"
 #include "signals.h"
 #include "util.h"
@@ -38,10 +40,11 @@ struct watch {
 	struct verdict verdict;
 	struct signals signals;
 	struct event_timer timer;
+	struct nest_terminal terminal;
 	struct nest_summary summary;
 
 	pid_t child; /* 0: gone */
-	struct event_source process, reports;
+	struct event_source process, reports, stops;
 	struct nest_line line;
 	bool ending; /* told to end, and the timer says when it had time enough */
 };
@@ -198,6 +201,68 @@ static void child_kill(struct watch *watch)
 	child_reap(watch);
 }
 
+/* Job control: we and the child stop and go on together, and a shell gets its terminal. */
+
+static void go_on(struct watch *watch)
+{
+	nest_terminal_take_up(&watch->terminal);
+	if (watch->child)
+		kill(watch->child, SIGCONT);
+}
+
+/* Does what SIGTSTP does by itself, which is nothing where no shell would have us go on. */
+static void stop_here(void)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTSTP);
+	raise(SIGTSTP);
+	pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+	pthread_sigmask(SIG_BLOCK, &stop, NULL);
+}
+
+static void stop(struct watch *watch)
+{
+	const uint64_t begin = clock_ns();
+
+	if (watch->child)
+		kill(watch->child, SIGTSTP);
+	nest_terminal_give_back(&watch->terminal);
+	stop_here();
+	nest_summary_paused(&watch->summary, clock_ns() - begin);
+	go_on(watch);
+	arm_timer(watch);
+}
+
+static void stops_ready(struct event_source *source, uint32_t events)
+{
+	struct watch *watch = container_of(source, struct watch, stops);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(source->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGTSTP)
+		stop(watch);
+	else
+		go_on(watch);
+}
+
+static int stops_open(void)
+{
+	struct sigaction stopping;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCONT);
+	sigaction(SIGTSTP, NULL, &stopping);
+	if (stopping.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGTSTP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
 /* All of it. */
 
 static void nothing_told(void *opaque, int signal)
@@ -225,7 +290,20 @@ static int sources_open(struct watch *watch)
 	err = source_add(watch, &watch->process, "pidfd_open");
 	if (err < 0)
 		return err;
+	watch->stops = (struct event_source){ stops_open(), stops_ready };
+	err = source_add(watch, &watch->stops, "signalfd");
+	if (err < 0)
+		return err;
 	return source_add(watch, &watch->reports, "the pipe of reports");
+}
+
+static void sources_close(struct watch *watch)
+{
+	const int fds[] = { watch->process.fd, watch->stops.fd };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 }
 
 static int watch_loop(struct watch *watch)
@@ -238,8 +316,7 @@ static int watch_loop(struct watch *watch)
 			err = event_loop_turn(&watch->loop, true);
 		child_end(watch);
 	}
-	if (watch->process.fd >= 0)
-		close(watch->process.fd);
+	sources_close(watch);
 	return err;
 }
 
@@ -288,6 +365,7 @@ static int watch_child(struct watch *watch)
 
 	child_kill(watch);
 	close(watch->reports.fd);
+	nest_terminal_give_back(&watch->terminal);
 	return err < 0 ? STATUS_HOST : status_of(watch);
 }
 
@@ -306,8 +384,9 @@ int nest_watch(const struct nest *nest, const char *json_path)
 	int status, report_fd = -1;
 	pid_t child;
 
-	watch.process.fd = -1;
+	watch.process.fd = watch.stops.fd = -1;
 	nest_summary_create(&watch.summary, nest);
+	nest_terminal_save(&watch.terminal);
 	nest_summary_started(&watch.summary);
 	child = child_start(&watch, &report_fd);
 	if (child == 0)

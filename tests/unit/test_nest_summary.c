@@ -378,6 +378,26 @@ static void first_deadline_counts_and_of_several_the_innermost(void **state)
 	assert_deadline(SECONDS(1120), 1);
 }
 
+static void time_in_which_nothing_was_at_work_does_not_count(void **state)
+{
+	json_t *before, *after;
+
+	summary.started = SECONDS(1000);
+	live(1);
+	assert_true(take_begun(2));
+	summary.level[1].begun = SECONDS(1001);
+	before = written(0);
+	nest_summary_paused(&summary, SECONDS(50));
+	assert_deadline(SECONDS(1170), 1);
+	assert_true(nest_set(&nest, 2, "time-limit", "2"));
+	assert_deadline(SECONDS(1053), 2);
+	assert_int_equal(summary.level[2].begun, 0);
+	after = written(0);
+	assert_true(json_equal(before, after));
+	json_decref(before);
+	json_decref(after);
+}
+
 /* Reports out of turn change nothing. */
 
 static void reports_before_the_beginning(void **state)
@@ -778,6 +798,7 @@ int main(void)
 		on_summary(good_reports_of_a_process_that_failed),
 		on_summary(time_of_level_1_is_that_of_its_process),
 		on_summary(first_deadline_counts_and_of_several_the_innermost),
+		on_summary(time_in_which_nothing_was_at_work_does_not_count),
 		on_summary(reports_before_the_beginning),
 		on_summary(reports_that_come_twice),
 		on_summary(reports_after_the_end),

@@ -4,12 +4,16 @@
  * runs in a process of its own, for the watcher changes what belongs to the process.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "nest_level.h"
@@ -30,6 +34,7 @@ static struct nest nest;
 static int (*level)(int report_fd);
 /* What processes tell each other. */
 static struct {
+	volatile pid_t child;
 	volatile int left; /* children of a watcher that is done */
 } * shared;
 
@@ -38,6 +43,7 @@ int nest_level_run(const struct nest *plan, unsigned int number, int report_fd)
 {
 	assert_ptr_equal(plan, &nest);
 	assert_int_equal(number, 1);
+	shared->child = getpid();
 	_exit(level(report_fd));
 }
 
@@ -215,8 +221,197 @@ static void nothing_is_left_when_a_step_fails(void **state)
 		assert_null(strstr(said(), ": Success"));
 		failed++;
 	}
-	/* The pipe, epoll, the verdict, signals, the timer, the process. */
-	assert_int_equal(failed, 7);
+	/* The pipe, epoll, the verdict, signals, the timer, the process, stops. */
+	assert_int_equal(failed, 8);
+}
+
+/* The terminal. */
+
+static void wait_until(bool (*so)(int fd), int fd, bool is)
+{
+	for (unsigned int i = 0; i < SECONDS_MAX * 100 && so(fd) != is; i++)
+		usleep(10000);
+	assert_int_equal(so(fd), is);
+}
+
+/* Whether whoever watches us looks after SIGTSTP by now. */
+static bool watcher_is_ready(int report_fd)
+{
+	char path[64], line[256];
+	unsigned long long blocked = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", getppid());
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "SigBlk: %llx", &blocked);
+	if (file)
+		fclose(file);
+	return blocked >> (SIGTSTP - 1) & 1;
+}
+
+static int raw_for_ever(int report_fd)
+{
+	struct termios raw;
+
+	wait_until(watcher_is_ready, report_fd, true);
+	tcgetattr(STDIN_FILENO, &raw);
+	raw.c_lflag &= ~(ICANON | ECHO | ISIG);
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	return for_ever();
+}
+
+static int raw_and_killed(int report_fd)
+{
+	struct termios raw;
+
+	tcgetattr(STDIN_FILENO, &raw);
+	raw.c_lflag &= ~(ICANON | ECHO | ISIG);
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static int deaf(int report_fd)
+{
+	signal(SIGTERM, SIG_IGN);
+	return raw_for_ever(report_fd);
+}
+
+static bool is_raw(int fd)
+{
+	struct termios now;
+
+	assert_int_equal(tcgetattr(fd, &now), 0);
+	return !(now.c_lflag & ICANON);
+}
+
+/* Runs the watcher in the foreground of a terminal of its own, without a shell. */
+static pid_t start_at_terminal(int (*act)(int report_fd), int *terminal)
+{
+	const int messages = dup(STDERR_FILENO);
+	const pid_t pid = forkpty(terminal, NULL, NULL, NULL);
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(messages, STDERR_FILENO);
+		watch(act);
+	}
+	close(messages);
+	return pid;
+}
+
+static void terminal_is_put_back_for_who_was_killed(void **state)
+{
+	int terminal;
+	const pid_t pid = start_at_terminal(raw_and_killed, &terminal);
+
+	assert_int_equal(status_of(pid), 1);
+	assert_false(is_raw(terminal));
+	close(terminal);
+}
+
+static void terminal_is_put_back_for_who_had_to_be_killed(void **state)
+{
+	int terminal;
+	const pid_t pid = start_at_terminal(deaf, &terminal);
+
+	wait_until(is_raw, terminal, true);
+	kill(pid, SIGTERM);
+	assert_int_equal(status_of(pid), 128 + SIGTERM);
+	assert_false(is_raw(terminal));
+	close(terminal);
+}
+
+/* Job control, with this process as the shell. */
+
+static char state_of(pid_t pid)
+{
+	char path[64], text[512] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
+	fclose(file);
+	return strrchr(text, ')')[2];
+}
+
+static bool child_is_stopped(int terminal)
+{
+	return state_of(shared->child) == 'T';
+}
+
+/* The watcher in a process group of its own in the foreground; its parent is the shell. */
+static void shell(void)
+{
+	const pid_t shell = getpid();
+	pid_t pid;
+	int status;
+
+	signal(SIGTTOU, SIG_IGN);
+	pid = fork();
+	setpgid(pid, pid);
+	tcsetpgrp(STDIN_FILENO, pid ? pid : getpid());
+	if (pid == 0) {
+		setpgid(0, 0);
+		signal(SIGTTOU, SIG_DFL);
+		watch(raw_for_ever);
+	}
+	wait_until(is_raw, STDIN_FILENO, true);
+
+	/* It alone is told; both stop, and the terminal is as it was. */
+	kill(pid, SIGTSTP);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	wait_until(child_is_stopped, 0, true);
+	assert_false(is_raw(STDIN_FILENO));
+
+	/* In the background they leave the terminal alone. */
+	tcsetpgrp(STDIN_FILENO, shell);
+	kill(pid, SIGCONT);
+	wait_until(child_is_stopped, 0, false);
+	assert_false(is_raw(STDIN_FILENO));
+
+	tcsetpgrp(STDIN_FILENO, pid);
+	kill(pid, SIGCONT);
+	wait_until(is_raw, STDIN_FILENO, true);
+	kill(pid, SIGTERM);
+	assert_int_equal(status_of(pid), 128 + SIGTERM);
+	assert_false(is_raw(STDIN_FILENO));
+}
+
+static void both_stop_and_go_on_together(void **state)
+{
+	int terminal;
+	const int messages = dup(STDERR_FILENO);
+	const pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+
+	if (pid == 0) {
+		dup2(messages, STDERR_FILENO);
+		alarm(SECONDS_MAX);
+		shell();
+		_exit(0);
+	}
+	close(messages);
+	assert_int_equal(status_of(pid), 0);
+	close(terminal);
+}
+
+/* Without a shell nobody would have them go on. */
+static void nothing_stops_without_a_shell(void **state)
+{
+	int terminal;
+	const pid_t pid = start_at_terminal(raw_for_ever, &terminal);
+
+	wait_until(is_raw, terminal, true);
+	kill(pid, SIGTSTP);
+	usleep(100000);
+	kill(pid, SIGTERM);
+	assert_int_equal(status_of(pid), 128 + SIGTERM);
+	assert_false(is_raw(terminal));
+	close(terminal);
 }
 
 #define on_nest(test) cmocka_unit_test_setup_teardown(test, begin, finish)
@@ -232,6 +427,10 @@ int main(void)
 		on_nest(process_that_is_killed_is_no_good_end),
 		on_nest(ignored_children_have_a_status),
 		on_nest(nothing_is_left_when_a_step_fails),
+		on_nest(terminal_is_put_back_for_who_was_killed),
+		on_nest(terminal_is_put_back_for_who_had_to_be_killed),
+		on_nest(both_stop_and_go_on_together),
+		on_nest(nothing_stops_without_a_shell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
