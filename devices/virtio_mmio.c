@@ -10,7 +10,9 @@
  * driver that has its SPI level-sensitive. One that has it edge-triggered, as the device tree asks
  * for, gets an edge for each cause that was not there. A cause that comes again before the driver
  * has acknowledged the first one has no edge of its own, and the driver may have looked at its
- * rings already. So what comes again is noted, and raised anew by the acknowledgement.
+ * rings already. So what comes again is noted, and raised anew by the acknowledgement; but for a
+ * driver that acknowledges first and looks then, as Linux, that would be an interrupt for nothing.
+ * With the event index a driver's wish for the next interrupt says that it has looked.
  */
 #include <errno.h>
 #include <linux/virtio_mmio.h>
@@ -29,6 +31,12 @@
 #define VERSION 2
 #define VENDOR	0x5344494e /* "NIDS" */
 
+/* What the driver was told of a queue since it last acknowledged an interrupt. */
+struct told {
+	bool any;
+	uint16_t first; /* used index of the first interrupt */
+};
+
 struct virtio_mmio {
 	struct device device;
 	struct virtio_transport transport;
@@ -43,6 +51,7 @@ struct virtio_mmio {
 	pthread_mutex_t view_lock;
 	_Atomic uint32_t interrupt_status; /* read without it */
 	uint32_t came_again; /* causes that came while they were in interrupt_status */
+	struct told *told; /* for each queue */
 
 	/* Guarded by virtio->lock. */
 	uint32_t features_sel, driver_features_sel, queue_sel;
@@ -231,18 +240,15 @@ static void view_after(struct virtio_mmio *mmio, uint64_t written)
 
 /* Interrupts. */
 
-static void interrupt(struct virtio_transport *transport, uint32_t why)
+/* view_lock held. */
+static void interrupt(struct virtio_mmio *mmio, uint32_t why)
 {
-	struct virtio_mmio *mmio = container_of(transport, struct virtio_mmio, transport);
-	uint32_t before;
+	const uint32_t before = atomic_fetch_or(&mmio->interrupt_status, why);
 
-	pthread_mutex_lock(&mmio->view_lock);
-	before = atomic_fetch_or(&mmio->interrupt_status, why);
 	mmio->came_again |= before & why;
 	view_state_locked(mmio);
 	if (!(before & why))
 		irq_line_set(&mmio->irq, true);
-	pthread_mutex_unlock(&mmio->view_lock);
 }
 
 /* The driver has seen these causes, but for those in again. */
@@ -258,29 +264,72 @@ static void acknowledge(struct virtio_mmio *mmio, uint32_t causes, uint32_t agai
 		irq_line_set(&mmio->irq, now);
 }
 
-static void interrupt_ack(struct virtio_mmio *mmio, uint32_t causes)
+/*
+ * Whether the driver may have looked at a queue since it was told of it; the next period begins.
+ * virtio->lock, which is held, keeps queues from being started and stopped.
+ */
+static bool may_have_looked(struct virtio_mmio *mmio)
+{
+	bool looked = false;
+
+	for (unsigned int i = 0; i < mmio->virtio->queue_count; i++) {
+		const struct virtqueue *ring = &mmio->virtio->queues[i].ring;
+
+		looked |= mmio->told[i].any && virtqueue_seen(ring, mmio->told[i].first);
+		mmio->told[i].any = false;
+	}
+	return looked;
+}
+
+/* A queue that starts anew counts from 0. */
+static void told_forget(struct virtio_mmio *mmio, unsigned int queue)
 {
 	pthread_mutex_lock(&mmio->view_lock);
-	acknowledge(mmio, causes, mmio->came_again & causes);
+	mmio->told[queue].any = false;
+	pthread_mutex_unlock(&mmio->view_lock);
+}
+
+static void interrupt_ack(struct virtio_mmio *mmio, uint32_t causes)
+{
+	uint32_t again;
+
+	pthread_mutex_lock(&mmio->view_lock);
+	again = mmio->came_again & causes;
+	if (causes & VIRTIO_MMIO_INT_VRING && !may_have_looked(mmio))
+		again &= ~VIRTIO_MMIO_INT_VRING;
+	acknowledge(mmio, causes, again);
 	pthread_mutex_unlock(&mmio->view_lock);
 }
 
 static void interrupt_reset(struct virtio_mmio *mmio)
 {
 	pthread_mutex_lock(&mmio->view_lock);
+	for (unsigned int i = 0; i < mmio->virtio->queue_count; i++)
+		mmio->told[i].any = false;
 	acknowledge(mmio, UINT32_MAX, 0);
 	pthread_mutex_unlock(&mmio->view_lock);
 }
 
+/* The queue's lock is held. */
 static void queue_interrupt(struct virtio_transport *transport, unsigned int queue)
 {
-	(void)queue;
-	interrupt(transport, VIRTIO_MMIO_INT_VRING);
+	struct virtio_mmio *mmio = container_of(transport, struct virtio_mmio, transport);
+	struct told *told = &mmio->told[queue];
+
+	pthread_mutex_lock(&mmio->view_lock);
+	if (!told->any)
+		*told = (struct told){ true, mmio->virtio->queues[queue].ring.signalled };
+	interrupt(mmio, VIRTIO_MMIO_INT_VRING);
+	pthread_mutex_unlock(&mmio->view_lock);
 }
 
 static void config_interrupt(struct virtio_transport *transport)
 {
-	interrupt(transport, VIRTIO_MMIO_INT_CONFIG);
+	struct virtio_mmio *mmio = container_of(transport, struct virtio_mmio, transport);
+
+	pthread_mutex_lock(&mmio->view_lock);
+	interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
+	pthread_mutex_unlock(&mmio->view_lock);
 }
 
 /* The generation changes on both sides: who has read any of it between reads again. */
@@ -306,12 +355,15 @@ static void set_high(uint64_t *address, uint32_t high)
 }
 
 /* Registers of the selected queue. Those that lay it out do nothing once it is ready. */
-static enum mmio_result write_queue(struct virtio_queue *queue, uint64_t offset, uint32_t value)
+static enum mmio_result write_queue(struct virtio_mmio *mmio, struct virtio_queue *queue,
+				    uint64_t offset, uint32_t value)
 {
 	struct virtqueue_layout *layout = &queue->layout;
 
 	if (offset == VIRTIO_MMIO_QUEUE_READY) {
 		virtio_queue_set_ready(queue, value & 1);
+		if (!queue->ready)
+			told_forget(mmio, queue->index);
 		return MMIO_DONE;
 	}
 	if (!virtio_queue_open(queue))
@@ -379,7 +431,9 @@ static enum mmio_result write_register(struct virtio_mmio *mmio, uint64_t offset
 	case VIRTIO_MMIO_SHM_SEL:
 		break;
 	default:
-		return selected(mmio) ? write_queue(selected(mmio), offset, value) : MMIO_BAD;
+		if (!selected(mmio))
+			return MMIO_BAD;
+		return write_queue(mmio, selected(mmio), offset, value);
 	}
 	return MMIO_DONE;
 }
@@ -471,6 +525,7 @@ static void virtio_mmio_destroy(struct device *device)
 	/* First what may still interrupt: a worker with something in flight. */
 	mmio->virtio->ops->destroy(mmio->virtio);
 	pthread_mutex_destroy(&mmio->view_lock);
+	free(mmio->told);
 	free(mmio);
 }
 
@@ -496,9 +551,12 @@ struct device *virtio_mmio_create(unsigned int index, int vm_fd, struct virtio *
 				  void *readable)
 {
 	struct virtio_mmio *mmio = calloc(1, sizeof(*mmio));
+	struct told *told = calloc(virtio->queue_count, sizeof(*told));
 
-	if (!mmio) {
+	if (!mmio || !told) {
 		log_error("%s: %s", virtio->ops->name, strerror(ENOMEM));
+		free(mmio);
+		free(told);
 		virtio->ops->destroy(virtio);
 		return NULL;
 	}
@@ -510,6 +568,7 @@ struct device *virtio_mmio_create(unsigned int index, int vm_fd, struct virtio *
 	mmio->transport =
 		(struct virtio_transport){ queue_interrupt, config_interrupt, config_changed };
 	mmio->virtio = virtio;
+	mmio->told = told;
 	mmio->spi = VIRTIO_MMIO_SPI + index;
 	mmio->irq = irq_line_spi(vm_fd, mmio->spi);
 	mmio->view = readable ? (uint8_t *)readable + index * VIRTIO_MMIO_STRIDE : NULL;

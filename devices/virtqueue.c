@@ -274,6 +274,11 @@ bool virtqueue_interrupt_due(struct virtqueue *queue)
 	return !(load(&queue->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
+bool virtqueue_seen(const struct virtqueue *queue, uint16_t index)
+{
+	return !queue->desc || !queue->event_idx || (int16_t)(load(used_event(queue)) - index) >= 0;
+}
+
 unsigned int virtqueue_unseen(const struct virtqueue *queue)
 {
 	if (!virtqueue_running(queue))

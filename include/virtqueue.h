@@ -104,6 +104,12 @@ void virtqueue_publish(struct virtqueue *queue);
 bool virtqueue_interrupt_due(struct virtqueue *queue);
 
 /*
+ * Whether the driver lets know that it has looked at the used ring as far as index, by the event
+ * index; true where there is none. Also for who only keeps the queue from being started or stopped.
+ */
+bool virtqueue_seen(const struct virtqueue *queue, uint16_t index);
+
+/*
  * How many published entries the driver has not looked at, as far as it says; if it wants to be
  * interrupted for the next one it does. A hint, and no more to be trusted than other numbers of
  * its.

@@ -578,6 +578,58 @@ static void what_came_again_interrupts_again(void **state)
 	assert_false(line);
 }
 
+/* With the event index a driver that has not looked yet will do so after it has acknowledged. */
+static void who_acknowledges_first_is_not_interrupted_for_nothing(void **state)
+{
+	struct driver second = driver_create(&memory, BASE + 0x8000, 16);
+
+	set(Status, 3);
+	set(DriverFeatures, 1u << 29);
+	set(DriverFeaturesSel, 1);
+	set(DriverFeatures, 1);
+	set(Status, 11);
+	set_queue(0, &driver.layout);
+	set_queue(1, &second.layout);
+	set(Status, 15);
+	turn();
+	serve(0);
+	/* The other queue's, while the first's is not acknowledged. */
+	driver_desc(&second, 0, DATA, 16, 0, 0);
+	driver_offer(&second, 0);
+	event_notify(&device->queues[1].kick);
+	turn();
+	set(InterruptACK, 1);
+	assert_int_equal(get(InterruptStatus), 0);
+	assert_int_equal(edges, 1);
+
+	/* One that has looked, and said so, may have missed what came then. */
+	*driver_used_event(&driver) = 1;
+	*driver_used_event(&second) = 1;
+	serve(1);
+	assert_int_equal(edges, 2);
+	*driver_used_event(&driver) = 2;
+	serve(2);
+	assert_int_equal(edges, 2);
+	set(InterruptACK, 1);
+	assert_int_equal(get(InterruptStatus), 1);
+	assert_int_equal(edges, 3);
+	set(InterruptACK, 1);
+	assert_int_equal(get(InterruptStatus), 0);
+
+	/* In another queue than it looked at, too. */
+	*driver_used_event(&driver) = 3;
+	serve(3);
+	*driver_used_event(&driver) = 4;
+	driver_desc(&second, 1, DATA, 16, 0, 0);
+	driver_offer(&second, 1);
+	event_notify(&device->queues[1].kick);
+	turn();
+	assert_int_equal(edges, 4);
+	set(InterruptACK, 1);
+	assert_int_equal(edges, 5);
+	assert_true(line);
+}
+
 static void reset_takes_all_back(void **state)
 {
 	activate();
@@ -721,6 +773,7 @@ int main(void)
 		on_mmio(interrupt_stays_until_acknowledged),
 		on_mmio(line_follows_the_status),
 		on_mmio(what_came_again_interrupts_again),
+		on_mmio(who_acknowledges_first_is_not_interrupted_for_nothing),
 		on_mmio(reset_takes_all_back),
 		on_mmio(config_is_read_in_any_width),
 		on_mmio(config_writes_have_bounds),
