@@ -74,6 +74,7 @@ sources_test_virtio_pci := $(virtio_sources) devices/virtio_pci.c devices/pci.c 
 sources_test_virtio_report := $(virtio_sources) devices/virtio_report.c
 sources_test_virtio_rng := $(virtio_sources) devices/virtio_rng.c
 sources_test_virtqueue := devices/virtqueue.c mm/memory.c
+sources_test_worker   := vmm/worker.c vmm/event.c
 sources_fuzz_config   := vmm/config.c
 sources_fuzz_devices  := devices/pl011.c devices/pl031.c arm/devtree.c vmm/bus.c
 sources_fuzz_image    := arm/image.c arm/foreign.c arm/boot.c arm/archive.c arm/unpack.c mm/memory.c mm/load.c

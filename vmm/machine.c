@@ -24,6 +24,7 @@
 #include "virtio_pci.h"
 #include "virtio_report.h"
 #include "virtio_rng.h"
+#include "worker.h"
 
 /* Console, source of random numbers, reports and disks: each a virtio-mmio slot, if need be. */
 _Static_assert(3 + CONFIG_DISKS_MAX <= GIC_SPI_COUNT - VIRTIO_MMIO_SPI, "an interrupt for each");
@@ -590,8 +591,10 @@ void machine_run(struct machine *machine)
 	/* The first vCPU last: by then the others can be called by it. */
 	for (unsigned int i = env->count; i-- > 0 && err >= 0;)
 		err = vcpu_start(&env->vcpus[i]);
+	worker_slice(WORKER_SLICE_NS);
 	while (err >= 0 && verdict_outcome(machine->verdict) == OUTCOME_RUNNING)
 		err = event_loop_turn(machine->loop, true);
+	worker_slice(0);
 	if (err < 0)
 		verdict_reach(machine->verdict, OUTCOME_HOST_ERROR);
 

@@ -1,11 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "crash.h"
 #include "log.h"
 #include "util.h"
 #include "worker.h"
+
+/*
+ * The first version of sched_setattr(2)'s struct sched_attr. <linux/sched/types.h> has it, but does
+ * not go with <sched.h> everywhere: older ones define struct sched_param as well.
+ */
+struct scheduling {
+	uint32_t size;
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime; /* nanoseconds; of SCHED_OTHER, the slice */
+	uint64_t deadline;
+	uint64_t period;
+};
 
 /* The loop comes round and sees stop. */
 static void worker_woken(struct event_notifier *notifier)
@@ -32,6 +50,17 @@ void worker_destroy(struct worker *worker)
 	event_loop_destroy(&worker->loop);
 }
 
+void worker_slice(uint64_t nanoseconds)
+{
+	struct scheduling own = { 0 };
+
+	/* All else stays as the user has it. Nothing depends on success. */
+	if (syscall(SYS_sched_getattr, 0, &own, sizeof(own), 0) < 0 || own.policy != SCHED_OTHER)
+		return;
+	own.runtime = nanoseconds;
+	syscall(SYS_sched_setattr, 0, &own, 0);
+}
+
 static void *worker_thread(void *opaque)
 {
 	struct worker *worker = opaque;
@@ -39,6 +68,7 @@ static void *worker_thread(void *opaque)
 	int err = 0;
 
 	crash_stack(stack);
+	worker_slice(WORKER_SLICE_NS);
 	while (err >= 0 && !atomic_load(&worker->stop))
 		err = event_loop_turn(&worker->loop, true);
 	crash_stack(NULL);
