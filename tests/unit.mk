@@ -64,7 +64,7 @@ sources_test_tlbi_table := vmm/tlbi_table.c
 sources_test_unpack   := arm/unpack.c
 sources_test_virtio_block := devices/virtio_block.c $(wildcard devices/backend_disk*.c) \
 	devices/virtio.c devices/virtqueue.c vmm/worker.c vmm/crash.c vmm/event.c mm/memory.c
-sources_test_vcpu     := vmm/vcpu.c vmm/counters.c
+sources_test_vcpu     := vmm/vcpu.c vmm/crash.c vmm/counters.c
 sources_test_verdict  := vmm/verdict.c vmm/event.c
 sources_test_virtio   := $(virtio_sources)
 sources_test_virtio_console := $(virtio_sources) devices/virtio_console.c

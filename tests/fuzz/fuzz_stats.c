@@ -161,7 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	MUST(event_loop_create(&loop) == 0);
 	bus_create(&machine.bus);
-	MUST(bus_add(&machine.bus, pl011_create(PL011_BASE, irq, 1, NULL, false)) == 0);
+	MUST(bus_add(&machine.bus, pl011_create(PL011_BASE, irq, 1, &loop, NULL, false)) == 0);
 	MUST(bus_add(&machine.bus, pl031_create(PL031_BASE, irq, 2, &loop)) == 0);
 	bus_freeze(&machine.bus);
 	for (unsigned int i = 0; i < VCPUS; i++) {
