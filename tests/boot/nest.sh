@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
 # images: small
-# board: --icount --mem 4G --timeout 600
+# board: --icount --mem 4G --timeout 1800
 . tests/lib.sh
 exec </dev/null
 
