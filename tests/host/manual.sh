@@ -7,7 +7,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-gcc -D_GNU_SOURCE -Iinclude -x c -o "$work/help" - -x c vmm/config.c vmm/log.c <<'C'
+gcc -D_GNU_SOURCE -Iinclude -x c -o "$work/help" - -x c vmm/config.c vmm/log.c devices/backend_stream.c <<'C'
 #include "config.h"
 int main(void)
 {
