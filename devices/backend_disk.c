@@ -600,9 +600,13 @@ struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct
 	struct disk_engine *engine = NULL;
 	int fd = open_again(disk), err = fd;
 
-	while (fd >= 0) {
+	if (fd < 0) {
+		log_error("disk %s: %s", disk->path, log_reason(-err));
+		return NULL;
+	}
+	for (;;) {
 		err = ops->create(&engine, loop, depth);
-		next = err < 0 ? next_best(ops) : NULL;
+		next = err < 0 && !disk_lacks_descriptors(err) ? next_best(ops) : NULL;
 		if (!next)
 			break;
 		log_info("disk %s: %s: %s, %s does instead", disk->path, ops->name, strerror(-err),
@@ -610,9 +614,9 @@ struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct
 		ops = next;
 	}
 	if (err < 0) {
-		log_error("disk %s: %s: %s", disk->path, ops->name, log_reason(-err));
-		if (fd >= 0)
-			close(fd);
+		if (!disk_lacks_descriptors(err))
+			log_error("disk %s: %s: %s", disk->path, ops->name, log_reason(-err));
+		close(fd);
 		return NULL;
 	}
 	engine->ops = ops;

@@ -28,11 +28,11 @@ struct uring {
 static bool uring_supported(void)
 {
 	struct io_uring ring;
+	int err = io_uring_queue_init(1, &ring, 0);
 
-	if (io_uring_queue_init(1, &ring, 0) < 0)
-		return false;
-	io_uring_queue_exit(&ring);
-	return true;
+	if (err == 0)
+		io_uring_queue_exit(&ring);
+	return err == 0 || disk_lacks_descriptors(err);
 }
 
 static void uring_ready(struct event_source *source, uint32_t events)
@@ -52,6 +52,8 @@ static int uring_create(struct disk_engine **engine, struct event_loop *loop, un
 		return -ENOMEM;
 	uring->loop = loop;
 	err = io_uring_queue_init(depth, &uring->ring, 0);
+	if (disk_lacks_descriptors(err))
+		log_error("io_uring: %s", log_reason(-err));
 	if (err < 0)
 		goto free_uring;
 	uring->source = (struct event_source){ uring->ring.ring_fd, uring_ready };

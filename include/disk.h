@@ -10,6 +10,7 @@
 #ifndef NIDUS_DISK_H
 #define NIDUS_DISK_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -123,7 +124,7 @@ struct disk_engine_ops {
 	bool (*supported)(void);
 	/*
 	 * depth: no more requests than this are under way at a time. Fills in nothing of the
-	 * engine. Errors: -errno, not said.
+	 * engine. Errors: -errno, and only a lack of descriptors is said.
 	 */
 	int (*create)(struct disk_engine **engine, struct event_loop *loop, unsigned int depth);
 	void (*start)(struct disk_engine *engine, struct disk_request *request);
@@ -137,6 +138,12 @@ struct disk_engine_ops {
 extern const struct disk_engine_ops disk_uring_ops; /* io_uring */
 extern const struct disk_engine_ops disk_aio_ops; /* Linux AIO */
 extern const struct disk_engine_ops disk_sync_ops; /* preadv(2), pwritev(2): start() waits */
+
+/* Errors that no other engine mends: what comes next would miss them too. */
+static inline bool disk_lacks_descriptors(int err)
+{
+	return err == -EMFILE || err == -ENFILE;
+}
 
 enum disk_engine_kind { DISK_ENGINE_IO_URING, DISK_ENGINE_AIO, DISK_ENGINE_SYNC };
 
