@@ -210,6 +210,8 @@ static void nothing_is_left_when_a_step_fails(void **state)
 		int status;
 
 		if (pid == 0) {
+			/* What whoever runs us has left open counts as well. */
+			close_range(next, ~0U, 0);
 			setrlimit(RLIMIT_NOFILE, &limit);
 			watch(silence);
 		}
@@ -221,8 +223,8 @@ static void nothing_is_left_when_a_step_fails(void **state)
 		assert_null(strstr(said(), ": Success"));
 		failed++;
 	}
-	/* The pipe, epoll, the verdict, signals, the timer, the process, stops. */
-	assert_int_equal(failed, 8);
+	/* Two of the pipe, one of which epoll gets, the verdict, signals, timer, process, stops. */
+	assert_int_equal(failed, 7);
 }
 
 /* The terminal. */
