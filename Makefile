@@ -49,8 +49,9 @@ all: $(BUILD)/nidus
 $(BUILD)/nidus: $(BUILD)/nidus.debug
 	$(OBJCOPY) --strip-all --add-gnu-debuglink=$< $< $@
 
-$(BUILD)/nidus.debug: $(OBJECTS)
-	$(COMPILE) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# In the order that cold.ld gives it.
+$(BUILD)/nidus.debug: $(OBJECTS) cold.ld
+	$(COMPILE) $(CFLAGS) $(LDFLAGS) -Wl,-T,cold.ld -o $@ $(OBJECTS) $(LDLIBS)
 
 $(BUILD)/%.o: %.c Makefile | $(SYSROOT)
 	@mkdir -p $(@D)

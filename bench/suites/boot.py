@@ -39,7 +39,8 @@ def run(cell, board):
     kernel, initrd = images.kernel(), images.initramfs()
     command = peers.command(cell["vmm"], kernel=kernel, initrd=initrd, mem=cell["mem"], cpus=cell["cpus"])
     numbers = board.script("boot.board", cell["mem"], cell["cpus"], *command,
-                           files=[kernel, initrd, "bench/lib.board", *peers.files(cell["vmm"])],
+                           files=[kernel, initrd, "bench/lib.board", "bench/resident.awk",
+                                  *peers.files(cell["vmm"])],
                            mops=cell["mops"], mem="5G" if cell["mem"] > 2048 else "4G",
                            # vCPUs that wait for each other take turns on the board's one CPU.
                            timeout=600 * cell["cpus"])

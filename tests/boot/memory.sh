@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
 # images: small
+# board: --timeout 900
+# files: bench/resident.awk
 . tests/lib.sh
+
+limit=200
 
 # What guest RAM is made of.
 
@@ -72,3 +76,17 @@ for directory in "$scratch" "$scratch/missing" "$NIDUS_INITRD"; do
 done
 
 echo 0 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+
+# What nidus itself takes: all that is resident but guest RAM, the program's own pages included.
+
+begin "a plain guest takes less than 1,024 KiB beside its RAM"
+nidus run --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --mem 512M --console virtio \
+	--params "console=hvc0 quiet -- sleep 1000" </dev/null >"$console" 2>"$messages" &
+wait_for '^nidus guest: up' "$console" 2000
+resident=$(awk -v ram=$((512 * 1024)) -f bench/resident.awk "/proc/$!/smaps")
+# A nidus without its threads and the program would be no measurement.
+expect [ "$resident" -gt 300 ]
+expect [ "$resident" -lt 1024 ]
+kill $!
+wait $!
+end
