@@ -32,4 +32,11 @@ int signals_create(struct signals *signals, struct event_loop *loop, struct verd
 /* From then on those that would have ended the run do what they did before. */
 void signals_destroy(struct signals *signals);
 
+/*
+ * Stops this process as SIGTSTP does by itself, which does nothing where nobody would continue it,
+ * and returns when it has been continued. For a thread that has SIGTSTP blocked, as all others
+ * have, so that it is this one that takes the signal.
+ */
+void signals_stop_here(void);
+
 #endif

@@ -210,18 +210,6 @@ static void go_on(struct watch *watch)
 		kill(watch->child, SIGCONT);
 }
 
-/* Does what SIGTSTP does by itself, which is nothing where no shell would have us go on. */
-static void stop_here(void)
-{
-	sigset_t stop;
-
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTSTP);
-	raise(SIGTSTP);
-	pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
-	pthread_sigmask(SIG_BLOCK, &stop, NULL);
-}
-
 static void stop(struct watch *watch)
 {
 	const uint64_t begin = clock_ns();
@@ -229,7 +217,7 @@ static void stop(struct watch *watch)
 	if (watch->child)
 		kill(watch->child, SIGTSTP);
 	nest_terminal_give_back(&watch->terminal);
-	stop_here();
+	signals_stop_here();
 	nest_summary_paused(&watch->summary, clock_ns() - begin);
 	go_on(watch);
 	arm_timer(watch);

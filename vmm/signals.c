@@ -23,11 +23,7 @@ static void add_unless_ignored(sigset_t *set, const int *signals, size_t count)
 	}
 }
 
-/*
- * Stops this process as SIGTSTP does, which does not stop one that nobody would continue. The
- * signal is blocked in all other threads, so it is this one that takes it.
- */
-static void stop_here(void)
+void signals_stop_here(void)
 {
 	sigset_t stop;
 
@@ -55,7 +51,7 @@ static void signals_ready(struct event_source *source, uint32_t events)
 		break;
 	case SIGTSTP:
 		signals->told(signals->opaque, SIGTSTP);
-		stop_here();
+		signals_stop_here();
 		signals->told(signals->opaque, SIGCONT);
 		break;
 	default:
