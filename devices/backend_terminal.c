@@ -38,14 +38,6 @@
 
 /* A terminal on standard input, and who has it. */
 
-static bool in_foreground(void)
-{
-	const pid_t foreground = tcgetpgrp(STDIN_FILENO);
-
-	/* One that does not control us, as that of an init, has no foreground and does not mind. */
-	return foreground < 0 || foreground == getpgrp();
-}
-
 /* Makes it raw, and has the way back known. */
 static void make_raw(struct terminal *terminal)
 {
@@ -157,7 +149,7 @@ static void input_fill(struct terminal *terminal)
 	if (got == -EAGAIN)
 		return;
 	/* Another job has just got the terminal, and SIGTTIN is ignored. */
-	if (got == -EIO && terminal->is_terminal && !in_foreground())
+	if (got == -EIO && terminal->is_terminal && !terminal_in_foreground())
 		return;
 	if (got <= 0)
 		terminal->input_ended = true;
@@ -186,7 +178,7 @@ static void input_arm(struct terminal *terminal)
 /* After whatever may have changed who has the terminal. Lock not held. */
 static void input_settle(struct terminal *terminal)
 {
-	const bool away = !in_foreground();
+	const bool away = !terminal_in_foreground();
 
 	if (away)
 		forget_raw(terminal);
@@ -206,7 +198,7 @@ static void input_ready(struct event_source *source, uint32_t events)
 	bool any;
 
 	(void)events;
-	if (terminal->is_terminal && !in_foreground()) {
+	if (terminal->is_terminal && !terminal_in_foreground()) {
 		input_settle(terminal);
 		return;
 	}
@@ -523,7 +515,7 @@ static void input_stop(struct terminal *terminal)
 
 void terminal_suspend(struct terminal *terminal)
 {
-	if (terminal->raw && in_foreground())
+	if (terminal->raw && terminal_in_foreground())
 		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->saved);
 	forget_raw(terminal);
 }

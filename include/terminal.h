@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <termios.h>
+#include <unistd.h>
 
 #include "console.h"
 #include "event.h"
@@ -95,5 +96,16 @@ size_t terminal_tail(struct terminal *terminal, char *text, size_t size);
 
 /* Whether output still waits to be written. */
 bool terminal_pending(struct terminal *terminal);
+
+/*
+ * Whether a terminal on standard input is ours to read and change. One that does not control us, as
+ * that of an init, has no foreground and does not mind. Any thread.
+ */
+static inline bool terminal_in_foreground(void)
+{
+	const pid_t foreground = tcgetpgrp(STDIN_FILENO);
+
+	return foreground < 0 || foreground == getpgrp();
+}
 
 #endif

@@ -4,25 +4,19 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A terminal that does not control us has no foreground, and does not mind. */
-static bool in_foreground(void)
-{
-	const pid_t foreground = tcgetpgrp(STDIN_FILENO);
-
-	return foreground < 0 || foreground == getpgrp();
-}
+#include "terminal.h"
 
 void nest_terminal_save(struct nest_terminal *terminal)
 {
 	/* In the background they are those of a shell that edits its command line. */
-	*terminal = (struct nest_terminal){ .ours = in_foreground() };
+	*terminal = (struct nest_terminal){ .ours = terminal_in_foreground() };
 	if (tcgetattr(STDIN_FILENO, &terminal->before) < 0)
 		terminal->ours = false;
 }
 
 void nest_terminal_give_back(struct nest_terminal *terminal)
 {
-	if (!terminal->ours || terminal->given_back || !in_foreground() ||
+	if (!terminal->ours || terminal->given_back || !terminal_in_foreground() ||
 	    tcgetattr(STDIN_FILENO, &terminal->during) < 0)
 		return;
 	/* Who has put them back by itself takes them up by itself as well. */
@@ -34,7 +28,7 @@ void nest_terminal_give_back(struct nest_terminal *terminal)
 
 void nest_terminal_take_up(struct nest_terminal *terminal)
 {
-	if (!terminal->given_back || !in_foreground())
+	if (!terminal->given_back || !terminal_in_foreground())
 		return;
 	tcsetattr(STDIN_FILENO, TCSANOW, &terminal->during);
 	terminal->given_back = false;
