@@ -5,31 +5,12 @@
  * is there to begin with. The device must want a reset, and work after it as if nothing had been;
  * then the ring is laid out like that again, and left.
  */
-#include "guest.h"
-
-#define VIRTIO_BASE UINT64_C(0x0a000000)
-
-/* virtio 1.3, 4.2.2 */
-#define DEVICE_ID	    0x008
-#define DRIVER_FEATURES	    0x020
-#define DRIVER_FEATURES_SEL 0x024
-#define QUEUE_SEL	    0x030
-#define QUEUE_SIZE	    0x038
-#define QUEUE_READY	    0x044
-#define QUEUE_NOTIFY	    0x050
-#define STATUS		    0x070
-#define QUEUE_DESC	    0x080
-#define QUEUE_DRIVER	    0x090
-#define QUEUE_DEVICE	    0x0a0
-
-#define STATUS_NEEDS_RESET 64
+#include "virtio_mmio.h"
 
 #define ID_BLOCK   2
 #define ID_CONSOLE 3
 
-#define NEXT  1
-#define WRITE 2
-#define SIZE  8
+#define SIZE 8
 
 #define AVAIL  0x1000
 #define USED   0x2000

@@ -6,28 +6,9 @@
  */
 #include "gic.h"
 #include "mmu.h"
+#include "virtio_mmio.h"
 
-#define VIRTIO_BASE UINT64_C(0x0a000000)
-#define INTID	    SPI(16)
-
-/* virtio 1.3, 4.2.2 */
-#define DEVICE_ID	    0x008
-#define DRIVER_FEATURES	    0x020
-#define DRIVER_FEATURES_SEL 0x024
-#define QUEUE_SEL	    0x030
-#define QUEUE_SIZE	    0x038
-#define QUEUE_READY	    0x044
-#define QUEUE_NOTIFY	    0x050
-#define INTERRUPT_STATUS    0x060
-#define INTERRUPT_ACK	    0x064
-#define STATUS		    0x070
-#define QUEUE_DESC	    0x080
-#define QUEUE_DRIVER	    0x090
-#define QUEUE_DEVICE	    0x0a0
-
-#define STATUS_DRIVER_OK   15
-#define STATUS_FEATURES_OK 11
-#define STATUS_DRIVER	   3
+#define INTID SPI(16)
 
 #define GICD_ISPENDR(intid) (0x0200 + (intid) / 32 * 4)
 #define GICD_ICPENDR(intid) (0x0280 + (intid) / 32 * 4)
@@ -36,25 +17,8 @@
 
 #define STORM  1000 /* so many interrupts for nothing have no end */
 #define ROUNDS 20
-#define WRITE  2
 
-static struct {
-	struct {
-		uint64_t addr;
-		uint32_t len;
-		uint16_t flags, next;
-	} desc;
-	struct {
-		uint16_t flags, idx, ring[1], used_event;
-	} avail;
-	struct {
-		uint16_t flags, idx;
-		struct {
-			uint32_t id, len;
-		} ring[1];
-		uint16_t avail_event;
-	} used __attribute__((aligned(4)));
-} queue __attribute__((aligned(4096)));
+static struct small_queue queue __attribute__((aligned(4096)));
 
 static uint8_t buffer[16];
 static volatile unsigned int taken; /* interrupts since the last one that was for something */

@@ -4,6 +4,7 @@
  * what is to be seen of it all, by a driver that polls.
  */
 #include "mmu.h"
+#include "virtio.h"
 
 #define ECAM UINT64_C(0x3f000000)
 
@@ -32,29 +33,7 @@ enum { COMMON = 1, NOTIFY, ISR, DEVICE, PCI_CFG, TYPES };
 #define QUEUE_DRIVER	      0x28
 #define QUEUE_DEVICE	      0x30
 
-#define STATUS_DRIVER	   3
-#define STATUS_FEATURES_OK 11
-#define STATUS_DRIVER_OK   15
-
-#define WRITE 2
-
-static struct {
-	struct {
-		uint64_t addr;
-		uint32_t len;
-		uint16_t flags, next;
-	} desc;
-	struct {
-		uint16_t flags, idx, ring[1], used_event;
-	} avail;
-	struct {
-		uint16_t flags, idx;
-		struct {
-			uint32_t id, len;
-		} ring[1];
-		uint16_t avail_event;
-	} used __attribute__((aligned(4)));
-} queue __attribute__((aligned(4096)));
+static struct small_queue queue __attribute__((aligned(4096)));
 
 static uint8_t buffer[16];
 
