@@ -528,7 +528,9 @@ static void cpio_understands_it(void **state)
 	make_file(source, memory_at(&memory, BASE, archive_size(archive)), archive_size(archive),
 		  0600);
 
-	snprintf(command, sizeof(command), "LC_ALL=C TZ=UTC cpio -itvn --quiet <%s", source);
+	/* An hour stands in place of the year where the clock is near it, not having been set. */
+	snprintf(command, sizeof(command),
+		 "LC_ALL=C TZ=UTC cpio -itvn --quiet <%s | sed 's/ 00:00 / 1970 /'", source);
 	output_of(command, text, sizeof(text));
 	assert_string_equal(text, "-rwsr-xr-x 1 0 0 2 Jan 1 1970 init\n"
 				  "drwxr-xr-x 1 0 0 0 Jan 1 1970 dev\n"
