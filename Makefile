@@ -40,7 +40,7 @@ CFLAGS   = -std=gnu11 -O2 -g $(WARNINGS) -pthread -ffunction-sections -fdata-sec
 LDFLAGS  = -static -Wl,--gc-sections -L$(SYSROOT)/lib
 LDLIBS   = -lfdt -ljansson -lz -lzstd -luring -laio -lconfig
 
-SOURCES := main.c $(wildcard vmm/*.c mm/*.c arm/*.c devices/*.c)
+SOURCES := main.c $(wildcard $(patsubst %,%/*.c,vmm/* mm arm arm/* devices devices/*))
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
 
 all: $(BUILD)/nidus
@@ -85,14 +85,14 @@ $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)
 VMS := $(BUILD)/vm/translate $(BUILD)/vm/emulate
 
 $(BUILD)/vm/translate: tests/vm/translate.c tests/vm/stub.S tests/unit/tables.h \
-		$(translate_sources:%.c=$(BUILD)/%.o) $(BUILD)/arm/regime.o $(BUILD)/arm/lookup.o $(BUILD)/vmm/kvm.o \
-		$(BUILD)/vmm/log.o $(BUILD)/devices/backend_stream.o Makefile | $(SYSROOT)
+		$(translate_sources:%.c=$(BUILD)/%.o) $(BUILD)/arm/translate/regime.o $(BUILD)/arm/translate/lookup.o $(BUILD)/vmm/host/kvm.o \
+		$(BUILD)/vmm/host/log.o $(BUILD)/vmm/host/stream.o Makefile | $(SYSROOT)
 	@mkdir -p $(@D)
-	$(COMPILE) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.S %.o,$^)
+	$(COMPILE) $(CPPFLAGS) -I. -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.S %.o,$^)
 
 $(BUILD)/vm/emulate: tests/vm/emulate.c $(filter-out $(BUILD)/main.o,$(OBJECTS)) Makefile
 	@mkdir -p $(@D)
-	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(LDLIBS)
+	$(COMPILE) $(CPPFLAGS) -I. $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(LDLIBS)
 
 # Bare-metal guests, a page each.
 GUESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%.bin,$(wildcard tests/guest/*.c))

@@ -6,9 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command.h"
-#include "log.h"
-#include "session.h"
+#include "commands/command.h"
+#include "host/log.h"
+#include "machine/session.h"
+#include "nest/nest_init.h"
 
 const struct command commands[] = {
 	{ "run", "[OPTIONS]", "start a virtual machine", cmd_run, cmd_run_help },
@@ -66,7 +67,7 @@ int main(int argc, char **argv)
 	if (check_descriptors() < 0)
 		return STATUS_HOST;
 	if (getpid() == 1 && argc > 0 && strcmp(argv[0], "/init") == 0)
-		cmd_init();
+		nest_init();
 	if (argc > 0 && strcmp(basename(argv[0]), "lkvm") == 0)
 		flavour = CONFIG_LKVM;
 	if (argc < 2) {

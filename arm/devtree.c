@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devtree.h"
-#include "log.h"
+#include "arm/devtree.h"
+#include "host/log.h"
 #include "util.h"
 
 /* What a tree begins with. Most fit; libfdt clears all of it. */

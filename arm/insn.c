@@ -7,7 +7,7 @@
  */
 #include <stddef.h>
 
-#include "insn.h"
+#include "arm/insn.h"
 #include "util.h"
 
 #define ZR 31

@@ -2,8 +2,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "kvm.h"
-#include "registers.h"
+#include "arm/registers.h"
+#include "host/kvm.h"
 
 #define SYS_ZCR_EL1 ARM64_SYS_REG(3, 0, 1, 2, 0)
 #define SYS_ZCR_EL2 ARM64_SYS_REG(3, 4, 1, 2, 0)

@@ -26,11 +26,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache.h"
-#include "devtree.h"
-#include "log.h"
+#include "arm/devtree.h"
+#include "devices/pci.h"
+#include "host/log.h"
 #include "memmap.h"
-#include "pci.h"
+#include "mm/cache.h"
 #include "util.h"
 
 #define SLOTS	      32

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache.h"
-#include "log.h"
-#include "pci_view.h"
+#include "devices/pci_view.h"
+#include "host/log.h"
+#include "mm/cache.h"
 #include "util.h"
 
 /* The guest is to see what was written to size bytes of a page. */

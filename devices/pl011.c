@@ -23,10 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "devtree.h"
-#include "log.h"
-#include "pl011.h"
+#include "arm/devtree.h"
+#include "devices/pl011.h"
+#include "host/clock.h"
+#include "host/log.h"
 #include "primecell.h"
 #include "util.h"
 

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "devtree.h"
-#include "log.h"
-#include "pl031.h"
+#include "arm/devtree.h"
+#include "devices/pl031.h"
+#include "host/log.h"
 #include "primecell.h"
 #include "util.h"
 

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "event.h"
+#include "host/event.h"
 
 #define DISK_SECTOR UINT64_C(512) /* bytes */
 

@@ -17,7 +17,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#include "load.h"
+#include "mm/load.h"
 #include "util.h"
 
 /* Both take no more than this at a time. */

@@ -9,8 +9,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "memory.h"
+#include "host/log.h"
+#include "mm/memory.h"
 #include "util.h"
 
 /* A stage-2 block and a host huge page: GPA and HVA are congruent modulo this, so that both fit. */

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kvm.h"
-#include "log.h"
-#include "memslot.h"
+#include "host/kvm.h"
+#include "host/log.h"
+#include "mm/memslot.h"
 #include "util.h"
 
 /* What a stage-2 block and a host huge page span, where pages are of 4 KiB. */

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "cache.h"
-#include "clock.h"
-#include "log.h"
-#include "poc.h"
+#include "host/clock.h"
+#include "host/log.h"
+#include "mm/cache.h"
+#include "mm/poc.h"
 #include "util.h"
 
 /* Cleans the lines that hold range and returns how many they were. */

@@ -6,11 +6,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bus.h"
+#include "bus/bus.h"
+#include "devices/pl011.h"
+#include "devices/pl031.h"
 #include "fuzz.h"
 #include "memmap.h"
-#include "pl011.h"
-#include "pl031.h"
 
 enum { UART, RTC, LINES };
 
@@ -19,7 +19,7 @@ static struct input input;
 static struct console console;
 static bool endless; /* the console always has more */
 
-/* In place of vmm/event.c and of the clock: timers that expire when the input says so. */
+/* In place of vmm/host/event.c and of the clock: timers that expire when the input says so. */
 
 static uint64_t now;
 static struct event_timer *timers[LINES];

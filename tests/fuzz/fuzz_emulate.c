@@ -2,12 +2,12 @@
 /*
  * A guest with any instruction, any registers, and addresses that translate or do not.
  */
-#include "emulate.h"
 #include "fake_guest.h"
 #include "fuzz.h"
 #include "memmap.h"
 #include "util.h"
-#include "vcpu.h"
+#include "vcpu/vcpu.h"
+#include "vmm/vcpu/emulate.h"
 
 #define DEVICE UINT64_C(0x9000000)
 

@@ -2,7 +2,7 @@
 /*
  * A kernel file of any contents and any size, and what is placed with it in a RAM of any size.
  */
-#include "boot.h"
+#include "boot/boot.h"
 #include "fuzz.h"
 #include "memmap.h"
 

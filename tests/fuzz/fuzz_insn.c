@@ -2,8 +2,8 @@
 /*
  * Any word is decoded, and what comes of it is within the bounds that those who emulate rely on.
  */
+#include "arm/insn.h"
 #include "fuzz.h"
-#include "insn.h"
 
 static void check_structure(const struct insn *insn)
 {

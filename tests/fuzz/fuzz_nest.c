@@ -11,11 +11,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "file.h"
 #include "fuzz.h"
-#include "nest_relay.h"
-#include "nest_summary.h"
+#include "host/file.h"
 #include "util.h"
+#include "vmm/nest/nest_relay.h"
+#include "vmm/nest/nest_summary.h"
 
 #define DEPTH 3
 
@@ -25,7 +25,7 @@ const char *__lsan_default_suppressions(void)
 	return "leak:libconfig\n";
 }
 
-/* In place of vmm/file.c: what nest_summary_write() writes. */
+/* In place of vmm/host/file.c: what nest_summary_write() writes. */
 int file_replace(const char *path, const void *data, size_t size)
 {
 	json_t *object = json_loadb(data, size, 0, NULL);

@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "bus.h"
-#include "cache.h"
+#include "bus/bus.h"
 #include "fuzz.h"
 #include "memmap.h"
+#include "mm/cache.h"
 #include "util.h"
-#include "virtio_pci.h"
+#include "virtio/virtio_pci.h"
 
 #define QUEUES	2
 #define RAM	GIB(1)
@@ -21,7 +21,7 @@ static struct memory memory;
 static struct virtio *devices[2];
 static unsigned int created;
 
-/* In place of arm/cache.c, vmm/irq.c and vmm/event.c. */
+/* In place of mm/cache.c, vmm/bus/irq.c and vmm/host/event.c. */
 
 uint64_t cache_line_size(void)
 {

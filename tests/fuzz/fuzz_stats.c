@@ -7,13 +7,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "devices/pl011.h"
+#include "devices/pl031.h"
 #include "fake_stats.h"
 #include "fuzz.h"
-#include "kvm_stats.h"
+#include "host/kvm_stats.h"
+#include "machine/stats.h"
 #include "memmap.h"
-#include "pl011.h"
-#include "pl031.h"
-#include "stats.h"
 
 #define VCPUS	  3
 #define FILE_SIZE 4096

@@ -12,9 +12,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "crash.h"
+#include "backends/terminal.h"
 #include "fuzz.h"
-#include "terminal.h"
+#include "host/crash.h"
 
 #define HISTORY (2 * TERMINAL_INPUT_MAX)
 #define OTHERS	12345 /* a process group */
@@ -39,7 +39,7 @@ static const struct termios cooked = {
 	.c_lflag = ICANON | ECHO | ISIG,
 };
 
-/* In place of vmm/event.c: sources and timers that are ready when the input says so. */
+/* In place of vmm/host/event.c: sources and timers that are ready when the input says so. */
 
 int event_add(struct event_loop *which, struct event_source *source, uint32_t events)
 {
@@ -111,14 +111,14 @@ int tcsetattr(int fd, int when, const struct termios *wanted)
 	return 0;
 }
 
-/* In place of vmm/crash.c: it has the way back whenever the terminal is raw. */
+/* In place of vmm/host/crash.c: it has the way back whenever the terminal is raw. */
 void crash_restore(const struct termios *restored)
 {
 	crash_knows = restored != NULL;
 	MUST(!restored || restored->c_lflag & ICANON);
 }
 
-/* In place of devices/backend_stream.c: pieces as large as the input says. */
+/* In place of vmm/host/stream.c: pieces as large as the input says. */
 
 int stream_open(struct stream *stream, int fd, int access)
 {

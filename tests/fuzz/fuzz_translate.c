@@ -3,7 +3,7 @@
  * Any registers and any tables. The input's beginning is registers, the rest is RAM.
  */
 #include "fuzz.h"
-#include "translate.h"
+#include "translate/translate.h"
 #include "util.h"
 
 #define RAM  GIB(1)

@@ -10,7 +10,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "boot.h"
+#include "boot/boot.h"
 #include "fuzz.h"
 #include "memmap.h"
 

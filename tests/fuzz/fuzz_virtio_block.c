@@ -21,12 +21,12 @@
 #include "fuzz.h"
 #include "memmap.h"
 #include "util.h"
-#include "virtio_block.h"
+#include "virtio/virtio_block.h"
 
 #define RAM	  MIB(1)
 #define DISK_SIZE KIB(256)
 #define QUEUES	  2
-#define RING(q)	  (RAM_BASE + (q)*UINT64_C(0x4000))
+#define RING(q)	  (RAM_BASE + UINT64_C(0x4000) * (q))
 #define TABLE	  (RAM_BASE + 0x8000)
 #define HEADERS	  (RAM_BASE + 0x9000) /* 64 of 16 bytes */
 #define DATA	  (RAM_BASE + 0xa000)

@@ -9,14 +9,14 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ring.h>
 
-#include "bus.h"
+#include "bus/bus.h"
+#include "bus/irq.h"
 #include "fuzz.h"
-#include "irq.h"
 #include "memmap.h"
-#include "virtio_console.h"
-#include "virtio_mmio.h"
-#include "virtio_report.h"
-#include "virtio_rng.h"
+#include "virtio/virtio_console.h"
+#include "virtio/virtio_mmio.h"
+#include "virtio/virtio_report.h"
+#include "virtio/virtio_rng.h"
 
 #define RAM	 KIB(256)
 #define QUEUES	 6
@@ -295,7 +295,7 @@ static void run_queue(void)
 		step_queue();
 }
 
-/* In place of vmm/event.c and vmm/irq.c. */
+/* In place of vmm/host/event.c and vmm/bus/irq.c. */
 
 #define NOTIFIERS_MAX QUEUES
 
@@ -380,7 +380,7 @@ struct irq_line irq_line_spi(int vm_fd, unsigned int spi)
 	return (struct irq_line){ .set = set_line };
 }
 
-/* In place of arm/cache.c. */
+/* In place of mm/cache.c. */
 
 uint64_t cache_line_size(void)
 {

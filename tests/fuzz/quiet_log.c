@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In place of vmm/log.c: messages are put together, so that their arguments are looked at, and not
- * said.
+ * In place of vmm/host/log.c: messages are put together, so that their arguments are looked at, and
+ * not said.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "log.h"
+#include "host/log.h"
 
 static void discard(const char *format, va_list args)
 {

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "insn.h"
+#include "arm/insn.h"
 #include "util.h"
 
 static uint64_t random_state;

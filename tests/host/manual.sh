@@ -7,8 +7,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-gcc -D_GNU_SOURCE -Iinclude -x c -o "$work/help" - -x c vmm/config.c vmm/log.c devices/backend_stream.c <<'C'
-#include "config.h"
+gcc -D_GNU_SOURCE -Iinclude -x c -o "$work/help" - -x c vmm/machine/config.c vmm/host/log.c vmm/host/stream.c <<'C'
+#include "machine/config.h"
 int main(void)
 {
 	config_help(stdout);
@@ -37,7 +37,7 @@ for page in manual readme; do
 done
 
 for command in nest tlbi; do
-	sed -n "/^void cmd_${command}_help/,/^}/p" vmm/cmd_$command.c |
+	sed -n "/^void cmd_${command}_help/,/^}/p" vmm/commands/cmd_$command.c |
 		sed -n 's/^[^-]*"  \( *-., \| *\)\(--[a-z0-9-]*\).*/\2/p' | options >"$work/help.options"
 	manual "${command^^}" >"$work/manual.options"
 	if difference=$(diff "$work/help.options" "$work/manual.options"); then

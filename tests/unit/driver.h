@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "memory.h"
-#include "virtqueue.h"
+#include "mm/memory.h"
+#include "virtio/virtqueue.h"
 
 #define NEXT	 VRING_DESC_F_NEXT
 #define WRITE	 VRING_DESC_F_WRITE

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In place of vmm/kvm.c, vmm/vcpu.c, arm/translate.c and arm/cpu.c, for what emulates instructions:
- * a vCPU whose registers are memory, and a guest whose addresses are physical ones, but for pages
- * of it that say no or are somewhere else. Included once, by the test itself.
+ * In place of vmm/host/kvm.c, vmm/vcpu/vcpu.c, arm/translate/translate.c and arm/cpu/cpu.c, for
+ * what emulates instructions: a vCPU whose registers are memory, and a guest whose addresses are
+ * physical ones, but for pages of it that say no or are somewhere else. Included once, by the test
+ * itself.
  */
 #ifndef FAKE_GUEST_H
 #define FAKE_GUEST_H
@@ -12,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache.h"
-#include "cpu.h"
+#include "cpu/cpu.h"
 #include "kvm_series.h"
-#include "translate.h"
+#include "mm/cache.h"
+#include "translate/translate.h"
 
 #define FAKE_PAGE 4096
 

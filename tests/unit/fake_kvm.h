@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In place of vmm/kvm.c: a journal of what was asked of KVM, and answers as told.
+ * In place of vmm/host/kvm.c: a journal of what was asked of KVM, and answers as told.
  */
 #ifndef FAKE_KVM_H
 #define FAKE_KVM_H
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kvm.h"
+#include "host/kvm.h"
 
 #define FAKE_KVM_GSIS 1024
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In place of vmm/kvm.c and of files of which statistics take a name only: a host whose statistics
- * are a file that a test has made. Included once, by the test itself.
+ * In place of vmm/host/kvm.c and of files of which statistics take a name only: a host whose
+ * statistics are a file that a test has made. Included once, by the test itself.
  */
 #ifndef FAKE_STATS_H
 #define FAKE_STATS_H
@@ -12,10 +12,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "exit.h"
-#include "gic.h"
-#include "kvm.h"
-#include "poc.h"
+#include "cpu/gic.h"
+#include "host/kvm.h"
+#include "mm/poc.h"
+#include "vcpu/exit.h"
 
 /* What a VM's and a vCPU's descriptor of statistics can be read for. */
 static int fake_stats_fd = -1;

@@ -2,7 +2,7 @@
 /*
  * Translation tables made by hand, for tests of what walks them. What is here is taken from the
  * figures and tables of the Arm ARM's D8.2 as they are printed there, and computes nothing that
- * arm/walk.c computes in the same way.
+ * arm/translate/walk.c computes in the same way.
  */
 #ifndef TABLES_H
 #define TABLES_H

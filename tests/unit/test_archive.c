@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "archive.h"
+#include "boot/archive.h"
 #include "unit.h"
 #include "util.h"
 

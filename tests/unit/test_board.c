@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "board.h"
-#include "event.h"
+#include "boot/board.h"
+#include "devices/pl011.h"
+#include "devices/pl031.h"
+#include "host/event.h"
 #include "memmap.h"
-#include "pl011.h"
-#include "pl031.h"
 #include "unit.h"
 
 #define CPUS_MAX 512

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "boot.h"
+#include "boot/boot.h"
 #include "unit.h"
 #include "util.h"
 

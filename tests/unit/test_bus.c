@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bus.h"
+#include "bus/bus.h"
 #include "unit.h"
 
 /* A device that notes in a journal what is done to it, by its letter. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
+#include "machine/config.h"
 #include "memmap.h"
 #include "unit.h"
 #include "util.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <string.h>
 
-#include "counters.h"
 #include "unit.h"
+#include "vcpu/counters.h"
 
 static struct counters counters;
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "disk.h"
-#include "log.h"
+#include "host/log.h"
 #include "unit.h"
 #include "util.h"
 

@@ -3,12 +3,12 @@
  * What tests/board/emulate.c cannot have a CPU do: what the bus sees, what fails half-way, the
  * other option of memory copy and set, 64-byte accesses, EL2. Words are named by their assembly.
  */
-#include "emulate.h"
 #include "fake_guest.h"
 #include "memmap.h"
 #include "unit.h"
 #include "util.h"
-#include "vcpu.h"
+#include "vcpu/vcpu.h"
+#include "vmm/vcpu/emulate.h"
 
 #define DEVICE UINT64_C(0x9000000)
 

@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "event.h"
+#include "host/clock.h"
+#include "host/event.h"
 #include "unit.h"
 #include "util.h"
 

@@ -2,13 +2,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "emulate.h"
-#include "exit.h"
 #include "fake_kvm.h"
-#include "suspend.h"
 #include "unit.h"
 #include "util.h"
-#include "vcpu.h"
+#include "vcpu/exit.h"
+#include "vcpu/vcpu.h"
+#include "vmm/vcpu/emulate.h"
+#include "vmm/vcpu/suspend.h"
 
 static struct event_loop loop;
 static struct verdict verdict;
@@ -19,7 +19,7 @@ static struct vcpu vcpu;
 static int suspend_result;
 static unsigned int suspended, woken;
 
-/* In place of vmm/suspend.c. */
+/* In place of vmm/vcpu/suspend.c. */
 
 int suspend_enter(struct vcpu *which)
 {
@@ -35,7 +35,7 @@ int suspend_leave(struct vcpu *which)
 	return suspend_result;
 }
 
-/* In place of vmm/emulate.c. */
+/* In place of vmm/vcpu/emulate.c. */
 
 static enum emulate_result emulated;
 static unsigned int emulations;

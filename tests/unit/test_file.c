@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "file.h"
+#include "host/file.h"
 #include "unit.h"
 #include "util.h"
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpu/gic.h"
 #include "fake_kvm.h"
-#include "gic.h"
 #include "memmap.h"
 #include "unit.h"
 #include "util.h"

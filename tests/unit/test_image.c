@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image.h"
+#include "boot/image.h"
 #include "unit.h"
 #include "util.h"
 

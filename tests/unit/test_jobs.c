@@ -20,12 +20,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "crash.h"
-#include "signals.h"
-#include "terminal.h"
+#include "backends/terminal.h"
+#include "host/crash.h"
+#include "host/signals.h"
+#include "host/worker.h"
 #include "unit.h"
 #include "util.h"
-#include "worker.h"
 
 /* Far more than anything here takes, for a machine that has other things to do. */
 #define LIMIT_SECONDS 120

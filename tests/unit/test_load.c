@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "load.h"
+#include "mm/load.h"
 #include "unit.h"
 #include "util.h"
 

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "host/log.h"
 #include "unit.h"
 
 static int level_back(void **state)

@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "memory.h"
+#include "mm/memory.h"
 #include "unit.h"
 #include "util.h"
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "nest.h"
+#include "nest/nest.h"
 #include "unit.h"
 #include "util.h"
 

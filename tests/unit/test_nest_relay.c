@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nest_relay.h"
 #include "unit.h"
 #include "util.h"
+#include "vmm/nest/nest_relay.h"
 
 #define DEPTH 3
 

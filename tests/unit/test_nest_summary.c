@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nest_summary.h"
 #include "unit.h"
 #include "util.h"
+#include "vmm/nest/nest_summary.h"
 
 #define DEPTH 3
 
@@ -340,7 +340,7 @@ static void good_reports_of_a_process_that_failed(void **state)
 
 /* Time limits. */
 
-#define SECONDS(n) ((n)*UINT64_C(1000000000))
+#define SECONDS(n) (UINT64_C(1000000000) * (n))
 
 static void assert_deadline(uint64_t deadline, unsigned int level)
 {

@@ -16,9 +16,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "nest_level.h"
-#include "nest_watch.h"
+#include "nest/nest_watch.h"
 #include "unit.h"
+#include "vmm/nest/nest_level.h"
 
 #define BEGUN	"{\"level\":1,\"is\":\"begun\"}\n"
 #define UP	"{\"level\":1,\"is\":\"up\",\"linux\":\"7\",\"cpus\":1,\"memory\":9}\n"
@@ -33,12 +33,14 @@ static struct nest nest;
 /* What level 1 does, in its process. Returns the exit status. */
 static int (*level)(int report_fd);
 /* What processes tell each other. */
-static struct {
+struct shared {
 	volatile pid_t child;
 	volatile int left; /* children of a watcher that is done */
-} * shared;
+};
 
-/* In place of vmm/nest_level.c. */
+static struct shared *shared;
+
+/* In place of vmm/nest/nest_level.c. */
 int nest_level_run(const struct nest *plan, unsigned int number, int report_fd)
 {
 	assert_ptr_equal(plan, &nest);

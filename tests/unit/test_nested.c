@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arm/cpu/nested.h"
 #include "fake_kvm.h"
-#include "nested.h"
 #include "unit.h"
 #include "util.h"
 

@@ -9,11 +9,11 @@
 #include "fake_kvm.h"
 #include "unit.h"
 
-#include "cache.h"
-#include "devtree.h"
+#include "arm/devtree.h"
+#include "devices/pci.h"
 #include "memmap.h"
-#include "memslot.h"
-#include "pci.h"
+#include "mm/cache.h"
+#include "mm/memslot.h"
 #include "util.h"
 
 /* Config space, from PCI Local Bus 3.0, chapter 6, and not from the code under test. */
@@ -52,7 +52,7 @@ static bool mastering;
 static unsigned int msix; /* offset of the capability */
 static uint64_t table; /* address of its table */
 
-/* In place of arm/cache.c. */
+/* In place of mm/cache.c. */
 
 uint64_t cache_line_size(void)
 {

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "peek.h"
+#include "control/peek.h"
 #include "unit.h"
 
 /* A process whose one thread has a name; its end is the test's to see to. */

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "pl011.h"
+#include "devices/pl011.h"
 #include "unit.h"
 #include "util.h"
 
@@ -44,7 +44,7 @@ static struct console console;
 static struct device *uart;
 static struct event_loop loop;
 
-/* In place of vmm/event.c and of the clock: time goes when a test says so. */
+/* In place of vmm/host/event.c and of the clock: time goes when a test says so. */
 
 #define MILLISECOND UINT64_C(1000000)
 

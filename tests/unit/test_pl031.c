@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pl031.h"
+#include "devices/pl031.h"
 #include "unit.h"
 #include "util.h"
 

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "cache.h"
-#include "poc.h"
+#include "mm/cache.h"
+#include "mm/poc.h"
 #include "unit.h"
 #include "util.h"
 
@@ -21,7 +21,7 @@ static unsigned int cleaned[LINES_MAX]; /* how often, by line */
 static bool dirty_after_sync;
 static unsigned int syncs;
 
-/* In place of arm/cache.c. */
+/* In place of mm/cache.c. */
 
 uint64_t cache_line_size(void)
 {

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "report.h"
+#include "backends/report.h"
 #include "unit.h"
 #include "util.h"
 

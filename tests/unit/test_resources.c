@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "log.h"
-#include "resources.h"
+#include "host/log.h"
+#include "host/resources.h"
 #include "unit.h"
 #include "util.h"
 

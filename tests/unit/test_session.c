@@ -12,10 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "log.h"
-#include "session.h"
-#include "stats.h"
+#include "host/file.h"
+#include "host/log.h"
+#include "machine/session.h"
+#include "machine/stats.h"
 #include "unit.h"
 #include "util.h"
 
@@ -35,7 +35,7 @@ static unsigned int lives;
 static enum outcome written[8]; /* to the statistics, by life */
 static size_t offered; /* to the console */
 
-/* In place of vmm/machine.c, vmm/stats.c, vmm/file.c and vmm/vcpu.c. */
+/* In place of vmm/machine/machine.c, vmm/machine/stats.c, vmm/host/file.c and vmm/vcpu/vcpu.c. */
 
 enum machine_fault machine_create(struct machine *machine, const struct config *which,
 				  struct event_loop *loop, struct terminal *terminal,

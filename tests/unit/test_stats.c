@@ -5,8 +5,8 @@
 #include "unit.h"
 
 #include "fake_stats.h"
-#include "kvm_stats.h"
-#include "stats.h"
+#include "host/kvm_stats.h"
+#include "machine/stats.h"
 #include "util.h"
 
 /* A file of statistics as KVM has it: two descriptors, the second of a histogram. */

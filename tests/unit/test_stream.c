@@ -9,7 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "stream.h"
+#include "host/stream.h"
 #include "unit.h"
 
 /* Something that waits where it must not is ended by this. */

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "fake_kvm.h"
-#include "suspend.h"
 #include "unit.h"
 #include "util.h"
-#include "vcpu.h"
+#include "vcpu/vcpu.h"
+#include "vmm/vcpu/suspend.h"
 
 #define CPUS 4
 
@@ -17,7 +17,7 @@ static struct vcpu vcpus[CPUS];
 static int states[CPUS];
 static unsigned int asked;
 
-/* In place of vmm/vcpu.c: every vCPU answers with its own power state. */
+/* In place of vmm/vcpu/vcpu.c: every vCPU answers with its own power state. */
 int vcpu_call(struct vcpu *vcpu, int (*job)(struct vcpu *vcpu))
 {
 	int before = fake_kvm.mp_state, result;

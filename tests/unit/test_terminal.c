@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "terminal.h"
+#include "backends/terminal.h"
 #include "unit.h"
 #include "util.h"
 

@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cpu/tlbi.h"
 #include "fake_kvm.h"
 #include "kvm_series.h"
-#include "tlbi.h"
 #include "unit.h"
 #include "util.h"
 

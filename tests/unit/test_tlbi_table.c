@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tlbi_table.h"
+#include "control/tlbi_table.h"
 #include "unit.h"
 
 static void add(struct peek *peek, unsigned int index, const char *stats)

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kvm.h"
+#include "host/kvm.h"
 #include "tables.h"
-#include "translate.h"
+#include "translate/translate.h"
 #include "unit.h"
 #include "util.h"
 

@@ -7,8 +7,8 @@
 
 #include "unit.h"
 
+#include "boot/unpack.h"
 #include "pack.h"
-#include "unpack.h"
 #include "util.h"
 
 #define HEAD 4096

@@ -12,11 +12,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "exit.h"
+#include "host/clock.h"
 #include "unit.h"
 #include "util.h"
-#include "vcpu.h"
+#include "vcpu/exit.h"
+#include "vcpu/vcpu.h"
 
 #define CPUS	 4
 #define RUN_SIZE 4096
@@ -43,7 +43,7 @@ static atomic_int alone; /* the vCPU that has paused the others; -1: none */
 static atomic_uint violations;
 static atomic_bool let_go, waiting;
 
-/* In place of vmm/kvm.c. */
+/* In place of vmm/host/kvm.c. */
 
 int kvm_create_vcpu(int vm_fd, unsigned int id)
 {
@@ -114,13 +114,13 @@ int kvm_run(int fd)
 	return err;
 }
 
-/* In place of arm/cpu.c. */
+/* In place of arm/cpu/cpu.c. */
 int cpu_init(const struct cpu_model *model, int vcpu_fd, bool off)
 {
 	return 0;
 }
 
-/* In place of vmm/exit.c. */
+/* In place of vmm/vcpu/exit.c. */
 
 static void pause_and_look(struct vcpu *vcpu)
 {

@@ -2,9 +2,9 @@
 #include <signal.h>
 #include <sys/epoll.h>
 
+#include "host/verdict.h"
 #include "unit.h"
 #include "util.h"
-#include "verdict.h"
 
 static struct event_loop loop;
 static struct verdict verdict;

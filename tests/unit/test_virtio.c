@@ -7,7 +7,7 @@
 
 #include "driver.h"
 #include "util.h"
-#include "virtio.h"
+#include "virtio/virtio.h"
 
 #define BASE   GIB(1)
 #define DATA   (BASE + MIB(1))

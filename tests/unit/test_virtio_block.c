@@ -21,7 +21,7 @@
 
 #include "unit.h"
 #include "util.h"
-#include "virtio_block.h"
+#include "virtio/virtio_block.h"
 
 #define BASE UINT64_C(0x40000000)
 #define RAM  MIB(16)

@@ -7,7 +7,7 @@
 
 #include "driver.h"
 #include "util.h"
-#include "virtio_console.h"
+#include "virtio/virtio_console.h"
 
 #define BASE GIB(1)
 #define DATA (BASE + MIB(1))

@@ -5,12 +5,12 @@
 
 #include "unit.h"
 
-#include "devtree.h"
+#include "arm/devtree.h"
+#include "bus/irq.h"
 #include "driver.h"
-#include "irq.h"
 #include "memmap.h"
 #include "util.h"
-#include "virtio_mmio.h"
+#include "virtio/virtio_mmio.h"
 
 /* Offsets, from virtio 1.3, 4.2.2, and not from the device under test. */
 enum {
@@ -106,7 +106,7 @@ static const struct virtio_ops ops = {
 	.destroy = destroy,
 };
 
-/* In place of arm/cache.c: what was cleaned is what another observer sees. */
+/* In place of mm/cache.c: what was cleaned is what another observer sees. */
 
 static uint8_t readable[VIRTIO_MMIO_SIZE] __attribute__((aligned(64)));
 static uint8_t observed[VIRTIO_MMIO_SIZE];
@@ -140,7 +140,7 @@ static uint32_t view(uint64_t offset)
 	return word;
 }
 
-/* In place of vmm/irq.c. */
+/* In place of vmm/bus/irq.c. */
 
 #define VM_FD 77
 

@@ -9,10 +9,10 @@
 #include "fake_kvm.h"
 #include "unit.h"
 
-#include "cache.h"
 #include "memmap.h"
+#include "mm/cache.h"
 #include "util.h"
-#include "virtio_pci.h"
+#include "virtio/virtio_pci.h"
 
 /* The common configuration structure, from virtio 1.3, 4.1.4.3. */
 enum {
@@ -60,7 +60,7 @@ static struct {
 	uint32_t length;
 } structure[TYPES];
 
-/* In place of arm/cache.c. */
+/* In place of mm/cache.c. */
 
 uint64_t cache_line_size(void)
 {

@@ -8,7 +8,7 @@
 
 #include "driver.h"
 #include "util.h"
-#include "virtio_report.h"
+#include "virtio/virtio_report.h"
 
 #define BASE GIB(1)
 #define DATA (BASE + MIB(1))

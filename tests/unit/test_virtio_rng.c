@@ -7,7 +7,7 @@
 
 #include "driver.h"
 #include "util.h"
-#include "virtio_rng.h"
+#include "virtio/virtio_rng.h"
 
 #define BASE   GIB(1)
 #define BUFFER (BASE + MIB(1))

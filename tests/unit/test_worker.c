@@ -4,8 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host/worker.h"
 #include "unit.h"
-#include "worker.h"
 
 /* sched_getattr(2)'s struct sched_attr. */
 struct attributes {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * emulate [SEED [CASES]]: does vmm/emulate.c do what the CPU does?
+ * emulate [SEED [CASES]]: does vmm/vcpu/emulate.c do what the CPU does?
  *
  * A machine of one vCPU with a window of 16 pages. An instruction is made at random, and runs with
  * the same registers on each of several windows at the same virtual address: one of RAM, which is
@@ -17,13 +17,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "emulate.h"
-#include "exit.h"
-#include "log.h"
+#include "host/log.h"
 #include "memmap.h"
-#include "memslot.h"
+#include "mm/memslot.h"
 #include "util.h"
-#include "vcpu.h"
+#include "vcpu/exit.h"
+#include "vcpu/vcpu.h"
+#include "vmm/vcpu/emulate.h"
 
 #define PAGE	     KIB(4)
 #define WINDOW_PAGES 16

@@ -20,11 +20,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kvm.h"
-#include "lookup.h"
-#include "memory.h"
+#include "host/kvm.h"
+#include "mm/memory.h"
 #include "tables.h"
-#include "translate.h"
+#include "translate/lookup.h"
+#include "translate/translate.h"
 #include "util.h"
 
 #define BIT(n) (UINT64_C(1) << (n))

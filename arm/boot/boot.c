@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "boot/boot.h"
+#include "foreign.h"
+#include "host/log.h"
+#include "mm/load.h"
+#include "util.h"
+
+/* Linux copes with any address for either; whole pages keep the initrd easy to free. */
+#define TREE_ALIGN   KIB(4)
+#define INITRD_ALIGN KIB(4)
+
+/* COMMAND_LINE_SIZE of Linux, arch/arm64/include/uapi/asm/setup.h, with the NUL. */
+#define PARAMS_MAX 2048
+
+/* As much as is unpacked at a time. */
+#define UNPACK_SIZE KIB(256)
+
+/* A flat binary may map no more than this before it has looked at its device tree. */
+#define FLAT_TOP MIB(256)
+
+static int boot_file_open(struct boot_file *file, const char *what, const char *path)
+{
+	struct stat st;
+	int err;
+
+	file->path = path;
+	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (file->fd < 0 || fstat(file->fd, &st) < 0) {
+		err = -errno;
+		log_error("%s %s: %s", what, path, log_reason(-err));
+		return err;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		log_error("%s %s: is not a regular file", what, path);
+		return -EINVAL;
+	}
+	if (st.st_size == 0) {
+		log_error("%s %s: is empty", what, path);
+		return -ENODATA;
+	}
+	file->size = st.st_size;
+	return 0;
+}
+
+static int boot_kernel_error(const struct boot *boot, int err, const char *complaint)
+{
+	log_error("kernel %s: %s", boot->kernel.path, complaint);
+	return err;
+}
+
+/* What a compressed kernel is, by the beginning of what it unpacks to. */
+static int boot_parse_packed(struct boot *boot)
+{
+	struct unpack *unpack = unpack_open(&boot->packed, boot->kernel.fd);
+	uint8_t head[IMAGE_HEAD_SIZE];
+	const char *complaint;
+	int64_t got;
+
+	if (!unpack)
+		return boot_kernel_error(boot, -ENOMEM, strerror(ENOMEM));
+	got = unpack_read(unpack, head, sizeof(head));
+	unpack_close(unpack);
+	if (got < 0)
+		return boot_kernel_error(boot, got, unpack_complaint(got));
+	complaint = image_parse_packed(head, got, &boot->image);
+	if (complaint) {
+		log_error("kernel %s: %s, and what it holds %s", boot->kernel.path,
+			  unpack_format(&boot->packed), complaint);
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
+/* Bytes of the kernel's file, fewer only at its end, or -errno. */
+static ssize_t boot_read(const struct boot *boot, void *buffer, size_t size, uint64_t offset)
+{
+	ssize_t got;
+
+	do
+		got = pread(boot->kernel.fd, buffer, size, offset);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
+}
+
+/* What is taken for a flat binary may be known further inside to be something else. */
+static int boot_check_part(const struct boot *boot, size_t size, uint64_t offset)
+{
+	uint8_t part[FOREIGN_HEAD_SIZE];
+	const char *complaint;
+	ssize_t got = boot_read(boot, part, size, offset);
+
+	if (got < 0)
+		return boot_kernel_error(boot, got, strerror(-got));
+	complaint = foreign_find(part, got, offset, boot->kernel.size);
+	return complaint ? boot_kernel_error(boot, -ENOEXEC, complaint) : 0;
+}
+
+static int boot_check_flat(const struct boot *boot)
+{
+	const uint64_t size = boot->kernel.size;
+	int err = 0;
+
+	if (size > IMAGE_HEAD_SIZE)
+		err = boot_check_part(boot, FOREIGN_HEAD_SIZE, 0);
+	if (err == 0 && size > FOREIGN_HEAD_SIZE)
+		err = boot_check_part(boot, FOREIGN_TAIL_SIZE, size - FOREIGN_TAIL_SIZE);
+	return err;
+}
+
+static int boot_parse_kernel(struct boot *boot)
+{
+	uint8_t head[IMAGE_HEAD_SIZE];
+	const char *complaint;
+	ssize_t got = boot_read(boot, head, sizeof(head), 0);
+
+	if (got < 0)
+		return boot_kernel_error(boot, got, strerror(-got));
+	complaint = unpack_parse(head, got, boot->kernel.size, &boot->packed);
+	if (!complaint && boot->packed.format != PACKED_NOT)
+		return boot_parse_packed(boot);
+	if (!complaint)
+		complaint = image_parse(head, got, boot->kernel.size, &boot->image);
+	if (complaint)
+		return boot_kernel_error(boot, -ENOEXEC, complaint);
+	return boot->image.kind == IMAGE_FLAT ? boot_check_flat(boot) : 0;
+}
+
+int boot_open(struct boot *boot, const char *kernel, const char *initrd)
+{
+	int err;
+
+	*boot = (struct boot){ .kernel.fd = -1, .initrd.fd = -1 };
+	err = boot_file_open(&boot->kernel, "kernel", kernel);
+	if (err == 0)
+		err = boot_parse_kernel(boot);
+	if (err == 0 && initrd)
+		err = boot_file_open(&boot->initrd, "initrd", initrd);
+	if (err < 0)
+		boot_close(boot);
+	return err;
+}
+
+void boot_check_params(const struct boot *boot, const char *params)
+{
+	static struct log_limit limit;
+	const size_t length = params ? strlen(params) : 0;
+
+	if (boot->image.kind == IMAGE_LINUX && length >= PARAMS_MAX)
+		log_guest(&limit,
+			  "--params has %zu bytes, of which Linux on arm64 takes the first %d only",
+			  length, PARAMS_MAX - 1);
+}
+
+void boot_use_archive(struct boot *boot, const struct archive *archive)
+{
+	boot->archive = archive;
+	boot->initrd.size = archive_size(archive);
+}
+
+void boot_close(struct boot *boot)
+{
+	if (boot->kernel.fd >= 0)
+		close(boot->kernel.fd);
+	if (boot->initrd.fd >= 0)
+		close(boot->initrd.fd);
+	boot->kernel.fd = boot->initrd.fd = -1;
+}
+
+int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size)
+{
+	const uint64_t extent = boot->image.text_offset + boot->image.extent;
+	/* Each summand is below 2^62, so nothing wraps. */
+	const uint64_t needed = align_up(extent, TREE_ALIGN) + BOOT_TREE_SIZE_MAX +
+				align_up(boot->initrd.size, INITRD_ALIGN);
+
+	if (boot->kernel.size > INT64_MAX / 4 || boot->initrd.size > INT64_MAX / 4 ||
+	    needed > ram_size) {
+		log_error("kernel, device tree and initrd need %" PRIu64
+			  " MiB of RAM, but the guest has %" PRIu64 " MiB%s",
+			  (needed + MIB(1) - 1) >> 20, ram_size >> 20,
+			  boot->image.text_offset >= ram_size
+				  ? "; the kernel's header (text_offset) wants it beyond that"
+				  : "");
+		return -EFBIG;
+	}
+
+	boot->kernel_gpa = ram_base + boot->image.text_offset;
+	if (boot->image.extent_known) {
+		boot->initrd_gpa = ram_base + align_up(extent, INITRD_ALIGN);
+		boot->tree_gpa = boot->initrd_gpa + align_up(boot->initrd.size, TREE_ALIGN);
+	} else {
+		uint64_t top = ram_size < FLAT_TOP ? ram_size : FLAT_TOP;
+
+		/* A large initrd pushes both up; the sum above says that they fit below ram_size.
+		 */
+		if (top < needed)
+			top = needed;
+		boot->tree_gpa = ram_base + align_down(top - BOOT_TREE_SIZE_MAX, TREE_ALIGN);
+		boot->initrd_gpa = align_down(boot->tree_gpa - boot->initrd.size, INITRD_ALIGN);
+	}
+	return 0;
+}
+
+static int boot_load_file(const struct boot_file *file, const char *what, uint64_t gpa,
+			  struct memory *memory)
+{
+	int err = load_file(memory, gpa, file->fd, file->size);
+
+	if (err < 0)
+		log_error("%s %s: %s", what, file->path,
+			  err == -ENODATA ? "ended while it was being read" : strerror(-err));
+	return err;
+}
+
+/* Unpacks into the kernel's place, whose end is where the Image says that it ends. */
+static int64_t boot_unpack_into(const struct boot *boot, struct unpack *unpack,
+				struct memory *memory)
+{
+	const uint64_t extent = boot->image.extent;
+	uint64_t done = 0, want;
+	int64_t got;
+
+	do {
+		void *host;
+		int err;
+
+		want = extent - done < UNPACK_SIZE ? extent - done : UNPACK_SIZE;
+		err = memory_load_at(memory, boot->kernel_gpa + done, want, &host);
+		if (err < 0)
+			return err;
+		got = unpack_read(unpack, host, want);
+		if (got < 0)
+			return got;
+		done += got;
+	} while (want > 0 && got == (int64_t)want);
+	return done;
+}
+
+/* Whether a stream that has filled all of an Image's extent has come to its end. */
+static int64_t boot_unpack_more(struct unpack *unpack)
+{
+	uint8_t more;
+
+	return unpack_read(unpack, &more, sizeof(more));
+}
+
+static int boot_load_packed(const struct boot *boot, struct memory *memory)
+{
+	const char *const path = boot->kernel.path;
+	struct unpack *unpack = unpack_open(&boot->packed, boot->kernel.fd);
+	int64_t got, more = 0;
+
+	if (!unpack)
+		return boot_kernel_error(boot, -ENOMEM, strerror(ENOMEM));
+	got = boot_unpack_into(boot, unpack, memory);
+	if (got >= 0)
+		more = boot_unpack_more(unpack);
+	unpack_close(unpack);
+	if (got < 0 || more < 0) {
+		int err = got < 0 ? got : more;
+
+		return boot_kernel_error(boot, err, unpack_complaint(err));
+	}
+	if (more > 0) {
+		log_error("kernel %s: unpacks to more than the %" PRIu64
+			  " bytes that its image_size says",
+			  path, boot->image.extent);
+		return -EFBIG;
+	}
+	if ((uint64_t)got < boot->image.sections) {
+		log_error("kernel %s: unpacks to %" PRIi64
+			  " bytes only, but its sections end at %" PRIu64,
+			  path, got, boot->image.sections);
+		return -ENODATA;
+	}
+	return 0;
+}
+
+static int boot_load_kernel(const struct boot *boot, struct memory *memory)
+{
+	if (boot->packed.format != PACKED_NOT)
+		return boot_load_packed(boot, memory);
+	return boot_load_file(&boot->kernel, "kernel", boot->kernel_gpa, memory);
+}
+
+int boot_load(const struct boot *boot, struct memory *memory)
+{
+	int err = boot_load_kernel(boot, memory);
+
+	if (err == 0 && boot->archive)
+		err = archive_load(boot->archive, memory, boot->initrd_gpa);
+	else if (err == 0 && boot->initrd.path)
+		err = boot_load_file(&boot->initrd, "initrd", boot->initrd_gpa, memory);
+	return err;
+}

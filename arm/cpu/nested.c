@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nested.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "host/kvm.h"
+#include "host/log.h"
+
+/* The first release of Linux whose KVM gives EL2 to vCPUs. */
+#define LINUX_MAJOR 6
+#define LINUX_MINOR 16
+
+static bool is_older(const char *release)
+{
+	unsigned int major, minor;
+
+	/* What does not look like a release is no reason to refuse. */
+	if (sscanf(release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major < LINUX_MAJOR || (major == LINUX_MAJOR && minor < LINUX_MINOR);
+}
+
+/* Whether the last of the words that name a mode names this one: so does Linux read it. */
+static bool has_nested_mode(const char *parameters)
+{
+	static const char option[] = "kvm-arm.mode=", mode[] = "nested";
+	const char *value = NULL;
+
+	for (const char *word = parameters; *word; word += strcspn(word, " \n")) {
+		word += strspn(word, " \n");
+		if (strncmp(word, option, strlen(option)) == 0)
+			value = word + strlen(option);
+	}
+	return value && strcspn(value, " \n") == strlen(mode) &&
+	       strncmp(value, mode, strlen(mode)) == 0;
+}
+
+const char *nested_lacks(const struct nested_host *host, bool e2h0)
+{
+	if (!host->el2 && is_older(host->release))
+		return "the host's kernel is too old: Linux 6.16 is the first that can";
+	/* Before the mode, in which a kernel without GICv3 gives no VM at all. */
+	if (!host->gicv3)
+		return "the host has no GICv3 for its guests";
+	if (!host->el2 && *host->parameters && !has_nested_mode(host->parameters))
+		return "the host's kernel has to be started with kvm-arm.mode=nested";
+	if (!host->el2)
+		return "the host's CPU cannot: it has no FEAT_NV2, or runs KVM without VHE";
+	if (e2h0 && !host->e2h0)
+		return "the host's CPU gives EL2 only with VHE: --e2h0 cannot be had";
+	return NULL;
+}
+
+static void read_parameters(char *text, size_t size)
+{
+	FILE *file = fopen("/proc/cmdline", "re");
+
+	*text = '\0';
+	if (file && !fgets(text, size, file))
+		*text = '\0';
+	if (file)
+		fclose(file);
+}
+
+int nested_check(int vm_fd, bool e2h0)
+{
+	char parameters[4096];
+	struct utsname name;
+	struct nested_host host = {
+		.parameters = parameters,
+		.gicv3 = kvm_has_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V3),
+		.el2 = kvm_check(vm_fd, KVM_CAP_ARM_EL2) > 0,
+		.e2h0 = kvm_check(vm_fd, KVM_CAP_ARM_EL2_E2H0) > 0,
+	};
+	const char *lack;
+
+	uname(&name);
+	host.release = name.release;
+	read_parameters(parameters, sizeof(parameters));
+	lack = nested_lacks(&host, e2h0);
+	if (!lack)
+		return 0;
+	log_error("--nested: %s", lack);
+	return -ENOTSUP;
+}

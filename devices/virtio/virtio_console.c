@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. Both queues are worked on by the event loop's thread, which also has the
+ * console's callbacks. Transmitted bytes are offered to the console; where it has no room for all,
+ * the chain goes back to the queue and its rest follows when there is room. Received bytes go
+ * straight into the driver's buffers; without any in sight no buffer is taken. After as many chains
+ * as a queue has entries other events get their turn, so that no driver keeps the loop to itself.
+ *
+ * Linux waits for each transmitted buffer by looking at the used ring, and would get an interrupt
+ * on top of that, worth two exits with virtio-mmio. So the interrupt is thought of a little later,
+ * when a driver that looked by itself does not want it any more.
+ */
+#include <errno.h>
+#include <linux/virtio_console.h>
+#include <linux/virtio_ids.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/log.h"
+#include "util.h"
+#include "virtio/virtio_console.h"
+
+#define QUEUE_SIZE	   64
+#define INTERRUPT_DELAY_NS UINT64_C(1000000)
+
+enum { RECEIVE, TRANSMIT, QUEUES };
+
+struct virtio_console {
+	struct virtio virtio;
+	struct console *console;
+	struct event_timer interrupt; /* the transmit queue's, delayed */
+	uint32_t sent; /* of the chain at the transmit queue's front */
+};
+
+static struct virtio_console *console_of(const struct virtio_queue *queue)
+{
+	return container_of(queue->virtio, struct virtio_console, virtio);
+}
+
+/* Offers what is left of a chain to the host. True when all of it is gone. */
+static bool transmit_chain(struct virtio_console *device, const struct virtqueue_chain *chain)
+{
+	uint32_t skip = device->sent;
+
+	for (unsigned int i = 0; i < chain->out_count; i++) {
+		const struct iovec *segment = &chain->out[i];
+		size_t length, taken;
+
+		if (skip >= segment->iov_len) {
+			skip -= segment->iov_len;
+			continue;
+		}
+		length = segment->iov_len - skip;
+		taken = device->console->offer(device->console, (uint8_t *)segment->iov_base + skip,
+					       length);
+		device->sent += taken;
+		if (taken < length)
+			return false;
+		skip = 0;
+	}
+	device->sent = 0;
+	return true;
+}
+
+/*
+ * No more than left chains. Returns what virtqueue_next() does: 1 when it stopped early, with work
+ * left, because there was no room or left has come to 0.
+ */
+static int transmit_some(struct virtio_console *device, struct virtqueue *ring, unsigned int *left)
+{
+	struct virtqueue_chain chain;
+	int got;
+
+	virtqueue_kicks_off(ring);
+	while ((got = virtqueue_next(ring, &chain)) > 0) {
+		if (!transmit_chain(device, &chain)) {
+			virtqueue_unpop(ring, &chain);
+			break;
+		}
+		virtqueue_push(ring, chain.head, 0);
+		if (--*left == 0)
+			break;
+	}
+	return got;
+}
+
+static void transmit(struct virtio_queue *queue)
+{
+	struct virtio_console *device = console_of(queue);
+	unsigned int left = queue->ring.layout.size;
+	const int got = transmit_some(device, &queue->ring, &left);
+
+	virtqueue_publish(&queue->ring);
+	event_timer_in(&device->interrupt, INTERRUPT_DELAY_NS);
+	if (got < 0)
+		virtio_needs_reset(queue->virtio);
+	else if (left == 0)
+		event_notify(&queue->kick); /* others first */
+}
+
+static void interrupt_due(struct event_timer *timer)
+{
+	struct virtio_console *device = container_of(timer, struct virtio_console, interrupt);
+	struct virtio_queue *queue = &device->virtio.queues[TRANSMIT];
+
+	pthread_mutex_lock(&queue->lock);
+	virtio_interrupt(queue);
+	pthread_mutex_unlock(&queue->lock);
+}
+
+/* Fills a chain's buffers with what the host has typed. */
+static uint32_t receive_chain(struct virtio_console *device, const struct virtqueue_chain *chain)
+{
+	uint32_t done = 0;
+
+	for (unsigned int i = 0; i < chain->in_count; i++) {
+		const struct iovec *segment = &chain->in[i];
+		size_t got =
+			device->console->read(device->console, segment->iov_base, segment->iov_len);
+
+		done += got;
+		if (got < segment->iov_len)
+			break;
+	}
+	return done;
+}
+
+static void receive(struct virtio_queue *queue)
+{
+	struct virtio_console *device = console_of(queue);
+	struct virtqueue_chain chain;
+	unsigned int left = queue->ring.layout.size;
+	int got = 1;
+
+	/* Without buffers, a kick is to tell of the next ones; without input, none is wanted. */
+	virtqueue_kicks_off(&queue->ring);
+	while (left > 0) {
+		uint32_t filled;
+
+		got = virtqueue_next(&queue->ring, &chain);
+		if (got <= 0)
+			break;
+		filled = receive_chain(device, &chain);
+		if (filled == 0) {
+			virtqueue_unpop(&queue->ring, &chain);
+			break;
+		}
+		virtqueue_push(&queue->ring, chain.head, filled);
+		left--;
+	}
+	virtio_publish(queue);
+	if (got < 0)
+		virtio_needs_reset(queue->virtio);
+	else if (left == 0)
+		event_notify(&queue->kick);
+}
+
+static void virtio_console_process(struct virtio_queue *queue)
+{
+	if (queue->index == TRANSMIT)
+		transmit(queue);
+	else
+		receive(queue);
+}
+
+static void virtio_console_input(void *opaque)
+{
+	struct virtio_console *device = opaque;
+
+	event_notify(&device->virtio.queues[RECEIVE].kick);
+}
+
+static void virtio_console_room(void *opaque)
+{
+	struct virtio_console *device = opaque;
+
+	event_notify(&device->virtio.queues[TRANSMIT].kick);
+}
+
+static void virtio_console_resized(void *opaque)
+{
+	struct virtio_console *device = opaque;
+
+	virtio_config_changed(&device->virtio);
+}
+
+/* A chain half sent is forgotten with the queue. */
+static void virtio_console_drain(struct virtio_queue *queue)
+{
+	if (queue->index == TRANSMIT)
+		console_of(queue)->sent = 0;
+}
+
+static void virtio_console_config_read(struct virtio *virtio, uint32_t offset, void *value,
+				       uint32_t size)
+{
+	struct virtio_console *device = container_of(virtio, struct virtio_console, virtio);
+	struct virtio_console_config config = { 0 };
+	uint16_t columns, rows;
+
+	if (device->console->size(device->console, &columns, &rows)) {
+		config.cols = columns;
+		config.rows = rows;
+	}
+	memcpy(value, (char *)&config + offset, size);
+}
+
+static void virtio_console_destroy(struct virtio *virtio)
+{
+	struct virtio_console *device = container_of(virtio, struct virtio_console, virtio);
+
+	device->console->input = NULL;
+	device->console->room = NULL;
+	device->console->resized = NULL;
+	event_timer_destroy(&device->interrupt);
+	virtio_fini(virtio);
+	free(device);
+}
+
+static const struct virtio_ops virtio_console_ops = {
+	.name = "virtio-console",
+	.device_id = VIRTIO_ID_CONSOLE,
+	.config_size = sizeof(struct virtio_console_config),
+	.config_read = virtio_console_config_read,
+	.process = virtio_console_process,
+	.drain = virtio_console_drain,
+	.destroy = virtio_console_destroy,
+};
+
+struct virtio *virtio_console_create(const struct memory *memory, struct event_loop *loop,
+				     struct console *console)
+{
+	struct virtio_console *device = calloc(1, sizeof(*device));
+	struct event_loop *const loops[QUEUES] = { loop, loop };
+	uint64_t features = 0;
+	uint16_t columns, rows;
+
+	if (!device) {
+		log_error("virtio-console: %s", strerror(ENOMEM));
+		return NULL;
+	}
+	if (console->size(console, &columns, &rows))
+		features |= UINT64_C(1) << VIRTIO_CONSOLE_F_SIZE;
+	if (event_timer_create(&device->interrupt, loop, CLOCK_MONOTONIC, interrupt_due) < 0)
+		goto free_device;
+	if (virtio_init(&device->virtio, &virtio_console_ops, memory, loops, features, QUEUES,
+			QUEUE_SIZE) < 0)
+		goto destroy_timer;
+	device->console = console;
+	console->device = device;
+	console->input = virtio_console_input;
+	console->room = virtio_console_room;
+	console->resized = virtio_console_resized;
+	return &device->virtio;
+
+destroy_timer:
+	event_timer_destroy(&device->interrupt);
+free_device:
+	free(device);
+	return NULL;
+}

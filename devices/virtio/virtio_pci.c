@@ -1,0 +1,605 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. A driver's notification rings its queue's doorbell, and a queue's interrupt
+ * is its MSI-X vector, so that in steady state nothing is left to exits.
+ *
+ * The common configuration structure (virtio 1.3, 4.1.4.3) is memory that the driver reads by
+ * itself (pci_view.h), brought up to date after whatever can change it. Most of it only the driver
+ * changes, by a write that comes here. device_status and config_generation change by themselves
+ * too, and every one who changes them then copies the latest there is, under view_lock. While the
+ * driver has not said DRIVER_OK nobody tells of a new generation; it is looked for when the driver
+ * reads device configuration, which it does between two looks at the generation.
+ *
+ * The other structures are registers of a memory BAR, a page or two each. The doorbells are where
+ * that BAR answers, and are not while it does not.
+ *
+ * VIRTIO_PCI_CAP_PCI_CFG lets who cannot map the BAR reach it through configuration space, which
+ * the guest reads as memory (pci.c). So the register that it chooses is read when it chooses,
+ * and again with each change of offset, length or data, not when it looks at the data.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_pci.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/log.h"
+#include "util.h"
+#include "virtio/virtio_pci.h"
+
+#define VENDOR	    0x1af4
+#define DEVICE_BASE 0x1040
+#define REVISION    1
+
+#define MEMORY_BAR   0
+#define MSIX_BAR     1
+#define READABLE_BAR 2
+
+/* The structures in the memory BAR; the common one is what the readable BAR is for. */
+#define ISR	    0x0000
+#define DEVICE	    0x1000
+#define NOTIFY	    0x2000
+#define MEMORY_SIZE 0x4000
+
+#define NOTIFY_STRIDE 4
+#define COMMON_SIZE   VIRTIO_PCI_COMMON_Q_NDATA
+#define PCI_CFG_DATA  sizeof(struct virtio_pci_cap)
+#define ISR_QUEUE     1
+#define ISR_CONFIG    2
+
+struct virtio_pci {
+	struct device device; /* the memory BAR */
+	struct device common; /* the readable BAR */
+	struct pci_view view; /* what the driver reads of that */
+	struct pci_function function;
+	int vm_fd; /* outlives it */
+	struct virtio_transport transport;
+	struct virtio *virtio;
+	unsigned int pci_cfg; /* offset of that capability */
+	_Atomic uint8_t isr_status;
+	_Atomic uint16_t config_vector;
+	_Atomic uint16_t *queue_vector;
+	_Atomic uint16_t queue_select;
+	pthread_mutex_t view_lock; /* of the word with device_status as the driver reads it */
+
+	/* Guarded by virtio->lock. */
+	uint32_t device_feature_select, driver_feature_select;
+};
+
+/* The word with device_status, config_generation and queue_select as they are now. */
+static void show_status(struct virtio_pci *pci)
+{
+	uint32_t word;
+
+	pthread_mutex_lock(&pci->view_lock);
+	word = atomic_load(&pci->virtio->status) |
+	       (atomic_load(&pci->virtio->config_generation) & 0xff) << 8 |
+	       (uint32_t)atomic_load(&pci->queue_select) << 16;
+	pci_view_set(&pci->view, VIRTIO_PCI_COMMON_STATUS, word, UINT32_MAX);
+	pthread_mutex_unlock(&pci->view_lock);
+}
+
+/* Interrupts. */
+
+static void queue_interrupt(struct virtio_transport *transport, unsigned int queue)
+{
+	struct virtio_pci *pci = container_of(transport, struct virtio_pci, transport);
+
+	if (!pci_function_has_msix(&pci->function))
+		atomic_fetch_or(&pci->isr_status, ISR_QUEUE);
+	pci_function_interrupt(&pci->function, atomic_load(&pci->queue_vector[queue]));
+}
+
+static void config_interrupt(struct virtio_transport *transport)
+{
+	struct virtio_pci *pci = container_of(transport, struct virtio_pci, transport);
+
+	show_status(pci);
+	atomic_fetch_or(&pci->isr_status, ISR_CONFIG);
+	pci_function_interrupt(&pci->function, atomic_load(&pci->config_vector));
+}
+
+/* A vector that does not exist reads back as none (virtio 1.3, 4.1.5.1.2.1). */
+static uint16_t existing_vector(const struct virtio_pci *pci, uint64_t vector)
+{
+	return vector < pci->function.vector_count ? vector : VIRTIO_MSI_NO_VECTOR;
+}
+
+/* The common configuration structure. */
+
+/* The registers by their offset; they are accessed whole. */
+static const struct {
+	uint8_t size;
+	const char *name;
+} registers[COMMON_SIZE] = {
+	[VIRTIO_PCI_COMMON_DFSELECT] = { 4, "device_feature_select" },
+	[VIRTIO_PCI_COMMON_DF] = { 4, "device_feature" },
+	[VIRTIO_PCI_COMMON_GFSELECT] = { 4, "driver_feature_select" },
+	[VIRTIO_PCI_COMMON_GF] = { 4, "driver_feature" },
+	[VIRTIO_PCI_COMMON_MSIX] = { 2, "config_msix_vector" },
+	[VIRTIO_PCI_COMMON_NUMQ] = { 2, "num_queues" },
+	[VIRTIO_PCI_COMMON_STATUS] = { 1, "device_status" },
+	[VIRTIO_PCI_COMMON_CFGGENERATION] = { 1, "config_generation" },
+	[VIRTIO_PCI_COMMON_Q_SELECT] = { 2, "queue_select" },
+	[VIRTIO_PCI_COMMON_Q_SIZE] = { 2, "queue_size" },
+	[VIRTIO_PCI_COMMON_Q_MSIX] = { 2, "queue_msix_vector" },
+	[VIRTIO_PCI_COMMON_Q_ENABLE] = { 2, "queue_enable" },
+	[VIRTIO_PCI_COMMON_Q_NOFF] = { 2, "queue_notify_off" },
+	[VIRTIO_PCI_COMMON_Q_DESCLO] = { 4, "queue_desc" },
+	[VIRTIO_PCI_COMMON_Q_DESCHI] = { 4, "queue_desc (high)" },
+	[VIRTIO_PCI_COMMON_Q_AVAILLO] = { 4, "queue_driver" },
+	[VIRTIO_PCI_COMMON_Q_AVAILHI] = { 4, "queue_driver (high)" },
+	[VIRTIO_PCI_COMMON_Q_USEDLO] = { 4, "queue_device" },
+	[VIRTIO_PCI_COMMON_Q_USEDHI] = { 4, "queue_device (high)" },
+};
+
+/* The queue that queue_select names, or NULL. */
+static struct virtio_queue *selected(const struct virtio_pci *pci)
+{
+	const uint16_t index = atomic_load(&pci->queue_select);
+
+	return index < pci->virtio->queue_count ? &pci->virtio->queues[index] : NULL;
+}
+
+/* Until the driver asks for another size, a queue has as many entries as it can. */
+static uint16_t queue_size(const struct virtio_queue *queue)
+{
+	return queue->layout.size ? queue->layout.size : queue->size_max;
+}
+
+static uint32_t driver_features(const struct virtio_pci *pci)
+{
+	const uint32_t word = pci->driver_feature_select;
+
+	return word > 1 ? 0 : pci->virtio->accepted >> 32 * word;
+}
+
+/* The structure as the driver is to read it. A queue that does not exist has a size of 0. */
+static struct virtio_pci_common_cfg view_of(const struct virtio_pci *pci)
+{
+	const struct virtio_queue *queue = selected(pci);
+	struct virtio_pci_common_cfg view = {
+		.device_feature_select = pci->device_feature_select,
+		.device_feature = virtio_get_features(pci->virtio, pci->device_feature_select),
+		.guest_feature_select = pci->driver_feature_select,
+		.guest_feature = driver_features(pci),
+		.msix_config = atomic_load(&pci->config_vector),
+		.num_queues = pci->virtio->queue_count,
+	};
+
+	if (!queue)
+		return view;
+	view.queue_size = queue_size(queue);
+	view.queue_msix_vector = atomic_load(&pci->queue_vector[queue->index]);
+	view.queue_enable = queue->ready;
+	view.queue_notify_off = queue->index;
+	view.queue_desc_lo = queue->layout.desc;
+	view.queue_desc_hi = queue->layout.desc >> 32;
+	view.queue_avail_lo = queue->layout.avail;
+	view.queue_avail_hi = queue->layout.avail >> 32;
+	view.queue_used_lo = queue->layout.used;
+	view.queue_used_hi = queue->layout.used >> 32;
+	return view;
+}
+
+/* virtio->lock held: lets the driver see what is. */
+static void show(struct virtio_pci *pci)
+{
+	const struct virtio_pci_common_cfg view = view_of(pci);
+	uint32_t words[COMMON_SIZE / 4];
+
+	memcpy(words, &view, sizeof(words));
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++)
+		if (i != VIRTIO_PCI_COMMON_STATUS / 4)
+			pci_view_set(&pci->view, 4 * i, words[i], UINT32_MAX);
+	show_status(pci);
+}
+
+static void set_low(uint64_t *address, uint32_t low)
+{
+	*address = (*address & ~UINT64_C(0xffffffff)) | low;
+}
+
+static void set_high(uint64_t *address, uint32_t high)
+{
+	*address = (uint32_t)*address | (uint64_t)high << 32;
+}
+
+/* Registers of the selected queue. Those that lay it out do nothing once it is enabled. */
+static void write_queue(struct virtio_pci *pci, struct virtio_queue *queue, uint64_t offset,
+			uint32_t value)
+{
+	struct virtqueue_layout *layout = &queue->layout;
+
+	if (offset == VIRTIO_PCI_COMMON_Q_MSIX) {
+		atomic_store(&pci->queue_vector[queue->index], existing_vector(pci, value));
+		return;
+	}
+	if (!virtio_queue_open(queue))
+		return;
+	switch (offset) {
+	case VIRTIO_PCI_COMMON_Q_SIZE:
+		if (value <= queue->size_max)
+			layout->size = value;
+		break;
+	case VIRTIO_PCI_COMMON_Q_ENABLE:
+		layout->size = queue_size(queue);
+		virtio_queue_set_ready(queue, value == 1);
+		break;
+	case VIRTIO_PCI_COMMON_Q_DESCLO:
+		set_low(&layout->desc, value);
+		break;
+	case VIRTIO_PCI_COMMON_Q_DESCHI:
+		set_high(&layout->desc, value);
+		break;
+	case VIRTIO_PCI_COMMON_Q_AVAILLO:
+		set_low(&layout->avail, value);
+		break;
+	case VIRTIO_PCI_COMMON_Q_AVAILHI:
+		set_high(&layout->avail, value);
+		break;
+	case VIRTIO_PCI_COMMON_Q_USEDLO:
+		set_low(&layout->used, value);
+		break;
+	case VIRTIO_PCI_COMMON_Q_USEDHI:
+		set_high(&layout->used, value);
+		break;
+	}
+}
+
+/* What the driver set goes with a reset of the device. */
+static void reset(struct virtio_pci *pci)
+{
+	pci->device_feature_select = pci->driver_feature_select = 0;
+	atomic_store(&pci->queue_select, 0);
+	atomic_store(&pci->isr_status, 0);
+	atomic_store(&pci->config_vector, VIRTIO_MSI_NO_VECTOR);
+	for (unsigned int i = 0; i < pci->virtio->queue_count; i++)
+		atomic_store(&pci->queue_vector[i], VIRTIO_MSI_NO_VECTOR);
+}
+
+static void write_common(struct virtio_pci *pci, uint64_t offset, uint32_t value)
+{
+	switch (offset) {
+	case VIRTIO_PCI_COMMON_DFSELECT:
+		pci->device_feature_select = value;
+		break;
+	case VIRTIO_PCI_COMMON_GFSELECT:
+		pci->driver_feature_select = value;
+		break;
+	case VIRTIO_PCI_COMMON_GF:
+		virtio_set_features(pci->virtio, pci->driver_feature_select, value);
+		break;
+	case VIRTIO_PCI_COMMON_MSIX:
+		atomic_store(&pci->config_vector, existing_vector(pci, value));
+		break;
+	case VIRTIO_PCI_COMMON_STATUS:
+		virtio_set_status(pci->virtio, value);
+		if ((uint8_t)value == 0)
+			reset(pci);
+		break;
+	case VIRTIO_PCI_COMMON_Q_SELECT:
+		atomic_store(&pci->queue_select, value);
+		break;
+	default:
+		if (selected(pci))
+			write_queue(pci, selected(pci), offset, value);
+		break;
+	}
+}
+
+static void common_write(struct virtio_pci *pci, const struct mmio *mmio)
+{
+	pthread_mutex_lock(&pci->virtio->lock);
+	write_common(pci, mmio->offset, mmio->value);
+	show(pci);
+	pthread_mutex_unlock(&pci->virtio->lock);
+}
+
+static enum mmio_result common_access(struct device *device, struct mmio *mmio)
+{
+	struct virtio_pci *pci = container_of(device, struct virtio_pci, common);
+
+	if (mmio->offset >= COMMON_SIZE || mmio->size != registers[mmio->offset].size)
+		return MMIO_BAD;
+	if (mmio->write)
+		common_write(pci, mmio);
+	else
+		mmio->value = pci_view_get(&pci->view, mmio->offset, mmio->size);
+	return MMIO_DONE;
+}
+
+/* The memory BAR. */
+
+static void access_device(struct virtio_pci *pci, struct mmio *mmio)
+{
+	if (mmio->write)
+		virtio_config_write(pci->virtio, mmio->offset - DEVICE, mmio->value, mmio->size);
+	else
+		virtio_config_read(pci->virtio, mmio->offset - DEVICE, &mmio->value, mmio->size);
+	show_status(pci);
+}
+
+/* The doorbells take what the driver writes; here is what comes through configuration space. */
+static enum mmio_result access_notify(struct virtio_pci *pci, const struct mmio *mmio)
+{
+	const uint64_t index = (mmio->offset - NOTIFY) / NOTIFY_STRIDE;
+
+	if (!mmio->write || index >= pci->virtio->queue_count)
+		return MMIO_BAD;
+	event_notify(&pci->virtio->queues[index].kick);
+	return MMIO_DONE;
+}
+
+static enum mmio_result access_locked(struct virtio_pci *pci, struct mmio *mmio)
+{
+	if (mmio->offset >= NOTIFY)
+		return access_notify(pci, mmio);
+	if (mmio->offset >= DEVICE) {
+		access_device(pci, mmio);
+		return MMIO_DONE;
+	}
+	if (mmio->offset != ISR || mmio->write)
+		return MMIO_BAD;
+	mmio->value = atomic_exchange(&pci->isr_status, 0);
+	return MMIO_DONE;
+}
+
+static enum mmio_result virtio_pci_access(struct device *device, struct mmio *mmio)
+{
+	struct virtio_pci *pci = container_of(device, struct virtio_pci, device);
+	enum mmio_result result;
+
+	pthread_mutex_lock(&pci->virtio->lock);
+	result = access_locked(pci, mmio);
+	pthread_mutex_unlock(&pci->virtio->lock);
+	return result;
+}
+
+/* The same through configuration space, the common configuration structure included. */
+
+static enum mmio_result access_bar(struct virtio_pci *pci, unsigned int bar, struct mmio *mmio)
+{
+	if (bar == MEMORY_BAR && mmio->offset < MEMORY_SIZE)
+		return virtio_pci_access(&pci->device, mmio);
+	if (bar == READABLE_BAR)
+		return common_access(&pci->common, mmio);
+	return MMIO_BAD;
+}
+
+static void access_window(struct virtio_pci *pci, bool write)
+{
+	struct pci_function *function = &pci->function;
+	const unsigned int cap = pci->pci_cfg;
+	const uint8_t bar = pci_function_config(function, cap + VIRTIO_PCI_CAP_BAR);
+	const uint32_t length = pci_function_config(function, cap + VIRTIO_PCI_CAP_LENGTH);
+	struct mmio mmio = {
+		.offset = pci_function_config(function, cap + VIRTIO_PCI_CAP_OFFSET),
+		.value = write ? pci_function_config(function, cap + PCI_CFG_DATA) : 0,
+		.size = length,
+		.write = write,
+	};
+
+	if ((length != 1 && length != 2 && length != 4) || mmio.offset % length != 0)
+		return;
+	mmio.value &= UINT32_MAX >> (32 - 8 * length);
+	if (access_bar(pci, bar, &mmio) == MMIO_DONE && !write)
+		pci_function_set_config(function, cap + PCI_CFG_DATA, mmio.value);
+}
+
+static struct virtio_pci *virtio_pci_of(struct pci_function *function)
+{
+	return container_of(function, struct virtio_pci, function);
+}
+
+static void config_written(struct pci_function *function, unsigned int offset)
+{
+	struct virtio_pci *pci = virtio_pci_of(function);
+
+	if (offset < pci->pci_cfg)
+		return;
+	if (offset == pci->pci_cfg + PCI_CFG_DATA)
+		access_window(pci, true);
+	access_window(pci, false);
+}
+
+/* What else the driver does to the function. */
+
+static void placed(struct pci_function *function, unsigned int bar, uint64_t from, uint64_t to)
+{
+	const struct virtio_pci *pci = virtio_pci_of(function);
+
+	for (unsigned int i = 0; i < pci->virtio->queue_count && bar == MEMORY_BAR; i++) {
+		const int eventfd = pci->virtio->queues[i].kick.source.fd;
+		const uint64_t doorbell = NOTIFY + i * NOTIFY_STRIDE;
+
+		if (from)
+			irq_doorbell_remove(pci->vm_fd, from + doorbell, eventfd);
+		if (to)
+			irq_doorbell_any(pci->vm_fd, to + doorbell, eventfd);
+	}
+}
+
+static void mastering(struct pci_function *function, bool on)
+{
+	struct virtio *virtio = virtio_pci_of(function)->virtio;
+
+	pthread_mutex_lock(&virtio->lock);
+	virtio_pause(virtio, !on);
+	pthread_mutex_unlock(&virtio->lock);
+}
+
+static void destroy(struct virtio_pci *pci)
+{
+	/* First what may still interrupt: a worker with something in flight. */
+	pci->virtio->ops->destroy(pci->virtio);
+	pci_function_fini(&pci->function);
+	pci_view_destroy(&pci->view);
+	pthread_mutex_destroy(&pci->view_lock);
+	free(pci->queue_vector);
+	free(pci);
+}
+
+static void virtio_pci_destroy(struct pci_function *function)
+{
+	destroy(virtio_pci_of(function));
+}
+
+static const struct pci_function_ops function_ops = {
+	.config_written = config_written,
+	.placed = placed,
+	.mastering = mastering,
+	.destroy = virtio_pci_destroy,
+};
+
+/* Making one. */
+
+static unsigned int add_structure(struct pci_function *function, uint8_t type, uint8_t bar,
+				  uint32_t offset, uint32_t length)
+{
+	/* The longer ones end in notify_off_multiplier, or in pci_cfg_data. */
+	struct virtio_pci_notify_cap cap = {
+		.cap = {
+			.cap_vndr = PCI_CAP_ID_VNDR,
+			.cap_len = sizeof(struct virtio_pci_cap),
+			.cfg_type = type,
+			.bar = bar,
+			.offset = offset,
+			.length = length,
+		},
+	};
+
+	if (type == VIRTIO_PCI_CAP_NOTIFY_CFG)
+		cap.notify_off_multiplier = NOTIFY_STRIDE;
+	if (type == VIRTIO_PCI_CAP_NOTIFY_CFG || type == VIRTIO_PCI_CAP_PCI_CFG)
+		cap.cap.cap_len = sizeof(cap);
+	return pci_function_add_capability(function, &cap, cap.cap.cap_len);
+}
+
+static void add_structures(struct virtio_pci *pci)
+{
+	struct pci_function *function = &pci->function;
+	const struct virtio *virtio = pci->virtio;
+
+	add_structure(function, VIRTIO_PCI_CAP_COMMON_CFG, READABLE_BAR, 0, COMMON_SIZE);
+	add_structure(function, VIRTIO_PCI_CAP_ISR_CFG, MEMORY_BAR, ISR, 1);
+	if (virtio->ops->config_size > 0)
+		add_structure(function, VIRTIO_PCI_CAP_DEVICE_CFG, MEMORY_BAR, DEVICE,
+			      virtio->ops->config_size);
+	add_structure(function, VIRTIO_PCI_CAP_NOTIFY_CFG, MEMORY_BAR, NOTIFY,
+		      virtio->queue_count * NOTIFY_STRIDE);
+	pci->pci_cfg = add_structure(function, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0);
+	pci_function_make_writable(function, pci->pci_cfg + VIRTIO_PCI_CAP_BAR, 0xff);
+	for (unsigned int i = VIRTIO_PCI_CAP_OFFSET; i <= PCI_CFG_DATA; i += 4)
+		pci_function_make_writable(function, pci->pci_cfg + i, UINT32_MAX);
+	show(pci);
+}
+
+/* Base class, subclass and interface: of what a PCI function of that use says it is. */
+static uint32_t class_of(uint32_t device_id)
+{
+	switch (device_id) {
+	case VIRTIO_ID_NET:
+		return 0x020000;
+	case VIRTIO_ID_BLOCK:
+		return 0x018000;
+	case VIRTIO_ID_CONSOLE:
+		return 0x078000;
+	default:
+		return 0xff0000;
+	}
+}
+
+static const char *common_register_name(uint64_t offset)
+{
+	return offset < COMMON_SIZE ? registers[offset].name : NULL;
+}
+
+static const char *virtio_pci_register_name(uint64_t offset)
+{
+	if (offset >= NOTIFY)
+		return "notify";
+	if (offset >= DEVICE)
+		return "device configuration";
+	return offset == ISR ? "ISR status" : NULL;
+}
+
+/* The bridge answers for them: they are not on a bus. */
+static const struct device_ops common_ops = {
+	.name = "virtio-pci",
+	.access = common_access,
+	.register_name = common_register_name,
+};
+
+static const struct device_ops virtio_pci_ops = {
+	.name = "virtio-pci",
+	.access = virtio_pci_access,
+	.register_name = virtio_pci_register_name,
+};
+
+static int add_bars(struct virtio_pci *pci, struct irq_routes *routes)
+{
+	const unsigned int wanted = pci->virtio->queue_count + 1;
+	const unsigned int vectors = wanted < PCI_MSIX_VECTOR_MAX ? wanted : PCI_MSIX_VECTOR_MAX;
+	int err = pci_function_add_msix(&pci->function, routes, MSIX_BAR, vectors);
+
+	if (err == 0)
+		err = pci_view_create(&pci->view, COMMON_SIZE);
+	if (err < 0)
+		return err;
+	pci->device = (struct device){ .ops = &virtio_pci_ops, .size = MEMORY_SIZE };
+	pci->common = (struct device){ .ops = &common_ops, .size = PCI_VIEW_PAGE };
+	pci_function_add_memory(&pci->function, MEMORY_BAR, &pci->device);
+	pci_function_add_readable(&pci->function, READABLE_BAR, &pci->common, &pci->view);
+	return 0;
+}
+
+static struct virtio_pci *create(struct irq_routes *routes, struct virtio *virtio)
+{
+	struct virtio_pci *pci = calloc(1, sizeof(*pci));
+	_Atomic uint16_t *vectors = calloc(virtio->queue_count, sizeof(*vectors));
+
+	if (!pci || !vectors) {
+		log_error("%s: %s", virtio->ops->name, strerror(ENOMEM));
+		free(pci);
+		free(vectors);
+		virtio->ops->destroy(virtio);
+		return NULL;
+	}
+	pci->transport = (struct virtio_transport){ queue_interrupt, config_interrupt, NULL };
+	pci->virtio = virtio;
+	pci->vm_fd = routes->vm_fd;
+	pci->queue_vector = vectors;
+	pthread_mutex_init(&pci->view_lock, NULL);
+	reset(pci);
+	virtio->transport = &pci->transport;
+	return pci;
+}
+
+int virtio_pci_add(struct pci *bridge, struct irq_routes *routes, struct virtio *virtio)
+{
+	const uint32_t id = virtio->ops->device_id;
+	const struct pci_identity identity = {
+		.vendor = VENDOR,
+		.device = DEVICE_BASE + id,
+		.subsystem_vendor = VENDOR,
+		.subsystem = DEVICE_BASE + id,
+		.class = class_of(id),
+		.revision = REVISION,
+	};
+	struct virtio_pci *pci = create(routes, virtio);
+	int err;
+
+	if (!pci)
+		return -ENOMEM;
+	err = pci_function_init(&pci->function, bridge, &function_ops, &identity);
+	if (err < 0) {
+		destroy(pci);
+		return err;
+	}
+	err = add_bars(pci, routes);
+	if (err == 0)
+		add_structures(pci);
+	return err;
+}

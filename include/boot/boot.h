@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The files a guest is started from, where they go in RAM, and how they get there.
+ */
+#ifndef NIDUS_BOOT_H
+#define NIDUS_BOOT_H
+
+#include <stdint.h>
+
+#include "boot/archive.h"
+#include "boot/image.h"
+#include "boot/unpack.h"
+#include "mm/memory.h"
+
+/* The most that a device tree may take (booting.rst). */
+#define BOOT_TREE_SIZE_MAX MIB(2)
+
+struct boot_file {
+	const char *path; /* NULL: none; the command line's */
+	int fd; /* -1 unless open */
+	uint64_t size; /* bytes */
+};
+
+struct boot {
+	struct boot_file kernel, initrd;
+	const struct archive *archive; /* in place of an initrd's file, or NULL; not ours */
+	struct packed packed; /* how the kernel is compressed */
+	struct image image; /* the kernel, unpacked */
+	/* Guest physical addresses, from boot_place() on. */
+	uint64_t kernel_gpa, initrd_gpa, tree_gpa;
+};
+
+/* Opens both files (initrd may be NULL) and parses the kernel. Errors: -errno, said. */
+int boot_open(struct boot *boot, const char *kernel, const char *initrd);
+/*
+ * Warns where the kernel is an Image and params (NULL: none) are more than Linux takes. For every
+ * life of the guest: it is said no more when a guest has reset itself often enough.
+ */
+void boot_check_params(const struct boot *boot, const char *params);
+/* Has archive, which is finished and outlives boot, loaded as the initrd. */
+void boot_use_archive(struct boot *boot, const struct archive *archive);
+void boot_close(struct boot *boot);
+
+/*
+ * Finds places in RAM for kernel, initrd and device tree. Linux gets them packed from the base of
+ * RAM upwards: kernel with its BSS, initrd, tree. The tree, whose size is not known yet, is last,
+ * so that the huge pages that hold kernel and initrd are as few as can be. A flat binary, whose
+ * extent nobody knows, gets the tree and below it the initrd at the top of its first 256 MiB, where
+ * lkvm has them. -EFBIG, said with both sizes, where they do not fit.
+ */
+int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size);
+
+/*
+ * Reads the files to their places, and unpacks a compressed kernel on the way. Errors: -errno,
+ * said.
+ */
+int boot_load(const struct boot *boot, struct memory *memory);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The guest's interrupt controller, which KVM emulates (Documentation/virt/kvm/devices/
+ * arm-vgic-v3.rst and arm-vgic.rst; GIC architecture, IHI 0069 and IHI 0048).
+ */
+#ifndef NIDUS_GIC_H
+#define NIDUS_GIC_H
+
+#include <stdbool.h>
+
+#include "arm/devtree.h"
+
+enum gic_kind {
+	GIC_AUTO, /* version 3 where the host can, else 2 */
+	GIC_V3,
+	GIC_V2,
+	GIC_V3_ITS, /* version 3 with an interrupt translation service, for MSIs */
+};
+
+struct gic {
+	enum gic_kind kind; /* never GIC_AUTO once created */
+	int fd;
+	int its_fd; /* -1: none */
+	unsigned int cpus;
+	bool nested; /* its guest is a hypervisor: there is a maintenance interrupt */
+};
+
+/*
+ * Makes the controller, after all vCPUs are initialized and before any runs, and places its
+ * registers as memmap.h says. nested: for a guest hypervisor, version 3 only. Errors: -errno, said;
+ * -ENODEV where the host has none of that kind.
+ */
+int gic_create(struct gic *gic, int vm_fd, enum gic_kind kind, unsigned int cpus, bool nested);
+/* Does nothing where fd is -1. */
+void gic_destroy(struct gic *gic);
+
+/*
+ * Adds the node that every `interrupts` property refers to, PHANDLE_GIC, and inside it that of the
+ * ITS, PHANDLE_ITS.
+ */
+void gic_describe(const struct gic *gic, struct devtree *tree);
+
+/* The third cell of a private peripheral interrupt that is level-sensitive. */
+uint32_t gic_ppi_flags(const struct gic *gic);
+
+const char *gic_kind_name(enum gic_kind kind);
+
+#endif

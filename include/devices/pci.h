@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A PCI host bridge with one bus (PCI Local Bus 3.0, ECAM as in PCI Express), as the generic one of
+ * the devicetree binding pci-host-ecam-generic, and what all functions on it share: configuration
+ * space, base address registers, capabilities, MSI-X.
+ *
+ * What the guest reads of these is memory, PCI_MEMORY_SIZE bytes from PCI_ECAM_BASE on, so that a
+ * read takes no exit; writes come to the bridge. Functions are made before the first vCPU runs and
+ * stay.
+ *
+ * A BAR answers where its register says, within the bridge's windows, while its function's Command
+ * has Memory Space set; a function sends messages and touches guest memory while it has Bus Master.
+ */
+#ifndef NIDUS_PCI_H
+#define NIDUS_PCI_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bus/bus.h"
+#include "bus/irq.h"
+#include "devices/pci_view.h"
+#include "memmap.h"
+
+#define PCI_MEMORY_SIZE (PCI_ECAM_SIZE + PCI_READABLE_SIZE)
+
+#define PCI_BARS	    6
+#define PCI_MSIX_VECTOR_MAX 128
+
+struct pci;
+struct pci_function;
+
+/*
+ * A bridge, which goes onto bus and is destroyed with it, and its functions with it. memory:
+ * PCI_MEMORY_SIZE bytes, zeroed, which outlive it; what the guest sees, or would see, at
+ * PCI_ECAM_BASE. NULL, said, on an error of the host.
+ */
+struct pci *pci_create(struct bus *bus, void *memory);
+
+/* What tells a driver that the function is its own. */
+struct pci_identity {
+	uint16_t vendor, device;
+	uint16_t subsystem_vendor, subsystem;
+	uint32_t class; /* base class, subclass, programming interface */
+	uint8_t revision;
+};
+
+/*
+ * What a function does besides. All but destroy() are called by vCPU threads, the function's lock
+ * held, and may be NULL.
+ */
+struct pci_function_ops {
+	/* The driver has written to the doubleword of config space at offset. */
+	void (*config_written)(struct pci_function *function, unsigned int offset);
+	/* BAR bar answered at from and does at to, which are addresses; 0 is nowhere. */
+	void (*placed)(struct pci_function *function, unsigned int bar, uint64_t from, uint64_t to);
+	/* Bus Master was changed. Once it is off and this returns, guest memory is left alone. */
+	void (*mastering)(struct pci_function *function, bool on);
+	/* No vCPU runs any more; the bridge is still there. Ends with pci_function_fini(). */
+	void (*destroy)(struct pci_function *function);
+};
+
+struct pci_bar {
+	struct device *device; /* what answers; NULL: there is no such BAR */
+	struct pci_view *view; /* what the guest reads of it by itself, or NULL */
+	_Atomic uint32_t place; /* where it answers, 0: nowhere */
+};
+
+struct pci_vector {
+	pthread_mutex_t lock; /* of the table's entry and the pending bit */
+	struct irq_msi msi;
+};
+
+/* The head of every function's private struct. Its members are the bridge's. */
+struct pci_function {
+	struct pci *pci;
+	unsigned int slot; /* device number; the function's number is 0 */
+
+	const struct pci_function_ops *ops;
+
+	pthread_mutex_t lock; /* of config space */
+	_Atomic uint32_t *config; /* as the guest reads it */
+	uint32_t writable[64]; /* the bits of it that a driver may change */
+	struct pci_bar bar[PCI_BARS];
+	unsigned int capabilities_end, last_capability;
+
+	unsigned int msix; /* offset of the capability, 0: none */
+	struct device msix_device;
+	struct pci_view msix_table; /* and the pending bits */
+	struct pci_vector *vectors;
+	unsigned int vector_count;
+};
+
+/*
+ * Puts a function into the next free slot, with nothing but an identity. The bridge takes it over
+ * and will call ops->destroy(). -ENOSPC, said, when there is no slot; then it does not.
+ * pci_function_fini() frees what the bridge keeps of it.
+ */
+int pci_function_init(struct pci_function *function, struct pci *pci,
+		      const struct pci_function_ops *ops, const struct pci_identity *identity);
+void pci_function_fini(struct pci_function *function);
+
+/*
+ * Has BAR bar stand for device, whose size is a power of two, and gives it an address. The bridge
+ * changes device->base where the driver does; device->ops->access() takes the accesses, and its
+ * describe() and destroy() are not called.
+ */
+void pci_function_add_memory(struct pci_function *function, unsigned int bar,
+			     struct device *device);
+/* The same with reads that take no exit, where the host can: device's size is PCI_VIEW_PAGE. */
+void pci_function_add_readable(struct pci_function *function, unsigned int bar,
+			       struct device *device, struct pci_view *view);
+
+/*
+ * Adds a capability of size bytes, its identifier in the first and the second left for the bridge.
+ * Returns its offset.
+ */
+unsigned int pci_function_add_capability(struct pci_function *function, const void *capability,
+					 unsigned int size);
+
+/* Lets the driver change these bits of the doubleword at offset, and reads or sets all of it. */
+void pci_function_make_writable(struct pci_function *function, unsigned int offset, uint32_t bits);
+uint32_t pci_function_config(const struct pci_function *function, unsigned int offset);
+void pci_function_set_config(struct pci_function *function, unsigned int offset, uint32_t value);
+
+/*
+ * Adds MSI-X with count vectors, PCI_MSIX_VECTOR_MAX at most, its structures in BAR bar. routes
+ * outlives the function. Errors: -errno, said.
+ */
+int pci_function_add_msix(struct pci_function *function, struct irq_routes *routes,
+			  unsigned int bar, unsigned int count);
+
+/* Whether the driver has turned MSI-X on. Any thread. */
+bool pci_function_has_msix(const struct pci_function *function);
+
+/*
+ * Sends a vector's message, or notes that it is pending where the driver has masked it, Bus Master
+ * is off, or KVM has refused its route. Does nothing while MSI-X is off or there is no such vector.
+ * Any thread.
+ */
+void pci_function_interrupt(struct pci_function *function, unsigned int vector);
+
+#endif

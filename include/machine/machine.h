@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A virtual machine, from its files to its vCPUs: built in one visible order, run, torn down in
+ * reverse. A guest that resets gets a new one.
+ */
+#ifndef NIDUS_MACHINE_H
+#define NIDUS_MACHINE_H
+
+#include "backends/terminal.h"
+#include "boot/boot.h"
+#include "bus/bus.h"
+#include "bus/irq.h"
+#include "cpu/gic.h"
+#include "cpu/pvtime.h"
+#include "devices/pci.h"
+#include "host/verdict.h"
+#include "machine/config.h"
+#include "mm/memory.h"
+#include "mm/memslot.h"
+#include "mm/poc.h"
+#include "sink.h"
+#include "vcpu/vcpu.h"
+
+enum machine_phase {
+	PHASE_BEGUN, /* machine_create() was called */
+	PHASE_CREATED, /* everything is built, loaded and cleaned */
+	PHASE_FIRST_RUN, /* the first vCPU is about to enter the guest */
+	PHASE_SHUTDOWN, /* the vCPUs have stopped */
+	PHASES,
+};
+
+struct machine {
+	/* Not the machine's; they outlive it. */
+	const struct config *config;
+	struct event_loop *loop;
+	struct terminal *terminal;
+	struct sink *report; /* NULL: none was asked for */
+	struct verdict *verdict;
+
+	/* In the order in which they are built. */
+	struct boot boot;
+	struct memory memory;
+	int kvm_fd, vm_fd;
+	struct cpu_model model;
+	struct vcpu_env env;
+	struct gic gic;
+	struct pvtime pvtime;
+	struct bus bus;
+	unsigned int virtio_count; /* virtio-mmio transports so far */
+	struct memslot_rom ecam, virtio_mmio; /* at most one of them */
+	struct irq_routes routes;
+	struct pci *pci; /* NULL: virtio devices are attached by virtio-mmio */
+	struct poc_report cleaned;
+	unsigned int built; /* steps done */
+
+	struct {
+		bool reached;
+		uint64_t nanoseconds; /* clock_ns() */
+		uint64_t exits; /* of all vCPUs, so far */
+	} phase[PHASES];
+};
+
+enum machine_fault {
+	MACHINE_OK,
+	MACHINE_BAD_INPUT, /* a file is not what it should be */
+	MACHINE_HOST, /* the host lacks or refuses something */
+};
+
+/* Builds everything up to the first KVM_RUN. What is wrong is said; nothing is left then. */
+enum machine_fault machine_create(struct machine *machine, const struct config *config,
+				  struct event_loop *loop, struct terminal *terminal,
+				  struct sink *report, struct verdict *verdict);
+void machine_destroy(struct machine *machine);
+
+/* Runs the vCPUs, and the event loop in the calling thread, until there is a verdict. */
+void machine_run(struct machine *machine);
+
+#endif

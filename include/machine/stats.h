@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The file that --stats writes; docs/stats.md has its schema.
+ */
+#ifndef NIDUS_STATS_H
+#define NIDUS_STATS_H
+
+#include <jansson.h>
+
+#include "machine/machine.h"
+
+#define STATS_VERSION 1
+
+/*
+ * What is known of the machine, running or stopped but not destroyed; the caller's to release.
+ * resets: how many machines there were before this one. NULL: no memory.
+ */
+json_t *stats_collect(const struct machine *machine, unsigned int resets);
+
+/* Writes the same to path, or nothing where path is NULL. Errors: -errno, said. */
+int stats_write(const char *path, const struct machine *machine, unsigned int resets);
+
+#endif

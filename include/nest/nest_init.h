@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef NIDUS_NEST_INIT_H
+#define NIDUS_NEST_INIT_H
+
+/* nidus as the first process of a level of a nest (nest.h). Powers the machine off. */
+void nest_init(void);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A virtio device (virtio 1.3): what all devices and both transports have in common: status,
+ * features, queues, and who may touch them when.
+ *
+ * Registers are accessed by vCPU threads, under virtio.lock. A queue belongs to its worker, the
+ * thread of the event loop that its kicks go to, which holds virtio_queue.lock while it works.
+ * To stop a queue (reset) a vCPU thread takes that lock too, so that when a driver sees a reset
+ * done, nothing of the device touches guest memory any more. Order: virtio.lock, then
+ * virtio_queue.lock.
+ */
+#ifndef NIDUS_VIRTIO_H
+#define NIDUS_VIRTIO_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host/event.h"
+#include "mm/memory.h"
+#include "virtio/virtqueue.h"
+
+struct virtio;
+
+struct virtio_queue {
+	struct virtio *virtio;
+	unsigned int index;
+	struct event_notifier kick; /* in the worker's loop; what the driver's doorbell rings */
+
+	/* Registers. Once the queue runs the driver's changes to them are ignored. */
+	struct virtqueue_layout layout;
+	uint16_t size_max;
+	bool ready;
+
+	/*
+	 * Somebody is about to stop the queue, or waits for the lock to do so. Who sees it begins
+	 * nothing any more. Any thread.
+	 */
+	atomic_bool stopping;
+	pthread_mutex_t lock; /* the worker's, and of who starts or stops the queue */
+	struct virtqueue ring;
+};
+
+static inline bool virtio_queue_stopping(const struct virtio_queue *queue)
+{
+	return atomic_load_explicit(&queue->stopping, memory_order_relaxed);
+}
+
+/* What a device is made of. */
+struct virtio_ops {
+	const char *name;
+	uint32_t device_id; /* virtio 1.3, 5 */
+
+	/* Device configuration, virtio.lock held: size bytes at offset, which lie inside. */
+	uint32_t config_size;
+	void (*config_read)(struct virtio *virtio, uint32_t offset, void *value, uint32_t size);
+	/* NULL: writes are ignored. */
+	void (*config_write)(struct virtio *virtio, uint32_t offset, const void *value,
+			     uint32_t size);
+
+	/* The queue's worker, its lock held: the driver has kicked, or the queue has started. */
+	void (*process)(struct virtio_queue *queue);
+
+	/*
+	 * The queue is about to stop, its lock held: returns when nothing is in flight, the lock
+	 * given up and taken again meanwhile if need be. NULL where process() leaves nothing
+	 * behind.
+	 */
+	void (*drain)(struct virtio_queue *queue);
+	/*
+	 * The queue pauses, and process() finds no more chains: the same, with all results given
+	 * back. NULL likewise.
+	 */
+	void (*settle)(struct virtio_queue *queue);
+	void (*destroy)(struct virtio *virtio);
+};
+
+/* How a device reaches its driver. Any thread. */
+struct virtio_transport {
+	void (*queue_interrupt)(struct virtio_transport *transport, unsigned int queue);
+	void (*config_interrupt)(struct virtio_transport *transport);
+	/* Before that, and without it: reads of configuration say something else. Or NULL. */
+	void (*config_changed)(struct virtio_transport *transport);
+};
+
+/* The head of every device's private struct. */
+struct virtio {
+	const struct virtio_ops *ops;
+	const struct memory *memory;
+	struct virtio_transport *transport; /* set by the transport that takes the device */
+	uint64_t offered; /* feature bits of the device */
+
+	pthread_mutex_t lock; /* guards what the driver can set */
+	uint64_t accepted; /* feature bits that the driver wants */
+	_Atomic uint8_t status;
+	atomic_uint config_generation;
+
+	bool paused; /* no queue may touch guest memory */
+
+	struct virtio_queue *queues;
+	unsigned int queue_count;
+};
+
+/* For devices. */
+
+/*
+ * loops: of each queue's worker. Bits that every device offers are added to features. Errors:
+ * -errno, said. virtio_fini() once no vCPU runs and no worker's loop turns.
+ */
+int virtio_init(struct virtio *virtio, const struct virtio_ops *ops, const struct memory *memory,
+		struct event_loop *const *loops, uint64_t features, unsigned int queue_count,
+		uint16_t queue_size);
+void virtio_fini(struct virtio *virtio);
+
+/*
+ * Stops all queues, as a reset does, and returns when nothing is in flight: for destroy() of a
+ * device with workers, which still turn.
+ */
+void virtio_stop(struct virtio *virtio);
+
+/* The queue's worker: shows the driver what was pushed, and interrupts it if it wants that. */
+void virtio_publish(struct virtio_queue *queue);
+
+/* The second half of virtio_publish(), for who lets some time pass before it. */
+void virtio_interrupt(struct virtio_queue *queue);
+
+/*
+ * The usual process(): pops chains, has handle() work on each and give it back with
+ * virtqueue_push(), now or later, or call virtqueue_break(); publishes. After as many chains as
+ * the queue has entries other events get their turn, so that a guest cannot keep the worker to
+ * itself. handle() returns false when it has enough to do: the queue is then left as it is, with
+ * kicks off, until the device notifies it.
+ */
+void virtio_serve(struct virtio_queue *queue,
+		  bool (*handle)(struct virtio_queue *queue, struct virtqueue_chain *chain));
+
+/* The driver broke a rule: the device asks for a reset (virtio 1.3, 2.1.1). Any thread. */
+void virtio_needs_reset(struct virtio *virtio);
+
+/* The device configuration has changed. Any thread. */
+void virtio_config_changed(struct virtio *virtio);
+
+static inline bool virtio_has(const struct virtio *virtio, unsigned int feature)
+{
+	return virtio->accepted >> feature & 1;
+}
+
+/* For transports: a driver's accesses, virtio.lock held. */
+
+void virtio_set_status(struct virtio *virtio, uint8_t status);
+void virtio_set_features(struct virtio *virtio, unsigned int word, uint32_t bits);
+uint32_t virtio_get_features(const struct virtio *virtio, unsigned int word);
+void virtio_queue_set_ready(struct virtio_queue *queue, bool ready);
+/*
+ * Pauses all queues, or has them go on. Once they pause nothing of the device touches guest memory:
+ * what was in flight has come to its end and was given back. Kicks meanwhile are made up for.
+ */
+void virtio_pause(struct virtio *virtio, bool pause);
+/* Whether the driver may still change the queue's size and addresses. */
+bool virtio_queue_open(const struct virtio_queue *queue);
+void virtio_config_read(struct virtio *virtio, uint64_t offset, uint64_t *value, uint32_t size);
+void virtio_config_write(struct virtio *virtio, uint64_t offset, uint64_t value, uint32_t size);
+
+#endif

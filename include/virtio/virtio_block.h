@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef NIDUS_VIRTIO_BLOCK_H
+#define NIDUS_VIRTIO_BLOCK_H
+
+#include <stdbool.h>
+
+#include "disk.h"
+#include "mm/memory.h"
+#include "virtio/virtio.h"
+
+/* Each queue has a thread, and more of them than this help no disk. */
+#define VIRTIO_BLOCK_QUEUES_MAX 4
+
+struct virtio_block_options {
+	const char *path; /* of the image */
+	bool read_only;
+	bool direct; /* past the host's page cache */
+	const struct disk_engine_ops *engine; /* see disk_engine_choose() */
+	unsigned int queues; /* vCPUs, of which each should have one; cut to the maximum */
+};
+
+/*
+ * A block device (virtio 1.3, 5.2) on a disk image, with a thread and an engine for each of its
+ * queues; ops->destroy() waits until nothing is in flight and ends them. memory and all that
+ * options points to outlive it. NULL, said, when the image or the host is not fit for it: errno
+ * tells which.
+ */
+struct virtio *virtio_block_create(const struct memory *memory,
+				   const struct virtio_block_options *options);
+
+#endif

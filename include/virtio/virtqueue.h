@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Split virtqueues, the device's side (virtio 1.3, 2.7), with event index and indirect descriptors.
+ *
+ * Rings and descriptors are the guest's to change at any moment, so every field is read once, and
+ * what a device gets are checked host addresses. What breaks the rules breaks the queue: all calls
+ * then fail until it is started again.
+ *
+ * Calls on one queue are made by one thread at a time: by its worker, or by who starts or stops it,
+ * under a lock of theirs (virtio.h).
+ */
+#ifndef NIDUS_VIRTQUEUE_H
+#define NIDUS_VIRTQUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "mm/memory.h"
+
+/* A driver may ask for no more entries than this. */
+#define VIRTQUEUE_SIZE_MAX 256
+
+/* A chain has no more segments than this: 128 of data, a header and a status byte. */
+#define VIRTQUEUE_SEGMENTS_MAX 130
+
+/* Where a queue lies: GPAs of the three parts, and the number of entries, a power of two. */
+struct virtqueue_layout {
+	uint64_t desc, avail, used;
+	uint16_t size;
+};
+
+struct virtqueue {
+	const struct memory *memory;
+	struct virtqueue_layout layout;
+	/* Host addresses of the three parts, NULL while stopped. */
+	const struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	bool event_idx; /* VIRTIO_F_RING_EVENT_IDX was negotiated */
+	bool broken;
+	bool paused; /* nothing is popped, no kick asked for, no interrupt due; the owner sets it */
+
+	uint16_t next_avail; /* index of the chain to pop next, not reduced by size */
+	uint16_t next_used; /* index of the entry to use next, likewise */
+	uint16_t published; /* next_used as the driver knows it */
+	uint16_t signalled; /* published when an interrupt was last thought of */
+	uint8_t in_flight[VIRTQUEUE_SIZE_MAX / 8]; /* heads that were popped and not yet pushed */
+};
+
+/* A request: what the driver wrote for the device, and where the device is to write. */
+struct virtqueue_chain {
+	uint16_t head;
+	unsigned int out_count, in_count;
+	uint32_t out_bytes, in_bytes;
+	struct iovec *out; /* in segment[] */
+	struct iovec *in;
+	struct iovec segment[VIRTQUEUE_SEGMENTS_MAX];
+};
+
+/* -EINVAL where the layout is misaligned, of no valid size, or not in RAM. */
+int virtqueue_start(struct virtqueue *queue, const struct memory *memory,
+		    const struct virtqueue_layout *layout, bool event_idx);
+void virtqueue_stop(struct virtqueue *queue);
+
+static inline bool virtqueue_running(const struct virtqueue *queue)
+{
+	return queue->desc && !queue->broken;
+}
+
+/*
+ * 1 and the next chain, 0 when there is none, -EPROTO when the driver broke the queue; then what is
+ * in chain is of no use.
+ */
+int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain);
+
+/*
+ * The same for who has turned kicks off: where there is no chain they are on again. It looks twice
+ * at most, whatever the ring says meanwhile: rings may overlap, and then to turn kicks on or off
+ * changes what the driver seems to say. A chain that was there and is not any more breaks the
+ * queue, because drivers do not take back what they have made available (virtio 1.3, 2.7.13.3.1).
+ * So a loop over chains that counts them is bounded by that count.
+ */
+int virtqueue_next(struct virtqueue *queue, struct virtqueue_chain *chain);
+
+/* The last chain popped goes back unseen, to be popped again: there is no room for its data yet. */
+void virtqueue_unpop(struct virtqueue *queue, const struct virtqueue_chain *chain);
+
+/* The last chain popped is none of the device's: its driver broke the queue. */
+void virtqueue_break(struct virtqueue *queue);
+
+/* Gives a chain back, of whose `in` part written bytes were filled. Seen after virtqueue_publish().
+ */
+void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written);
+
+/* Lets the driver see all that was pushed. */
+void virtqueue_publish(struct virtqueue *queue);
+
+/*
+ * Whether the driver wants an interrupt for what was published since the last time this was asked;
+ * raising it is then up to the caller. To ask late is allowed, and saves the interrupt where the
+ * driver has found the buffers by itself meanwhile.
+ */
+bool virtqueue_interrupt_due(struct virtqueue *queue);
+
+/*
+ * Whether the driver lets know that it has looked at the used ring as far as index, by the event
+ * index; true where there is none. Also for who only keeps the queue from being started or stopped.
+ */
+bool virtqueue_seen(const struct virtqueue *queue, uint16_t index);
+
+/*
+ * How many published entries the driver has not looked at, as far as it says; if it wants to be
+ * interrupted for the next one it does. A hint, and no more to be trusted than other numbers of
+ * its.
+ */
+unsigned int virtqueue_unseen(const struct virtqueue *queue);
+
+/*
+ * Whether the driver is to kick when it adds chains. Turning kicks on returns true when there are
+ * chains already, for which none will come.
+ */
+bool virtqueue_kicks_on(struct virtqueue *queue);
+void virtqueue_kicks_off(struct virtqueue *queue);
+
+/*
+ * Copies between a list of segments and a flat buffer, from offset bytes into the list. Returns
+ * how many bytes there were to copy, size at most.
+ */
+uint32_t virtqueue_read(const struct iovec *segments, unsigned int count, uint32_t offset,
+			void *buffer, uint32_t size);
+uint32_t virtqueue_write(const struct iovec *segments, unsigned int count, uint32_t offset,
+			 const void *buffer, uint32_t size);
+
+#endif

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "host/kvm.h"
+#include "kvm_series.h"
+
+static int checked(int result)
+{
+	return result < 0 ? -errno : result;
+}
+
+int kvm_open(void)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int version;
+
+	if (fd < 0)
+		return -errno;
+	version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	if (version != KVM_API_VERSION) {
+		close(fd);
+		return -ENOTSUP;
+	}
+	return fd;
+}
+
+int kvm_check(int fd, unsigned int capability)
+{
+	return checked(ioctl(fd, KVM_CHECK_EXTENSION, capability));
+}
+
+int kvm_enable(int vm_fd, unsigned int capability)
+{
+	return kvm_enable_with(vm_fd, capability, 0);
+}
+
+int kvm_enable_with(int vm_fd, unsigned int capability, uint64_t argument)
+{
+	const struct kvm_enable_cap enable = { .cap = capability, .args = { argument } };
+
+	return checked(ioctl(vm_fd, KVM_ENABLE_CAP, &enable));
+}
+
+int kvm_create_vm(int kvm_fd, unsigned int ipa_bits)
+{
+	int err;
+
+	/*
+	 * It registers for changes of our mappings, which gives way to any signal, and io_uring
+	 * tells a thread by one that work is done.
+	 */
+	do
+		err = checked(ioctl(kvm_fd, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(ipa_bits)));
+	while (err == -EINTR);
+	return err;
+}
+
+int kvm_set_counter_offset(int vm_fd, uint64_t offset)
+{
+	const struct kvm_arm_counter_offset counter_offset = { .counter_offset = offset };
+
+	return checked(ioctl(vm_fd, KVM_ARM_SET_COUNTER_OFFSET, &counter_offset));
+}
+
+int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *region)
+{
+	return checked(ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, region));
+}
+
+int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
+{
+	const struct kvm_irq_level irq = {
+		.irq = KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | intid,
+		.level = level,
+	};
+
+	return checked(ioctl(vm_fd, KVM_IRQ_LINE, &irq));
+}
+
+int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd)
+{
+	const struct kvm_irqfd irqfd = { .fd = eventfd, .gsi = gsi };
+
+	return checked(ioctl(vm_fd, KVM_IRQFD, &irqfd));
+}
+
+int kvm_set_gsi_routing(int vm_fd, const struct kvm_irq_routing *routing)
+{
+	return checked(ioctl(vm_fd, KVM_SET_GSI_ROUTING, routing));
+}
+
+int kvm_ioeventfd(int vm_fd, const struct kvm_ioeventfd *ioeventfd)
+{
+	return checked(ioctl(vm_fd, KVM_IOEVENTFD, ioeventfd));
+}
+
+int kvm_create_device(int vm_fd, unsigned int type)
+{
+	struct kvm_create_device device = { .type = type };
+	int err = checked(ioctl(vm_fd, KVM_CREATE_DEVICE, &device));
+
+	return err < 0 ? err : (int)device.fd;
+}
+
+bool kvm_has_device(int vm_fd, unsigned int type)
+{
+	const struct kvm_create_device device = {
+		.type = type,
+		.flags = KVM_CREATE_DEVICE_TEST,
+	};
+
+	return ioctl(vm_fd, KVM_CREATE_DEVICE, &device) == 0;
+}
+
+bool kvm_has_attr(int fd, unsigned int group, uint64_t attr)
+{
+	const struct kvm_device_attr device_attr = { .group = group, .attr = attr };
+
+	return ioctl(fd, KVM_HAS_DEVICE_ATTR, &device_attr) == 0;
+}
+
+int kvm_set_attr(int fd, unsigned int group, uint64_t attr, const void *value)
+{
+	const struct kvm_device_attr device_attr = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+
+	return checked(ioctl(fd, KVM_SET_DEVICE_ATTR, &device_attr));
+}
+
+int kvm_create_vcpu(int vm_fd, unsigned int id)
+{
+	return checked(ioctl(vm_fd, KVM_CREATE_VCPU, id));
+}
+
+int kvm_preferred_target(int vm_fd, struct kvm_vcpu_init *init)
+{
+	return checked(ioctl(vm_fd, KVM_ARM_PREFERRED_TARGET, init));
+}
+
+int kvm_vcpu_init(int vcpu_fd, const struct kvm_vcpu_init *init)
+{
+	return checked(ioctl(vcpu_fd, KVM_ARM_VCPU_INIT, init));
+}
+
+int kvm_vcpu_finalize(int vcpu_fd, int feature)
+{
+	return checked(ioctl(vcpu_fd, KVM_ARM_VCPU_FINALIZE, &feature));
+}
+
+int kvm_run(int vcpu_fd)
+{
+	return checked(ioctl(vcpu_fd, KVM_RUN, 0));
+}
+
+int kvm_get_reg(int vcpu_fd, uint64_t id, void *value)
+{
+	const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
+
+	return checked(ioctl(vcpu_fd, KVM_GET_ONE_REG, &reg));
+}
+
+int kvm_set_reg(int vcpu_fd, uint64_t id, const void *value)
+{
+	const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
+
+	return checked(ioctl(vcpu_fd, KVM_SET_ONE_REG, &reg));
+}
+
+int kvm_translate(int vcpu_fd, struct kvm_arm_translation *translation)
+{
+	return checked(ioctl(vcpu_fd, KVM_TRANSLATE, translation));
+}
+
+int kvm_get_mp_state(int vcpu_fd)
+{
+	struct kvm_mp_state state;
+	int err = checked(ioctl(vcpu_fd, KVM_GET_MP_STATE, &state));
+
+	return err < 0 ? err : (int)state.mp_state;
+}
+
+int kvm_set_mp_state(int vcpu_fd, unsigned int state)
+{
+	const struct kvm_mp_state mp_state = { .mp_state = state };
+
+	return checked(ioctl(vcpu_fd, KVM_SET_MP_STATE, &mp_state));
+}
+
+int kvm_set_vcpu_events(int vcpu_fd, const struct kvm_vcpu_events *events)
+{
+	return checked(ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, events));
+}
+
+int kvm_run_size(int kvm_fd)
+{
+	return checked(ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0));
+}
+
+int kvm_stats_fd(int fd)
+{
+	return checked(ioctl(fd, KVM_GET_STATS_FD, 0));
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <signal.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "machine/session.h"
+
+#include "host/file.h"
+#include "host/log.h"
+#include "host/resources.h"
+#include "machine/stats.h"
+#include "util.h"
+
+#define CATCH_UP_TURNS 64
+
+/*
+ * How long a user who has typed the escape key waits for who takes what is still to be written: a
+ * reader that is there needs no more, and one that is not must keep nobody here.
+ */
+#define PATIENCE_NS UINT64_C(1000000000)
+
+static void session_told(void *opaque, int signal)
+{
+	struct session *session = opaque;
+
+	if (signal == SIGWINCH)
+		terminal_resized(&session->terminal);
+	else if (signal == SIGTSTP)
+		terminal_suspend(&session->terminal);
+	else if (signal == SIGCONT)
+		terminal_resume(&session->terminal);
+	else if (session->machine_exists)
+		stats_write(session->config->stats_file, &session->machine, session->resets);
+}
+
+/* Who is to blame for an error with a file that the command line names. */
+static enum status file_fault(int err)
+{
+	return resources_missing(err) ? STATUS_HOST : STATUS_USAGE;
+}
+
+/* Those that are written only later: before anything costs time. */
+static int check_files(const struct config *config)
+{
+	int err = config->stats_file ? file_check(config->stats_file) : 0;
+
+	if (err == 0 && config->dump_dtb)
+		err = file_check(config->dump_dtb);
+	return err;
+}
+
+static void messages_ready(struct event_source *source, uint32_t events)
+{
+	(void)source;
+	(void)events;
+	log_flush();
+}
+
+/* Nobody waits for who reads standard error. By edges: whether it is lost is for write(2) to say.
+ */
+static void messages_start(struct session *session)
+{
+	session->messages = (struct event_source){ .fd = log_keep(), .ready = messages_ready };
+	if (session->messages.fd < 0)
+		return;
+	/* What cannot be waited for, a regular file, takes everything at once. */
+	if (event_add(&session->loop, &session->messages, EPOLLOUT | EPOLLET) < 0) {
+		session->messages.fd = -1;
+		log_keep_no_more();
+	}
+}
+
+static void messages_stop(struct session *session)
+{
+	if (session->messages.fd >= 0)
+		event_remove(&session->loop, &session->messages);
+	log_keep_no_more();
+}
+
+enum status session_create(struct session *session, const struct config *config)
+{
+	int err;
+
+	*session = (struct session){ .config = config };
+	/* From here on nothing is started by exec(2). */
+	resources_raise();
+	err = check_files(config);
+	if (err == 0)
+		err = report_create(&session->report, config->report);
+	if (err < 0)
+		return file_fault(err);
+
+	vcpu_prepare();
+	if (event_loop_create(&session->loop) < 0)
+		goto destroy_report;
+	if (verdict_create(&session->verdict, &session->loop) < 0)
+		goto destroy_loop;
+	if (signals_create(&session->signals, &session->loop, &session->verdict, session_told,
+			   session) < 0)
+		goto destroy_verdict;
+	if (terminal_create(&session->terminal, &session->loop, &session->verdict) < 0)
+		goto destroy_signals;
+	if (report_start(&session->report, &session->loop) < 0)
+		goto destroy_terminal;
+	session->reports = config->report ? &session->report.sink : NULL;
+	messages_start(session);
+	return STATUS_OK;
+
+destroy_terminal:
+	terminal_destroy(&session->terminal);
+destroy_signals:
+	signals_destroy(&session->signals);
+destroy_verdict:
+	verdict_destroy(&session->verdict);
+destroy_loop:
+	event_loop_destroy(&session->loop);
+destroy_report:
+	report_destroy(&session->report);
+	return STATUS_HOST;
+}
+
+void session_destroy(struct session *session)
+{
+	messages_stop(session);
+	report_stop(&session->report);
+	terminal_destroy(&session->terminal);
+	signals_destroy(&session->signals);
+	verdict_destroy(&session->verdict);
+	event_loop_destroy(&session->loop);
+	report_destroy(&session->report);
+}
+
+/*
+ * A guest that resets itself over and over may never let the event loop turn. What has come
+ * meanwhile, signals above all, is looked at before the verdict is. Devices that are still at work
+ * may go on making events, hence the bound.
+ */
+static void session_catch_up(struct session *session)
+{
+	for (unsigned int turns = 0; turns < CATCH_UP_TURNS; turns++)
+		if (verdict_outcome(&session->verdict) == OUTCOME_KILLED ||
+		    event_loop_turn(&session->loop, false) <= 0)
+			break;
+}
+
+/* One machine's life. */
+static enum status session_live(struct session *session)
+{
+	struct machine *machine = &session->machine;
+	enum status status = STATUS_OK;
+
+	switch (machine_create(machine, session->config, &session->loop, &session->terminal,
+			       session->reports, &session->verdict)) {
+	case MACHINE_BAD_INPUT:
+		return STATUS_USAGE;
+	case MACHINE_HOST:
+		return STATUS_HOST;
+	case MACHINE_OK:
+		break;
+	}
+	session->machine_exists = true;
+	machine_run(machine);
+	session_catch_up(session);
+	if (session->ended)
+		session->ended(session, machine);
+	if (stats_write(session->config->stats_file, machine, session->resets) < 0)
+		status = STATUS_HOST;
+	session->machine_exists = false;
+	machine_destroy(machine);
+	return status;
+}
+
+/* Whether something that was written is worth waiting for who takes it. */
+static bool session_pending(struct session *session)
+{
+	if (verdict_outcome(&session->verdict) == OUTCOME_KILLED || session->out_of_patience)
+		return false;
+	return terminal_pending(&session->terminal) || report_pending(&session->report) ||
+	       log_pending();
+}
+
+struct patience {
+	struct event_timer timer;
+	struct session *session;
+};
+
+static void patience_over(struct event_timer *timer)
+{
+	container_of(timer, struct patience, timer)->session->out_of_patience = true;
+}
+
+/* Until all is written, or a signal comes, or some time after the user has typed the escape key. */
+static void session_wait(struct session *session)
+{
+	struct patience patience = { .session = session };
+	bool hurried = false;
+
+	if (event_timer_create(&patience.timer, &session->loop, CLOCK_MONOTONIC, patience_over) < 0)
+		return;
+	while (session_pending(session)) {
+		if (verdict_quit(&session->verdict) && !hurried) {
+			event_timer_in(&patience.timer, PATIENCE_NS);
+			hurried = true;
+		}
+		if (event_loop_turn(&session->loop, true) < 0)
+			break;
+	}
+	event_timer_destroy(&patience.timer);
+}
+
+/* What the guest wrote last still gets out. */
+static void session_drain(struct session *session)
+{
+	report_flush(&session->report);
+	log_flush();
+	if (session_pending(session))
+		session_wait(session);
+}
+
+static int status_of(const struct verdict *verdict)
+{
+	switch (verdict_outcome(verdict)) {
+	case OUTCOME_SHUTDOWN:
+	case OUTCOME_RESET:
+	case OUTCOME_QUIT:
+	case OUTCOME_RUNNING:
+		return STATUS_OK;
+	case OUTCOME_CRASHED:
+	case OUTCOME_KVM_FAILED:
+		return STATUS_CRASHED;
+	case OUTCOME_HOST_ERROR:
+		return STATUS_HOST;
+	case OUTCOME_KILLED:
+		return STATUS_SIGNAL + verdict->signal;
+	}
+	return STATUS_HOST;
+}
+
+/* Whether the guest gets another life. */
+static bool session_goes_on(const struct session *session)
+{
+	return session->config->reboot && verdict_outcome(&session->verdict) == OUTCOME_RESET;
+}
+
+int session_run(struct session *session)
+{
+	int status = session_live(session);
+
+	while (status == STATUS_OK && session_goes_on(session)) {
+		verdict_clear(&session->verdict);
+		session->resets++;
+		log_info("the guest reset itself");
+		status = session_live(session);
+	}
+	session_drain(session);
+	if (status == STATUS_OK)
+		status = status_of(&session->verdict);
+	return status;
+}

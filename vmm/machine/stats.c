@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/file.h"
+#include "host/kvm.h"
+#include "host/kvm_stats.h"
+#include "host/log.h"
+#include "machine/stats.h"
+#include "util.h"
+#include "vcpu/exit.h"
+#include "version.h"
+
+static json_t *hex(uint64_t value)
+{
+	return json_sprintf("0x%" PRIx64, value);
+}
+
+/* JSON is UTF-8, and what the user calls a guest is any bytes. NULL for NULL. */
+static json_t *text(const char *bytes)
+{
+	json_t *string = json_string(bytes);
+	char *copy;
+
+	if (string || !bytes)
+		return string;
+	copy = strdup(bytes);
+	for (char *byte = copy; byte && *byte; byte++)
+		if ((unsigned char)*byte >= 0x80)
+			*byte = '?';
+	string = json_string(copy);
+	free(copy);
+	return string;
+}
+
+/* Numbers of exits by name of their reason, those that occurred, and their sum. */
+static json_t *exits_of(const struct counters *const *counters, unsigned int count)
+{
+	json_t *exits = json_object();
+	uint64_t total = 0;
+
+	for (unsigned int reason = 0; reason < COUNTERS_REASONS; reason++) {
+		const char *name = exit_name(reason);
+		uint64_t sum = 0;
+		char number[16];
+
+		for (unsigned int i = 0; i < count; i++)
+			sum += counter_read(&counters[i]->exits[reason]);
+		if (sum == 0)
+			continue;
+		snprintf(number, sizeof(number), "%u", reason);
+		json_object_set_new(exits, name ? name : number, json_integer(sum));
+		total += sum;
+	}
+	json_object_set_new(exits, "total", json_integer(total));
+	return exits;
+}
+
+/* One address that vCPUs accessed by MMIO, summed over vCPUs. */
+struct access {
+	uint64_t address, reads, writes;
+};
+
+static int by_address(const void *left, const void *right)
+{
+	const struct access *a = left, *b = right;
+
+	return (a->address > b->address) - (a->address < b->address);
+}
+
+static json_t *access_object(const struct machine *machine, const struct access *access)
+{
+	const struct device *device = bus_find(&machine->bus, access->address);
+	json_t *object = json_pack("{sIsI}", "reads", (json_int_t)access->reads, "writes",
+				   (json_int_t)access->writes);
+	const char *name;
+
+	if (access->address)
+		json_object_set_new(object, "address", hex(access->address));
+	if (!device)
+		return object;
+	json_object_set_new(object, "device", json_string(device->ops->name));
+	json_object_set_new(object, "offset", hex(access->address - device->base));
+	name = device->ops->register_name(access->address - device->base);
+	if (name)
+		json_object_set_new(object, "register", json_string(name));
+	return object;
+}
+
+/* Adds up neighbours with the same address in a sorted list, and turns each into an object. */
+static json_t *accesses_array(const struct machine *machine, struct access *list, size_t count)
+{
+	json_t *array = json_array();
+
+	qsort(list, count, sizeof(*list), by_address);
+	for (size_t i = 0; i < count;) {
+		struct access sum = list[i++];
+
+		for (; i < count && list[i].address == sum.address; i++) {
+			sum.reads += list[i].reads;
+			sum.writes += list[i].writes;
+		}
+		if (sum.reads + sum.writes > 0)
+			json_array_append_new(array, access_object(machine, &sum));
+	}
+	return array;
+}
+
+static json_t *mmio_of(const struct machine *machine)
+{
+	const struct vcpu_env *env = &machine->env;
+	/* Every entry of every vCPU, and one for what found no entry. */
+	struct access *list = calloc(env->count, (COUNTERS_MMIO + 1) * sizeof(*list));
+	json_t *array;
+	size_t count = 0;
+
+	if (!list)
+		return NULL;
+	for (unsigned int i = 0; i < env->count; i++) {
+		const struct counters *counters = &env->vcpus[i].counters;
+
+		for (unsigned int j = 0; j <= COUNTERS_MMIO; j++) {
+			const struct counters_mmio *entry =
+				j < COUNTERS_MMIO ? &counters->mmio[j] : &counters->mmio_others;
+
+			list[count++] = (struct access){
+				.address = counter_read(&entry->address),
+				.reads = counter_read(&entry->reads),
+				.writes = counter_read(&entry->writes),
+			};
+		}
+	}
+	array = accesses_array(machine, list, count);
+	free(list);
+	return array;
+}
+
+static json_t *ranges_of(const struct memory_range *range, unsigned int count)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < count; i++)
+		json_array_append_new(array, json_pack("{sosI}", "start", hex(range[i].start),
+						       "bytes", (json_int_t)range[i].size));
+	return array;
+}
+
+static json_t *phases_of(const struct machine *machine)
+{
+	static const char *const name[] = {
+		[PHASE_CREATED] = "created",
+		[PHASE_FIRST_RUN] = "first_run",
+		[PHASE_SHUTDOWN] = "shutdown",
+	};
+	json_t *phases = json_object();
+
+	for (unsigned int i = PHASE_CREATED; i < PHASES; i++) {
+		uint64_t ns =
+			machine->phase[i].nanoseconds - machine->phase[PHASE_BEGUN].nanoseconds;
+
+		if (machine->phase[i].reached)
+			json_object_set_new(phases, name[i],
+					    json_pack("{sfsI}", "seconds", ns / 1e9, "exits",
+						      (json_int_t)machine->phase[i].exits));
+	}
+	return phases;
+}
+
+static json_t *clean_of(const struct poc_report *cleaned)
+{
+	return json_pack("{sssosIsIsf}", "policy", poc_policy_name(cleaned->policy), "ranges",
+			 ranges_of(cleaned->range, cleaned->range_count), "line_bytes",
+			 (json_int_t)cleaned->line_size, "lines", (json_int_t)cleaned->lines,
+			 "seconds", cleaned->nanoseconds / 1e9);
+}
+
+/* Instructions of one fate, by class, those that occurred. */
+static json_t *by_class(const struct vcpu_env *env, size_t member)
+{
+	json_t *object = json_object();
+
+	for (unsigned int class = 0; class < INSN_CLASSES; class ++) {
+		uint64_t sum = 0;
+
+		for (unsigned int i = 0; i < env->count; i++) {
+			const void *counters = &env->vcpus[i].counters;
+			const counter *list = (const void *)((const uint8_t *)counters + member);
+
+			sum += counter_read(&list[class]);
+		}
+		if (sum > 0)
+			json_object_set_new(object, insn_class_name(class), json_integer(sum));
+	}
+	return object;
+}
+
+static json_t *nisv_of(const struct vcpu_env *env)
+{
+	uint64_t retried = 0;
+
+	for (unsigned int i = 0; i < env->count; i++)
+		retried += counter_read(&env->vcpus[i].counters.retried);
+	return json_pack("{sososI}", "emulated", by_class(env, offsetof(struct counters, emulated)),
+			 "aborted", by_class(env, offsetof(struct counters, aborted)), "retried",
+			 (json_int_t)retried);
+}
+
+static json_t *vcpus_of(const struct vcpu_env *env)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < env->count; i++) {
+		const struct counters *counters = &env->vcpus[i].counters;
+		json_t *vcpu = json_pack("{siso}", "index", i, "exits", exits_of(&counters, 1));
+		json_t *kvm = kvm_stats_read(env->vcpus[i].stats_fd);
+
+		if (kvm)
+			json_object_set_new(vcpu, "kvm", kvm);
+		json_array_append_new(array, vcpu);
+	}
+	return array;
+}
+
+static json_t *all_exits_of(const struct vcpu_env *env)
+{
+	const struct counters **list = calloc(env->count, sizeof(*list));
+	json_t *exits;
+
+	if (!list)
+		return NULL;
+	for (unsigned int i = 0; i < env->count; i++)
+		list[i] = &env->vcpus[i].counters;
+	exits = exits_of(list, env->count);
+	free(list);
+	return exits;
+}
+
+/* As --trap-tlbi has it; NULL: off. */
+static json_t *trap_tlbi_of(const struct tlbi_trap *trap)
+{
+	if (trap->policy == TLBI_OFF)
+		return NULL;
+	return json_sprintf("%s%s", trap->policy == TLBI_ALL ? "all" : "precise",
+			    trap->shareable_only ? ",shareable" : "");
+}
+
+static json_t *config_of(const struct machine *machine)
+{
+	const struct config *config = machine->config;
+
+	return json_pack("{sisIssso*so*}", "cpus", config->cpus, "mem_bytes",
+			 (json_int_t)config->mem_size, "irqchip", gic_kind_name(machine->gic.kind),
+			 "name", text(config->name), "trap_tlbi", trap_tlbi_of(&config->trap_tlbi));
+}
+
+static json_t *vm_stats(int vm_fd)
+{
+	int stats_fd = kvm_stats_fd(vm_fd);
+	json_t *stats = kvm_stats_read(stats_fd);
+
+	if (stats_fd >= 0)
+		close(stats_fd);
+	return stats;
+}
+
+json_t *stats_collect(const struct machine *machine, unsigned int resets)
+{
+	json_t *stats = json_pack(
+		"{sssisssssisosososososo*}", "schema", "nidus-stats", "version", STATS_VERSION,
+		"nidus", NIDUS_VERSION, "outcome", verdict_name(verdict_outcome(machine->verdict)),
+		"resets", resets, "config", config_of(machine), "phases", phases_of(machine),
+		"exits", all_exits_of(&machine->env), "mmio", mmio_of(machine), "clean",
+		clean_of(&machine->cleaned), "kvm", vm_stats(machine->vm_fd));
+
+	if (!stats)
+		return NULL;
+	json_object_set_new(stats, "loaded",
+			    ranges_of(machine->memory.touched, machine->memory.touched_count));
+	json_object_set_new(stats, "nisv", nisv_of(&machine->env));
+	json_object_set_new(stats, "vcpus", vcpus_of(&machine->env));
+	return stats;
+}
+
+int stats_write(const char *path, const struct machine *machine, unsigned int resets)
+{
+	json_t *stats;
+	char *text;
+	int err;
+
+	if (!path)
+		return 0;
+	stats = stats_collect(machine, resets);
+	text = stats ? json_dumps(stats, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+	json_decref(stats);
+	if (!text) {
+		log_error("statistics: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	err = file_replace(path, text, strlen(text));
+	free(text);
+	return err;
+}

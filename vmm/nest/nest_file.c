@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Nest files, in the syntax of libconfig: a list `levels` with a group a level, from the outermost,
+ * and beside it settings that hold for all levels.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <libconfig.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/log.h"
+#include "nest/nest.h"
+
+/* So that a line's number fits into what messages begin with. */
+#define NAME_MAX_SHOWN 200
+
+struct reader {
+	struct nest *nest;
+	const char *path;
+};
+
+/* The end of a long name tells more than its beginning. */
+static const char *end_of(const char *name)
+{
+	const size_t length = strlen(name);
+
+	return length > NAME_MAX_SHOWN ? name + length - NAME_MAX_SHOWN : name;
+}
+
+static void set_place(const struct reader *reader, const config_setting_t *setting)
+{
+	const char *file = config_setting_source_file(setting);
+	const unsigned int line = config_setting_source_line(setting);
+	char subject[256];
+
+	if (!file)
+		file = reader->path;
+	if (line > 0)
+		snprintf(subject, sizeof(subject), "%s, line %u", end_of(file), line);
+	else
+		snprintf(subject, sizeof(subject), "%s", end_of(file));
+	log_set_subject(subject);
+}
+
+/* One value: a string or a number. */
+static bool take_value(struct reader *reader, unsigned int level, const char *key,
+		       const config_setting_t *setting)
+{
+	char number[32];
+	const char *value = NULL;
+
+	set_place(reader, setting);
+	switch (config_setting_type(setting)) {
+	case CONFIG_TYPE_STRING:
+		value = config_setting_get_string(setting);
+		break;
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		snprintf(number, sizeof(number), "%lld", config_setting_get_int64(setting));
+		value = number;
+		break;
+	}
+	if (value)
+		return nest_set(reader->nest, level, key, value);
+	log_error("%s: must be a string or a number", key);
+	return false;
+}
+
+/* One setting, whose value may be several in brackets. */
+static bool take_setting(struct reader *reader, unsigned int level, const config_setting_t *setting)
+{
+	const char *key = config_setting_name(setting);
+	const int type = config_setting_type(setting);
+	bool good = true;
+
+	if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST)
+		return take_value(reader, level, key, setting);
+	for (int i = 0; i < config_setting_length(setting) && good; i++)
+		good = take_value(reader, level, key, config_setting_get_elem(setting, i));
+	return good;
+}
+
+static bool take_group(struct reader *reader, unsigned int level, const config_setting_t *group,
+		       const config_setting_t *except)
+{
+	bool good = true;
+
+	for (int i = 0; i < config_setting_length(group) && good; i++) {
+		const config_setting_t *setting = config_setting_get_elem(group, i);
+
+		if (setting != except)
+			good = take_setting(reader, level, setting);
+	}
+	return good;
+}
+
+static bool take_level(struct reader *reader, const config_setting_t *setting)
+{
+	set_place(reader, setting);
+	if (!config_setting_is_group(setting)) {
+		log_error("a level is a group: { memory = \"256M\"; }");
+		return false;
+	}
+	return nest_add_level(reader->nest) &&
+	       take_group(reader, nest_depth(reader->nest), setting, NULL);
+}
+
+static bool take_file(struct reader *reader, const config_t *config)
+{
+	const config_setting_t *root = config_root_setting(config);
+	const config_setting_t *levels = config_setting_get_member(root, "levels");
+	bool good = take_group(reader, 0, root, levels);
+
+	if (good &&
+	    (!levels || !config_setting_is_list(levels) || config_setting_length(levels) == 0)) {
+		set_place(reader, levels ? levels : root);
+		log_error("has no levels: they are a list, levels = ( { ... }, { ... } );");
+		return false;
+	}
+	for (int i = 0; good && i < config_setting_length(levels); i++)
+		good = take_level(reader, config_setting_get_elem(levels, i));
+	return good;
+}
+
+bool nest_read_file(struct nest *nest, const char *path)
+{
+	struct reader reader = { nest, path };
+	config_t config;
+	bool good = false;
+
+	config_init(&config);
+	errno = 0;
+	if (config_read_file(&config, path))
+		good = take_file(&reader, &config);
+	else if (config_error_type(&config) == CONFIG_ERR_FILE_IO)
+		log_error("%s: %s", path, errno ? strerror(errno) : "cannot be read");
+	else
+		log_error("%s, line %d: %s",
+			  config_error_file(&config) ? config_error_file(&config) : path,
+			  config_error_line(&config), config_error_text(&config));
+	log_set_subject("");
+	config_destroy(&config);
+	return good;
+}

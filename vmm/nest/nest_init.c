@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * nidus as the init of a level of a nest: it makes a bare user space, does what the level is there
+ * for, and powers off. The kernel starts it as /init of the initramfs that nest_pack.c has made.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/log.h"
+#include "machine/session.h"
+#include "nest/nest_init.h"
+#include "nest_level.h"
+#include "nest_report.h"
+#include "virtio/virtio_report.h"
+
+#define PORTS "/sys/class/virtio-ports"
+
+/* What a shell says of commands that it cannot run. */
+#define STATUS_NOT_RUN 127
+
+static void mount_all(void)
+{
+	static const struct {
+		const char *type, *where;
+	} mounts[] = {
+		{ "proc", "/proc" },
+		{ "sysfs", "/sys" },
+		{ "devtmpfs", "/dev" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++)
+		/* Linux may have mounted devtmpfs by itself. */
+		if (mount(mounts[i].type, mounts[i].where, mounts[i].type, 0, NULL) < 0 &&
+		    errno != EBUSY)
+			log_error("mounting %s on %s: %s", mounts[i].type, mounts[i].where,
+				  strerror(errno));
+}
+
+static bool port_is_ours(const char *port)
+{
+	char path[PATH_MAX], name[64] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), PORTS "/%s/name", port);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fgets(name, sizeof(name), file))
+		name[strcspn(name, "\n")] = '\0';
+	fclose(file);
+	return strcmp(name, VIRTIO_REPORT_NAME) == 0;
+}
+
+static int port_open(void)
+{
+	DIR *ports = opendir(PORTS);
+	struct dirent *entry;
+	int fd = -1;
+
+	while (fd < 0 && ports && (entry = readdir(ports))) {
+		char path[PATH_MAX];
+
+		if (!port_is_ours(entry->d_name))
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+	}
+	if (ports)
+		closedir(ports);
+	return fd;
+}
+
+static void report_up(unsigned int level, int fd)
+{
+	struct utsname name;
+	struct sysinfo info;
+
+	uname(&name);
+	sysinfo(&info);
+	nest_report(fd, json_pack("{sisssssisI}", "level", level, "is", "up", "linux", name.release,
+				  "cpus", (int)sysconf(_SC_NPROCESSORS_ONLN), "memory",
+				  (json_int_t)((uint64_t)info.totalram * info.mem_unit >> 20)));
+}
+
+/* Returns an error number. */
+static int start_command(const json_t *command, pid_t *child)
+{
+	static char *const environment[] = { "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/",
+					     "TERM=linux", NULL };
+	char *words[json_array_size(command) + 1];
+	posix_spawnattr_t attributes;
+	json_t *word;
+	size_t i;
+	int error;
+
+	json_array_foreach (command, i, word)
+		words[i] = (char *)json_string_value(word);
+	words[json_array_size(command)] = NULL;
+	setenv("PATH", strchr(environment[0], '=') + 1, true);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+	error = posix_spawnp(child, words[0], NULL, &attributes, words, environment);
+	posix_spawnattr_destroy(&attributes);
+	return error;
+}
+
+static int run_command(const json_t *command)
+{
+	int status = STATUS_NOT_RUN << 8, error;
+	pid_t child, ended;
+
+	error = start_command(command, &child);
+	if (error) {
+		log_error("%s: %s", json_string_value(json_array_get(command, 0)), strerror(error));
+		return STATUS_NOT_RUN;
+	}
+	/* As init we also inherit the processes that it leaves behind. */
+	do
+		ended = wait(&status);
+	while (ended != child && (ended >= 0 || errno == EINTR));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_SIGNAL + WTERMSIG(status);
+}
+
+static void live(const struct nest *nest, unsigned int level, int port)
+{
+	const json_t *command = nest_command(nest, level);
+
+	report_up(level, port);
+	if (json_array_size(command) > 0)
+		nest_report(port, json_pack("{sisssi}", "level", level, "is", "command", "status",
+					    run_command(command)));
+	if (level < nest_depth(nest))
+		nest_level_run(nest, level + 1, port);
+}
+
+void nest_init(void)
+{
+	struct nest nest;
+	unsigned int level;
+	char subject[32];
+	int port;
+
+	mount_all();
+	port = port_open();
+	if (port < 0)
+		log_error("there is no port " VIRTIO_REPORT_NAME " to report by");
+	else if (nest_unpack(&nest, &level) == 0) {
+		snprintf(subject, sizeof(subject), "level %u", level);
+		log_set_subject(subject);
+		live(&nest, level, port);
+	}
+	sync();
+	reboot(RB_POWER_OFF);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nest_level.h"
+
+#include <stdio.h>
+
+#include "machine/session.h"
+#include "machine/stats.h"
+#include "nest_relay.h"
+#include "nest_report.h"
+
+/* How much of a console is told of a guest that came to a bad end. */
+#define CONSOLE_END 2048
+
+struct level {
+	struct session session;
+	json_t *report; /* of how it ended */
+	struct nest_relay relay;
+};
+
+/* The machine is still there, and its statistics with it. */
+static void level_ended(struct session *session, const struct machine *machine)
+{
+	struct level *level = container_of(session, struct level, session);
+	const enum outcome outcome = verdict_outcome(&session->verdict);
+
+	json_object_set_new(level->report, "by", json_string(verdict_name(outcome)));
+	json_object_set_new(level->report, "stats", stats_collect(machine, session->resets));
+}
+
+static json_t *console_end(struct session *session)
+{
+	char text[CONSOLE_END];
+	size_t size = terminal_tail(&session->terminal, text, sizeof(text));
+
+	/* JSON is UTF-8, and a console is what it likes. */
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)text[i] >= 0x7f || text[i] == '\0')
+			text[i] = '?';
+	return json_stringn(text, size);
+}
+
+static int level_live(struct level *level, const struct nest *nest, unsigned int number,
+		      const struct config *config)
+{
+	struct session *session = &level->session;
+	int status = session_create(session, config);
+
+	if (status != STATUS_OK)
+		return status;
+	session->ended = level_ended;
+	nest_relay_init(&level->relay, &session->report.sink, number, nest_depth(nest));
+	session->reports = &level->relay.sink;
+	status = session_run(session);
+	if (verdict_outcome(&session->verdict) != OUTCOME_SHUTDOWN)
+		json_object_set_new(level->report, "console", console_end(session));
+	session_destroy(session);
+	return status;
+}
+
+static int level_build(struct level *level, const struct nest *nest, unsigned int number,
+		       int report_fd)
+{
+	struct archive *archive;
+	struct nest_words words;
+	struct config config;
+	char report[16];
+	int status = STATUS_USAGE;
+
+	if (nest_configure(nest, number, &config, &words)) {
+		snprintf(report, sizeof(report), "fd:%d", report_fd);
+		config.report = report;
+		config.initramfs = archive = nest_pack(nest, number);
+		if (archive)
+			status = level_live(level, nest, number, &config);
+		archive_destroy(archive);
+	}
+	nest_release(&words);
+	return status;
+}
+
+int nest_level_run(const struct nest *nest, unsigned int number, int report_fd)
+{
+	/* Not on the stack: it holds the terminal's buffers. */
+	static struct level level;
+	int status;
+
+	nest_report(report_fd, json_pack("{siss}", "level", number, "is", "begun"));
+	level.report = json_pack("{sissss}", "level", number, "is", "ended", "by", "not-started");
+	status = level_build(&level, nest, number, report_fd);
+	json_object_set_new(level.report, "status", json_integer(status));
+	nest_report(report_fd, level.report);
+	return status;
+}

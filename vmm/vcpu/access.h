@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What one instruction accesses in memory: elements, one after the other, each by a guest virtual
+ * address of its own. All of them are translated before the first one is carried out, so that a
+ * fault leaves no trace; then each goes where its guest physical address lies, on the bus or in
+ * RAM.
+ */
+#ifndef NIDUS_ACCESS_H
+#define NIDUS_ACCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bus/bus.h"
+#include "translate/lookup.h"
+#include "vcpu/counters.h"
+
+/* The longest vector of SVE, and more than four registers of Advanced SIMD. */
+#define ACCESS_BYTES_MAX 256
+
+/* Naturally aligned, of 1, 2, 4 or 8 bytes: lies in one page, and is one access of the bus. */
+struct access_piece {
+	uint64_t va, gpa;
+	uint8_t size;
+	bool aligned; /* the element that it is of */
+};
+
+struct access {
+	const struct bus *bus;
+	const struct lookup *lookup;
+	struct counters *counters;
+
+	/* The last translation, and the VA and the kind of access that it holds for. */
+	struct translation last;
+	uint64_t last_va;
+	enum translate_access last_kind;
+	bool last_unprivileged;
+
+	/* In the order of addition; data has their bytes in the order of memory. */
+	unsigned int count, bytes;
+	unsigned int translated; /* so many of them, from the first on, have their gpa */
+	struct access_piece piece[ACCESS_BYTES_MAX];
+	uint8_t data[ACCESS_BYTES_MAX];
+};
+
+void access_begin(struct access *access, const struct lookup *lookup, const struct bus *bus,
+		  struct counters *counters);
+
+/* Forgets the elements. */
+void access_clear(struct access *access);
+/* Forgets where anything is. */
+void access_forget(struct access *access);
+
+/*
+ * Adds an element of size bytes at va; one of 16 is two of 8. Unaligned ones are made of aligned
+ * pieces, which may lie in different pages. At most ACCESS_BYTES_MAX bytes in all, which is for
+ * the caller to see to; what is more is left out.
+ */
+void access_add(struct access *access, uint64_t va, unsigned int size);
+
+/*
+ * Translates all elements for that kind of access, up to the first that cannot be;
+ * TRANSLATE_FAIL where an unaligned one is in Device memory, which the CPU does not allow.
+ */
+enum translate_result access_translate(struct access *access, enum translate_access kind,
+				       bool unprivileged);
+
+/* Drops the pieces from count on. */
+void access_cut(struct access *access, unsigned int count);
+
+/* Whether any of it is in RAM; whether all of it is in the 4 KiB around gpa. */
+bool access_in_ram(const struct access *access);
+bool access_in_page(const struct access *access, uint64_t gpa);
+
+/* Carries out what lies in RAM, or all else, in order, from or to data. Nothing that can fail. */
+void access_ram(struct access *access, bool write);
+void access_bus(struct access *access, bool write);
+
+#endif
