@@ -84,15 +84,10 @@ $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)
 # Virtual machines of a test's own, on the parts of nidus that they are about.
 VMS := $(BUILD)/vm/translate $(BUILD)/vm/emulate
 
-$(BUILD)/vm/translate: tests/vm/translate.c tests/vm/stub.S tests/unit/tables.h \
-		$(translate_sources:%.c=$(BUILD)/%.o) $(BUILD)/arm/translate/regime.o $(BUILD)/arm/translate/lookup.o $(BUILD)/vmm/host/kvm.o \
-		$(BUILD)/vmm/host/log.o $(BUILD)/vmm/host/stream.o Makefile | $(SYSROOT)
+$(BUILD)/vm/translate: tests/vm/stub.S
+$(VMS): $(BUILD)/vm/%: tests/vm/%.c $(filter-out $(BUILD)/main.o,$(OBJECTS)) Makefile
 	@mkdir -p $(@D)
-	$(COMPILE) $(CPPFLAGS) -I. -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.S %.o,$^)
-
-$(BUILD)/vm/emulate: tests/vm/emulate.c $(filter-out $(BUILD)/main.o,$(OBJECTS)) Makefile
-	@mkdir -p $(@D)
-	$(COMPILE) $(CPPFLAGS) -I. $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(LDLIBS)
+	$(COMPILE) $(CPPFLAGS) -I. -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.S %.o,$^) $(LDLIBS)
 
 # Bare-metal guests, a page each.
 GUESTS := $(patsubst tests/guest/%.c,$(BUILD)/guest/%.bin,$(wildcard tests/guest/*.c))
