@@ -332,7 +332,7 @@ static void write_config(struct pci_function *function, uint64_t offset, uint32_
 typedef void word_writer(struct pci_function *function, uint64_t offset, uint32_t value,
 			 uint32_t mask);
 
-static void write_words(struct pci_function *function, const struct mmio *mmio,
+static void write_words(struct pci_function *function, const struct mmio_access *mmio,
 			word_writer *write_word)
 {
 	const uint64_t end = mmio->offset + mmio->size;
@@ -350,7 +350,7 @@ static void write_words(struct pci_function *function, const struct mmio *mmio,
 	}
 }
 
-static void write_ecam(struct pci *pci, struct mmio mmio)
+static void write_ecam(struct pci *pci, struct mmio_access mmio)
 {
 	const uint64_t slot = mmio.offset / SLOT_SIZE;
 	struct pci_function *function;
@@ -366,7 +366,7 @@ static void write_ecam(struct pci *pci, struct mmio mmio)
 }
 
 /* An access to what BAR there is at gpa. */
-static enum mmio_result access_bars(const struct pci *pci, uint64_t gpa, struct mmio *mmio)
+static enum mmio_result access_bars(const struct pci *pci, uint64_t gpa, struct mmio_access *mmio)
 {
 	for (unsigned int i = 0; i < pci->count; i++) {
 		for (unsigned int j = 0; j < PCI_BARS; j++) {
@@ -382,13 +382,13 @@ static enum mmio_result access_bars(const struct pci *pci, uint64_t gpa, struct 
 	return MMIO_BAD;
 }
 
-static enum mmio_result window_access(struct device *window, struct mmio *mmio)
+static enum mmio_result window_access(struct device *window, struct mmio_access *mmio)
 {
 	return access_bars(container_of(window, struct pci, window), window->base + mmio->offset,
 			   mmio);
 }
 
-static enum mmio_result pci_access(struct device *device, struct mmio *mmio)
+static enum mmio_result pci_access(struct device *device, struct mmio_access *mmio)
 {
 	struct pci *pci = container_of(device, struct pci, device);
 
@@ -670,7 +670,7 @@ void pci_function_make_writable(struct pci_function *function, unsigned int offs
 	function->writable[offset / 4] |= bits;
 }
 
-static enum mmio_result msix_access(struct device *device, struct mmio *mmio)
+static enum mmio_result msix_access(struct device *device, struct mmio_access *mmio)
 {
 	struct pci_function *function = container_of(device, struct pci_function, msix_device);
 	const struct pci_view *table = &function->msix_table;

@@ -393,7 +393,7 @@ static enum mmio_result pl011_write(struct pl011 *uart, uint64_t offset, uint32_
 	return MMIO_DONE;
 }
 
-static enum mmio_result pl011_access(struct device *device, struct mmio *mmio)
+static enum mmio_result pl011_access(struct device *device, struct mmio_access *mmio)
 {
 	struct pl011 *uart = container_of(device, struct pl011, device);
 	enum mmio_result result;

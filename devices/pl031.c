@@ -171,7 +171,7 @@ static enum mmio_result pl031_write(struct pl031 *rtc, uint64_t offset, uint32_t
 	return MMIO_DONE;
 }
 
-static enum mmio_result pl031_access(struct device *device, struct mmio *mmio)
+static enum mmio_result pl031_access(struct device *device, struct mmio_access *mmio)
 {
 	struct pl031 *rtc = container_of(device, struct pl031, device);
 	enum mmio_result result;

@@ -438,7 +438,7 @@ static enum mmio_result write_register(struct virtio_mmio *mmio, uint64_t offset
 	return MMIO_DONE;
 }
 
-static enum mmio_result access_locked(struct virtio_mmio *mmio, struct mmio *access)
+static enum mmio_result access_locked(struct virtio_mmio *mmio, struct mmio_access *access)
 {
 	if (access->offset >= VIRTIO_MMIO_CONFIG) {
 		const uint64_t offset = access->offset - VIRTIO_MMIO_CONFIG;
@@ -462,7 +462,7 @@ static enum mmio_result access_locked(struct virtio_mmio *mmio, struct mmio *acc
 	return read_register(mmio, access->offset, &access->value);
 }
 
-static enum mmio_result virtio_mmio_access(struct device *device, struct mmio *access)
+static enum mmio_result virtio_mmio_access(struct device *device, struct mmio_access *access)
 {
 	struct virtio_mmio *mmio = container_of(device, struct virtio_mmio, device);
 	enum mmio_result result;

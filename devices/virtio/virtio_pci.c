@@ -289,7 +289,7 @@ static void write_common(struct virtio_pci *pci, uint64_t offset, uint32_t value
 	}
 }
 
-static void common_write(struct virtio_pci *pci, const struct mmio *mmio)
+static void common_write(struct virtio_pci *pci, const struct mmio_access *mmio)
 {
 	pthread_mutex_lock(&pci->virtio->lock);
 	write_common(pci, mmio->offset, mmio->value);
@@ -297,7 +297,7 @@ static void common_write(struct virtio_pci *pci, const struct mmio *mmio)
 	pthread_mutex_unlock(&pci->virtio->lock);
 }
 
-static enum mmio_result common_access(struct device *device, struct mmio *mmio)
+static enum mmio_result common_access(struct device *device, struct mmio_access *mmio)
 {
 	struct virtio_pci *pci = container_of(device, struct virtio_pci, common);
 
@@ -312,7 +312,7 @@ static enum mmio_result common_access(struct device *device, struct mmio *mmio)
 
 /* The memory BAR. */
 
-static void access_device(struct virtio_pci *pci, struct mmio *mmio)
+static void access_device(struct virtio_pci *pci, struct mmio_access *mmio)
 {
 	if (mmio->write)
 		virtio_config_write(pci->virtio, mmio->offset - DEVICE, mmio->value, mmio->size);
@@ -322,7 +322,7 @@ static void access_device(struct virtio_pci *pci, struct mmio *mmio)
 }
 
 /* The doorbells take what the driver writes; here is what comes through configuration space. */
-static enum mmio_result access_notify(struct virtio_pci *pci, const struct mmio *mmio)
+static enum mmio_result access_notify(struct virtio_pci *pci, const struct mmio_access *mmio)
 {
 	const uint64_t index = (mmio->offset - NOTIFY) / NOTIFY_STRIDE;
 
@@ -332,7 +332,7 @@ static enum mmio_result access_notify(struct virtio_pci *pci, const struct mmio 
 	return MMIO_DONE;
 }
 
-static enum mmio_result access_locked(struct virtio_pci *pci, struct mmio *mmio)
+static enum mmio_result access_locked(struct virtio_pci *pci, struct mmio_access *mmio)
 {
 	if (mmio->offset >= NOTIFY)
 		return access_notify(pci, mmio);
@@ -346,7 +346,7 @@ static enum mmio_result access_locked(struct virtio_pci *pci, struct mmio *mmio)
 	return MMIO_DONE;
 }
 
-static enum mmio_result virtio_pci_access(struct device *device, struct mmio *mmio)
+static enum mmio_result virtio_pci_access(struct device *device, struct mmio_access *mmio)
 {
 	struct virtio_pci *pci = container_of(device, struct virtio_pci, device);
 	enum mmio_result result;
@@ -359,7 +359,8 @@ static enum mmio_result virtio_pci_access(struct device *device, struct mmio *mm
 
 /* The same through configuration space, the common configuration structure included. */
 
-static enum mmio_result access_bar(struct virtio_pci *pci, unsigned int bar, struct mmio *mmio)
+static enum mmio_result access_bar(struct virtio_pci *pci, unsigned int bar,
+				   struct mmio_access *mmio)
 {
 	if (bar == MEMORY_BAR && mmio->offset < MEMORY_SIZE)
 		return virtio_pci_access(&pci->device, mmio);
@@ -374,7 +375,7 @@ static void access_window(struct virtio_pci *pci, bool write)
 	const unsigned int cap = pci->pci_cfg;
 	const uint8_t bar = pci_function_config(function, cap + VIRTIO_PCI_CAP_BAR);
 	const uint32_t length = pci_function_config(function, cap + VIRTIO_PCI_CAP_LENGTH);
-	struct mmio mmio = {
+	struct mmio_access mmio = {
 		.offset = pci_function_config(function, cap + VIRTIO_PCI_CAP_OFFSET),
 		.value = write ? pci_function_config(function, cap + PCI_CFG_DATA) : 0,
 		.size = length,

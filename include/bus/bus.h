@@ -14,7 +14,7 @@
 struct devtree;
 
 /* One access of a vCPU to a device. */
-struct mmio {
+struct mmio_access {
 	uint64_t offset; /* from the device's base, in bytes */
 	uint64_t value; /* written, or to be filled in: zero-extended, little-endian guest view */
 	uint8_t size; /* 1, 2, 4 or 8 bytes */
@@ -35,7 +35,7 @@ struct device_ops {
 	 * Called by vCPU threads, several at a time; mmio->offset and size lie inside the device.
 	 * Returns MMIO_DONE or MMIO_BAD.
 	 */
-	enum mmio_result (*access)(struct device *device, struct mmio *mmio);
+	enum mmio_result (*access)(struct device *device, struct mmio_access *mmio);
 	/* Adds the device's node to the tree that is being built. */
 	void (*describe)(const struct device *device, struct devtree *tree);
 	/* The specification's name of the register at offset, or NULL. */
@@ -83,7 +83,7 @@ struct device *bus_find(const struct bus *bus, uint64_t gpa);
  * One access of size bytes at gpa, frozen bus, any thread. What is not answered reads as all ones
  * and ignores writes; the log says so, a few times.
  */
-enum mmio_result bus_access(const struct bus *bus, uint64_t gpa, struct mmio *mmio);
+enum mmio_result bus_access(const struct bus *bus, uint64_t gpa, struct mmio_access *mmio);
 
 /* Has every device add its node, in ascending order of address. */
 void bus_describe(const struct bus *bus, struct devtree *tree);

@@ -111,7 +111,7 @@ static size_t console_read(struct console *which, uint8_t *bytes, size_t count)
 /* The line is up exactly while an interrupt is raised and not masked. */
 static void check_line(const struct bus *bus, unsigned int line, uint64_t masked_status)
 {
-	struct mmio mmio = { .size = 4 };
+	struct mmio_access mmio = { .size = 4 };
 	const bool up = level[line]; /* to read may change it */
 
 	MUST(bus_access(bus, masked_status, &mmio) == MMIO_DONE);
@@ -120,7 +120,7 @@ static void check_line(const struct bus *bus, unsigned int line, uint64_t masked
 
 static uint64_t uart_register(const struct bus *bus, uint64_t offset)
 {
-	struct mmio mmio = { .size = 4 };
+	struct mmio_access mmio = { .size = 4 };
 
 	MUST(bus_access(bus, PL011_BASE + offset, &mmio) == MMIO_DONE);
 	return mmio.value;
@@ -165,7 +165,7 @@ static void step(const struct bus *bus)
 	static const uint8_t sizes[] = { 1, 2, 4, 8 };
 	uint64_t what = take(&input, 1);
 	uint64_t base = what & 1 ? PL011_BASE : PL031_BASE;
-	struct mmio mmio = { .size = sizes[what >> 1 & 3], .write = what >> 3 & 1 };
+	struct mmio_access mmio = { .size = sizes[what >> 1 & 3], .write = what >> 3 & 1 };
 
 	switch (what >> 4) {
 	case 0:

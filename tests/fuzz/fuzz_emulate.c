@@ -13,7 +13,7 @@
 
 static unsigned int accesses;
 
-static enum mmio_result device_access(struct device *device, struct mmio *mmio)
+static enum mmio_result device_access(struct device *device, struct mmio_access *mmio)
 {
 	MUST(mmio->offset < device->size && mmio->size <= device->size - mmio->offset);
 	MUST(mmio->size == 1 || mmio->size == 2 || mmio->size == 4 || mmio->size == 8);
@@ -99,6 +99,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(result == EMULATE_DONE || guest.writes == 0);
 	MUST(result == EMULATE_DONE || accesses == 0 || result == EMULATE_ERROR);
 	/* Each byte read and written once, at most. */
-	MUST(accesses <= 2 * (EMULATE_STRING_MAX + ACCESS_BYTES_MAX));
+	MUST(accesses <= 2 * (EMULATE_STRING_MAX + ELEMENTS_BYTES_MAX));
 	return 0;
 }

@@ -144,14 +144,14 @@ static struct virtio *create(void)
 static void check(const struct bus *bus)
 {
 	for (unsigned int slot = 0; slot < 3; slot++) {
-		struct mmio mmio = { .size = 4 };
+		struct mmio_access mmio = { .size = 4 };
 
 		MUST(bus_access(bus, PCI_ECAM_BASE + 0x8000 * slot, &mmio) == MMIO_DONE);
 		MUST(mmio.value == (slot < 2 ? 0x10421af4 : UINT32_MAX));
 	}
 	/* Where nothing answers the guest reads ones. */
 	for (unsigned int slot = 0; slot < 2; slot++) {
-		struct mmio off = { .size = 2, .write = true };
+		struct mmio_access off = { .size = 2, .write = true };
 
 		bus_access(bus, PCI_ECAM_BASE + 0x8000 * slot + 4, &off);
 	}
@@ -177,7 +177,7 @@ static void step(const struct bus *bus, struct input *input)
 		PCI_BARS_BASE + 0x3ff8,
 	};
 	const uint8_t how = take(input, 1), where = take(input, 1);
-	struct mmio mmio = { .size = 1 << (how & 3), .write = how & 4 };
+	struct mmio_access mmio = { .size = 1 << (how & 3), .write = how & 4 };
 	struct virtio *virtio = devices[how >> 3 & 1];
 	struct virtio_queue *queue = &virtio->queues[how >> 4 & 1];
 

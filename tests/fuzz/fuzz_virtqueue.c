@@ -465,7 +465,7 @@ static uint8_t readable[VIRTIO_MMIO_SIZE] __attribute__((aligned(64)));
 
 static uint64_t access_register(uint64_t offset, uint8_t size, bool write, uint64_t value)
 {
-	struct mmio mmio = { offset, value, size, write };
+	struct mmio_access mmio = { offset, value, size, write };
 	enum mmio_result result = device->ops->access(device, &mmio);
 
 	MUST(result == MMIO_DONE || result == MMIO_BAD);

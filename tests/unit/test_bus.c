@@ -11,7 +11,7 @@ struct probe {
 	struct device device;
 	char letter;
 	enum mmio_result result;
-	struct mmio last;
+	struct mmio_access last;
 };
 
 static struct probe probes[BUS_DEVICES_MAX + 1];
@@ -26,7 +26,7 @@ static void note(const struct device *device)
 	strncat(journal, &probe->letter, 1);
 }
 
-static enum mmio_result probe_access(struct device *device, struct mmio *mmio)
+static enum mmio_result probe_access(struct device *device, struct mmio_access *mmio)
 {
 	struct probe *probe = (void *)device;
 
@@ -225,7 +225,7 @@ static struct device *behind(struct device *device, uint64_t gpa)
 static void finds_what_is_behind_a_device(void **state)
 {
 	struct device_ops ops = probe_ops;
-	struct mmio mmio = { .size = 4 };
+	struct mmio_access mmio = { .size = 4 };
 
 	ops.behind = behind;
 	add(0x1000, 0x1000);
@@ -245,7 +245,7 @@ static void finds_what_is_behind_a_device(void **state)
 
 static void read_reaches_the_device(void **state)
 {
-	struct mmio mmio = { .size = 4 };
+	struct mmio_access mmio = { .size = 4 };
 
 	add(0x1000, 0x1000);
 	bus_freeze(&bus);
@@ -257,7 +257,7 @@ static void read_reaches_the_device(void **state)
 
 static void write_reaches_the_device(void **state)
 {
-	struct mmio mmio = { .size = 8, .write = true, .value = 0xa5a5 };
+	struct mmio_access mmio = { .size = 8, .write = true, .value = 0xa5a5 };
 
 	add(0x1000, 0x1000);
 	bus_freeze(&bus);
@@ -275,7 +275,7 @@ static void straddling_the_end_is_unclaimed(void **state)
 	add(0x2000, 0x1000);
 	bus_freeze(&bus);
 	for (size_t i = 0; i < sizeof(sizes); i++) {
-		struct mmio mmio = { .size = sizes[i] };
+		struct mmio_access mmio = { .size = sizes[i] };
 
 		assert_int_equal(bus_access(&bus, 0x2000 - sizes[i] + 1, &mmio), MMIO_UNCLAIMED);
 		assert_true(mmio.value == UINT64_MAX);
@@ -285,7 +285,7 @@ static void straddling_the_end_is_unclaimed(void **state)
 
 static void unclaimed_reads_all_ones(void **state)
 {
-	struct mmio mmio = { .size = 4 };
+	struct mmio_access mmio = { .size = 4 };
 
 	bus_freeze(&bus);
 	assert_int_equal(bus_access(&bus, 0x1000, &mmio), MMIO_UNCLAIMED);
@@ -294,7 +294,7 @@ static void unclaimed_reads_all_ones(void **state)
 
 static void unclaimed_write_is_ignored(void **state)
 {
-	struct mmio mmio = { .size = 4, .write = true, .value = 7 };
+	struct mmio_access mmio = { .size = 4, .write = true, .value = 7 };
 
 	bus_freeze(&bus);
 	assert_int_equal(bus_access(&bus, UINT64_MAX, &mmio), MMIO_UNCLAIMED);
@@ -303,7 +303,7 @@ static void unclaimed_write_is_ignored(void **state)
 
 static void bad_access_reads_all_ones(void **state)
 {
-	struct mmio mmio = { .size = 2 };
+	struct mmio_access mmio = { .size = 2 };
 
 	add(0x1000, 0x1000);
 	probes[0].result = MMIO_BAD;
@@ -319,7 +319,7 @@ static void a_guest_cannot_flood_the_log(void **state)
 
 	bus_freeze(&bus);
 	for (unsigned int i = 0; i < 1000; i++) {
-		struct mmio mmio = { .size = 4 };
+		struct mmio_access mmio = { .size = 4 };
 
 		bus_access(&bus, 0x1000, &mmio);
 	}

@@ -58,10 +58,10 @@ static struct kvm_run run;
 
 /* Two pages of registers that keep what is written, and what was done to them. */
 static uint8_t bytes[2 * FAKE_PAGE];
-static struct mmio journal[4096];
+static struct mmio_access journal[4096];
 static unsigned int accesses;
 
-static enum mmio_result device_access(struct device *device, struct mmio *mmio)
+static enum mmio_result device_access(struct device *device, struct mmio_access *mmio)
 {
 	/* Only a write may wait, as for the console. */
 	assert_false(guest.paused && mmio->write);

@@ -50,9 +50,9 @@ enum emulate_result emulate(struct vcpu *which, enum insn_class *class)
 
 /* A device of one page at 0x9000000. */
 
-static struct mmio last;
+static struct mmio_access last;
 
-static enum mmio_result device_access(struct device *device, struct mmio *mmio)
+static enum mmio_result device_access(struct device *device, struct mmio_access *mmio)
 {
 	last = *mmio;
 	if (!mmio->write)
@@ -81,7 +81,7 @@ static int begin(void **state)
 	emulations = 0;
 	memset(&run, 0, sizeof(run));
 	memset(&vcpu, 0, sizeof(vcpu));
-	last = (struct mmio){ 0 };
+	last = (struct mmio_access){ 0 };
 	if (event_loop_create(&loop) < 0 || verdict_create(&verdict, &loop) < 0)
 		return -1;
 	bus_create(&bus);

@@ -80,7 +80,7 @@ static uint64_t ecam(unsigned int slot, unsigned int offset)
 
 static uint64_t load(uint64_t gpa, uint8_t size)
 {
-	struct mmio mmio = { .size = size };
+	struct mmio_access mmio = { .size = size };
 	uint64_t shown = 0;
 
 	assert_int_equal(bus_access(&bus, gpa, &mmio), MMIO_DONE);
@@ -92,7 +92,7 @@ static uint64_t load(uint64_t gpa, uint8_t size)
 
 static void store(uint64_t gpa, uint8_t size, uint64_t value)
 {
-	struct mmio mmio = { .size = size, .value = value, .write = true };
+	struct mmio_access mmio = { .size = size, .value = value, .write = true };
 
 	assert_int_equal(bus_access(&bus, gpa, &mmio), MMIO_DONE);
 }
@@ -175,7 +175,7 @@ static const struct pci_function_ops bare_ops = { .destroy = destroy };
 
 /* What BAR 0 and BAR 4 are: the one says which byte was read, the other has a word to read. */
 
-static enum mmio_result memory_bar_access(struct device *device, struct mmio *mmio)
+static enum mmio_result memory_bar_access(struct device *device, struct mmio_access *mmio)
 {
 	assert_ptr_equal(device, &memory_bar);
 	if (!mmio->write)
@@ -183,7 +183,7 @@ static enum mmio_result memory_bar_access(struct device *device, struct mmio *mm
 	return MMIO_DONE;
 }
 
-static enum mmio_result readable_bar_access(struct device *device, struct mmio *mmio)
+static enum mmio_result readable_bar_access(struct device *device, struct mmio_access *mmio)
 {
 	assert_ptr_equal(device, &readable_bar);
 	if (mmio->write)
@@ -330,7 +330,7 @@ static void bars_show_their_size(void **state)
 /* What a guest reads, by an exit if the page is not in memory. */
 static uint64_t peek(uint64_t gpa, uint8_t size)
 {
-	struct mmio mmio = { .size = size };
+	struct mmio_access mmio = { .size = size };
 
 	bus_access(&bus, gpa, &mmio);
 	said();
@@ -339,7 +339,7 @@ static uint64_t peek(uint64_t gpa, uint8_t size)
 
 static void poke(uint64_t gpa, uint8_t size, uint64_t value)
 {
-	struct mmio mmio = { .size = size, .value = value, .write = true };
+	struct mmio_access mmio = { .size = size, .value = value, .write = true };
 
 	bus_access(&bus, gpa, &mmio);
 	said();
@@ -661,7 +661,7 @@ static void any_access_is_harmless(void **state)
 		const uint64_t at = chance(&seed) % 3 == 0 ? chance(&seed) % 0x101000
 				    : chance(&seed) % 2	   ? chance(&seed) % 0x100
 							   : 0x100000 + chance(&seed) % 0x1100;
-		struct mmio mmio = {
+		struct mmio_access mmio = {
 			.size = size,
 			.value = chance(&seed) % 4 ? chance(&seed) : UINT64_MAX,
 			.write = chance(&seed) % 4,

@@ -141,14 +141,14 @@ static int finish(void **state)
 	return 0;
 }
 
-static enum mmio_result access_with(struct mmio *mmio)
+static enum mmio_result access_with(struct mmio_access *mmio)
 {
 	return uart->ops->access(uart, mmio);
 }
 
 static uint32_t get(uint64_t offset)
 {
-	struct mmio mmio = { .offset = offset, .size = 4, .value = UINT64_MAX };
+	struct mmio_access mmio = { .offset = offset, .size = 4, .value = UINT64_MAX };
 
 	assert_int_equal(access_with(&mmio), MMIO_DONE);
 	assert_true(mmio.value <= UINT32_MAX);
@@ -157,7 +157,7 @@ static uint32_t get(uint64_t offset)
 
 static void set(uint64_t offset, uint32_t value)
 {
-	struct mmio mmio = { .offset = offset, .size = 4, .write = true, .value = value };
+	struct mmio_access mmio = { .offset = offset, .size = 4, .write = true, .value = value };
 
 	assert_int_equal(access_with(&mmio), MMIO_DONE);
 }
@@ -223,7 +223,7 @@ static void flags_cannot_be_written(void **state)
 
 static void bad_accesses_are_told(void **state)
 {
-	static const struct mmio cases[] = {
+	static const struct mmio_access cases[] = {
 		{ .offset = DR, .size = 8 },
 		{ .offset = DR, .size = 8, .write = true },
 		{ .offset = DR + 1, .size = 1 },
@@ -241,7 +241,7 @@ static void bad_accesses_are_told(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct mmio mmio = cases[i];
+		struct mmio_access mmio = cases[i];
 
 		assert_int_equal(access_with(&mmio), MMIO_BAD);
 	}
@@ -250,8 +250,8 @@ static void bad_accesses_are_told(void **state)
 
 static void narrow_accesses_work(void **state)
 {
-	struct mmio byte = { .offset = DR, .size = 1, .write = true, .value = 'n' };
-	struct mmio half = { .offset = CR, .size = 2 };
+	struct mmio_access byte = { .offset = DR, .size = 1, .write = true, .value = 'n' };
+	struct mmio_access half = { .offset = CR, .size = 2 };
 
 	assert_int_equal(access_with(&byte), MMIO_DONE);
 	assert_memory_equal(sent, "n", 1);
@@ -754,7 +754,7 @@ static void two_of_them_share_nothing(void **state)
 	struct console other_console = { .write = console_write, .read = console_read };
 	struct device *other = pl011_create(0, (struct irq_line){ .set = irq_set, .intid = 33 }, 1,
 					    &loop, &other_console, true);
-	struct mmio mmio = { .offset = IMSC, .size = 4 };
+	struct mmio_access mmio = { .offset = IMSC, .size = 4 };
 
 	set(IMSC, TX);
 	assert_int_equal(other->ops->access(other, &mmio), MMIO_DONE);

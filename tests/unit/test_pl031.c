@@ -87,7 +87,7 @@ static int finish(void **state)
 
 static uint32_t get(uint64_t offset)
 {
-	struct mmio mmio = { .offset = offset, .size = 4, .value = UINT64_MAX };
+	struct mmio_access mmio = { .offset = offset, .size = 4, .value = UINT64_MAX };
 
 	assert_int_equal(rtc->ops->access(rtc, &mmio), MMIO_DONE);
 	assert_true(mmio.value <= UINT32_MAX);
@@ -96,7 +96,7 @@ static uint32_t get(uint64_t offset)
 
 static void set(uint64_t offset, uint32_t value)
 {
-	struct mmio mmio = { .offset = offset, .size = 4, .write = true, .value = value };
+	struct mmio_access mmio = { .offset = offset, .size = 4, .write = true, .value = value };
 
 	assert_int_equal(rtc->ops->access(rtc, &mmio), MMIO_DONE);
 }
@@ -182,7 +182,7 @@ static void mask_has_one_bit(void **state)
 
 static void bad_accesses_are_told(void **state)
 {
-	static const struct mmio cases[] = {
+	static const struct mmio_access cases[] = {
 		{ .offset = DR, .size = 1 },
 		{ .offset = DR, .size = 2 },
 		{ .offset = DR, .size = 8 },
@@ -197,7 +197,7 @@ static void bad_accesses_are_told(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct mmio mmio = cases[i];
+		struct mmio_access mmio = cases[i];
 
 		assert_int_equal(rtc->ops->access(rtc, &mmio), MMIO_BAD);
 	}
@@ -354,7 +354,7 @@ static void clearing_lowers_the_line(void **state)
 static void destroyed_alarm_does_not_come(void **state)
 {
 	struct device *other = pl031_create(0, (struct irq_line){ .set = irq_set }, 2, &loop);
-	struct mmio mmio = { .offset = MR, .size = 4, .write = true, .value = get(DR) + 1 };
+	struct mmio_access mmio = { .offset = MR, .size = 4, .write = true, .value = get(DR) + 1 };
 
 	assert_int_equal(other->ops->access(other, &mmio), MMIO_DONE);
 	other->ops->destroy(other);

@@ -215,7 +215,7 @@ static int end(void **state)
 
 static enum mmio_result access_mmio(uint64_t offset, uint8_t size, bool write, uint64_t *value)
 {
-	struct mmio mmio_access = { offset, *value, size, write };
+	struct mmio_access mmio_access = { offset, *value, size, write };
 	enum mmio_result result = mmio->ops->access(mmio, &mmio_access);
 
 	*value = mmio_access.value;

@@ -124,7 +124,7 @@ static struct virtio *create(void)
 
 static uint64_t get(uint64_t gpa, uint8_t size)
 {
-	struct mmio mmio = { .size = size };
+	struct mmio_access mmio = { .size = size };
 
 	assert_int_equal(bus_access(&bus, gpa, &mmio), MMIO_DONE);
 	return mmio.value;
@@ -132,7 +132,7 @@ static uint64_t get(uint64_t gpa, uint8_t size)
 
 static void put(uint64_t gpa, uint8_t size, uint64_t value)
 {
-	struct mmio mmio = { .size = size, .value = value, .write = true };
+	struct mmio_access mmio = { .size = size, .value = value, .write = true };
 
 	assert_int_equal(bus_access(&bus, gpa, &mmio), MMIO_DONE);
 }
@@ -598,7 +598,9 @@ static void registers_are_accessed_whole(void **state)
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
-		struct mmio mmio = { .size = bad[i].size, .write = true, .value = UINT64_MAX };
+		struct mmio_access mmio = { .size = bad[i].size,
+					    .write = true,
+					    .value = UINT64_MAX };
 
 		assert_int_equal(bus_access(&bus, structure[COMMON].address + bad[i].offset, &mmio),
 				 MMIO_BAD);
@@ -687,7 +689,7 @@ static void any_access_is_harmless(void **state)
 	uint64_t seed = 7;
 
 	for (unsigned int i = 0; i < 100000; i++) {
-		struct mmio mmio = {
+		struct mmio_access mmio = {
 			.size = 1 << chance(&seed) % 4,
 			.value = chance(&seed) % 3 ? chance(&seed) % 20 : chance(&seed),
 			.write = chance(&seed) % 4,

@@ -118,7 +118,7 @@ static void any_bytes(void *place, size_t size)
 
 /* The device. */
 
-static enum mmio_result device_access(struct device *device, struct mmio *mmio)
+static enum mmio_result device_access(struct device *device, struct mmio_access *mmio)
 {
 	(void)device;
 	device_accesses++;

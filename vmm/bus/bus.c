@@ -95,7 +95,7 @@ struct device *bus_find(const struct bus *bus, uint64_t gpa)
 	return behind ? behind : device;
 }
 
-enum mmio_result bus_access(const struct bus *bus, uint64_t gpa, struct mmio *mmio)
+enum mmio_result bus_access(const struct bus *bus, uint64_t gpa, struct mmio_access *mmio)
 {
 	static struct log_limit unclaimed, bad;
 	const char *const verb = mmio->write ? "wrote" : "read";

@@ -62,44 +62,44 @@ static json_t *exits_of(const struct counters *const *counters, unsigned int cou
 }
 
 /* One address that vCPUs accessed by MMIO, summed over vCPUs. */
-struct access {
+struct mmio_total {
 	uint64_t address, reads, writes;
 };
 
 static int by_address(const void *left, const void *right)
 {
-	const struct access *a = left, *b = right;
+	const struct mmio_total *a = left, *b = right;
 
 	return (a->address > b->address) - (a->address < b->address);
 }
 
-static json_t *access_object(const struct machine *machine, const struct access *access)
+static json_t *access_object(const struct machine *machine, const struct mmio_total *total)
 {
-	const struct device *device = bus_find(&machine->bus, access->address);
-	json_t *object = json_pack("{sIsI}", "reads", (json_int_t)access->reads, "writes",
-				   (json_int_t)access->writes);
+	const struct device *device = bus_find(&machine->bus, total->address);
+	json_t *object = json_pack("{sIsI}", "reads", (json_int_t)total->reads, "writes",
+				   (json_int_t)total->writes);
 	const char *name;
 
-	if (access->address)
-		json_object_set_new(object, "address", hex(access->address));
+	if (total->address)
+		json_object_set_new(object, "address", hex(total->address));
 	if (!device)
 		return object;
 	json_object_set_new(object, "device", json_string(device->ops->name));
-	json_object_set_new(object, "offset", hex(access->address - device->base));
-	name = device->ops->register_name(access->address - device->base);
+	json_object_set_new(object, "offset", hex(total->address - device->base));
+	name = device->ops->register_name(total->address - device->base);
 	if (name)
 		json_object_set_new(object, "register", json_string(name));
 	return object;
 }
 
 /* Adds up neighbours with the same address in a sorted list, and turns each into an object. */
-static json_t *accesses_array(const struct machine *machine, struct access *list, size_t count)
+static json_t *accesses_array(const struct machine *machine, struct mmio_total *list, size_t count)
 {
 	json_t *array = json_array();
 
 	qsort(list, count, sizeof(*list), by_address);
 	for (size_t i = 0; i < count;) {
-		struct access sum = list[i++];
+		struct mmio_total sum = list[i++];
 
 		for (; i < count && list[i].address == sum.address; i++) {
 			sum.reads += list[i].reads;
@@ -115,7 +115,7 @@ static json_t *mmio_of(const struct machine *machine)
 {
 	const struct vcpu_env *env = &machine->env;
 	/* Every entry of every vCPU, and one for what found no entry. */
-	struct access *list = calloc(env->count, (COUNTERS_MMIO + 1) * sizeof(*list));
+	struct mmio_total *list = calloc(env->count, (COUNTERS_MMIO + 1) * sizeof(*list));
 	json_t *array;
 	size_t count = 0;
 
@@ -128,7 +128,7 @@ static json_t *mmio_of(const struct machine *machine)
 			const struct counters_mmio *entry =
 				j < COUNTERS_MMIO ? &counters->mmio[j] : &counters->mmio_others;
 
-			list[count++] = (struct access){
+			list[count++] = (struct mmio_total){
 				.address = counter_read(&entry->address),
 				.reads = counter_read(&entry->reads),
 				.writes = counter_read(&entry->writes),

@@ -137,11 +137,11 @@ static enum emulate_result emulate_registers(struct emulation *emulation, const 
 {
 	const struct insn *insn = &emulation->insn;
 	const uint64_t va = emulate_address(emulation);
-	uint8_t *data = emulation->access.data;
+	uint8_t *data = emulation->elements.data;
 	enum emulate_result result;
 
 	for (unsigned int i = 0; i < count; i++) {
-		access_add(&emulation->access, va + i * insn->bytes, insn->bytes);
+		elements_add(&emulation->elements, va + i * insn->bytes, insn->bytes);
 		if (insn->store)
 			store_register(emulation, list[i], &data[i * insn->bytes]);
 	}
@@ -220,10 +220,11 @@ static uint64_t atomic_result(enum insn_operation operation, uint64_t old, uint6
 /* Of a read and a write in one both must be allowed. */
 static enum translate_result translate_both(struct emulation *emulation)
 {
-	enum translate_result result = access_translate(&emulation->access, TRANSLATE_READ, false);
+	enum translate_result result =
+		elements_translate(&emulation->elements, TRANSLATE_READ, false);
 
 	return result == TRANSLATE_DONE
-		       ? access_translate(&emulation->access, TRANSLATE_WRITE, false)
+		       ? elements_translate(&emulation->elements, TRANSLATE_WRITE, false)
 		       : result;
 }
 
@@ -239,10 +240,10 @@ static enum emulate_result add_both(struct emulation *emulation, unsigned int co
 	if (va % (count * bytes) != 0)
 		return EMULATE_ABORT;
 	for (unsigned int i = 0; i < count; i++)
-		access_add(&emulation->access, va + i * bytes, bytes);
+		elements_add(&emulation->elements, va + i * bytes, bytes);
 	result = emulate_translate(emulation, translate_both);
 	/* On RAM the CPU does it by itself. */
-	if (result == EMULATE_DONE && access_in_ram(&emulation->access))
+	if (result == EMULATE_DONE && elements_in_ram(&emulation->elements))
 		result = EMULATE_AGAIN;
 	emulate_release(emulation);
 	return result;
@@ -258,17 +259,17 @@ static enum emulate_result emulate_atomic(struct emulation *emulation)
 	const struct insn *insn = &emulation->insn;
 	const uint64_t operand =
 		low_bytes(registers_x(&emulation->registers, insn->rs), insn->bytes);
-	uint8_t *data = emulation->access.data;
+	uint8_t *data = emulation->elements.data;
 	enum emulate_result result = add_both(emulation, 1);
 	uint64_t old;
 
 	if (result != EMULATE_DONE || emulation->registers.error < 0)
 		return result;
-	access_bus(&emulation->access, false);
+	elements_bus(&emulation->elements, false);
 	old = from_element(emulation, data, insn->bytes);
 	to_element(emulation, data, insn->bytes,
 		   atomic_result(insn->operation, old, operand, insn->bytes));
-	access_bus(&emulation->access, true);
+	elements_bus(&emulation->elements, true);
 	registers_set_x(&emulation->registers, insn->rt, old);
 	return EMULATE_DONE;
 }
@@ -278,7 +279,7 @@ static enum emulate_result emulate_cas(struct emulation *emulation)
 	const struct insn *insn = &emulation->insn;
 	struct registers *registers = &emulation->registers;
 	const unsigned int count = insn->pair ? 2 : 1, bytes = insn->bytes;
-	uint8_t *data = emulation->access.data;
+	uint8_t *data = emulation->elements.data;
 	enum emulate_result result = add_both(emulation, count);
 	uint64_t wanted[2], old[2], new[2];
 	bool same = true;
@@ -289,14 +290,14 @@ static enum emulate_result emulate_cas(struct emulation *emulation)
 	}
 	if (result != EMULATE_DONE || registers->error < 0)
 		return result;
-	access_bus(&emulation->access, false);
+	elements_bus(&emulation->elements, false);
 	for (unsigned int i = 0; i < count; i++) {
 		old[i] = from_element(emulation, &data[i * bytes], bytes);
 		same &= old[i] == wanted[i];
 		to_element(emulation, &data[i * bytes], bytes, new[i]);
 	}
 	if (same)
-		access_bus(&emulation->access, true);
+		elements_bus(&emulation->elements, true);
 	for (unsigned int i = 0; i < count; i++)
 		registers_set_x(registers, insn->rs + i, old[i]);
 	return EMULATE_DONE;
@@ -366,8 +367,8 @@ static int begin(struct vcpu *vcpu, struct emulation *emulation)
 	emulation->alone = false;
 	registers_begin(&emulation->registers, vcpu->fd,
 			cpu_model_has(env->model, KVM_ARM_VCPU_SVE), regime->pc, regime->pstate);
-	access_begin(&emulation->access, &emulation->lookup, env->bus, &vcpu->counters);
-	access_begin(&emulation->source, &emulation->lookup, env->bus, &vcpu->counters);
+	elements_begin(&emulation->elements, &emulation->lookup, env->bus, &vcpu->counters);
+	elements_begin(&emulation->source, &emulation->lookup, env->bus, &vcpu->counters);
 	emulation->big_endian = regime->sctlr & (regime->pstate & PSTATE_EL ? SCTLR_EE : SCTLR_E0E);
 	return 0;
 }

@@ -9,9 +9,9 @@
 
 #include <stdbool.h>
 
-#include "access.h"
 #include "arm/insn.h"
 #include "arm/registers.h"
+#include "elements.h"
 
 enum emulate_result {
 	EMULATE_DONE, /* registers and PC are those behind it, or those of its progress */
@@ -42,14 +42,14 @@ struct emulation {
 	bool alone; /* the other vCPUs are paused */
 	struct lookup lookup;
 	struct registers registers;
-	struct access access;
-	struct access source; /* of memory copy */
+	struct elements elements;
+	struct elements source; /* of memory copy */
 	struct insn insn;
 	bool big_endian; /* data of the current exception level */
 };
 
 /*
- * Translates what was added to access and source, by translate(), such that it may be used until
+ * Translates what was added to elements and source, by translate(), such that it may be used until
  * emulate_release(), with the other vCPUs paused if it has to be; translate() is called once or
  * twice. Whatever comes out, emulate_release() has to follow, after the last access to RAM. What
  * goes on the bus is better done after it, as a device may take its time.

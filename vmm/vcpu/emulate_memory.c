@@ -30,14 +30,14 @@ enum emulate_result emulate_from(enum translate_result result)
 
 static void forget(struct emulation *emulation)
 {
-	access_forget(&emulation->access);
-	access_forget(&emulation->source);
+	elements_forget(&emulation->elements);
+	elements_forget(&emulation->source);
 }
 
 static bool is_reported(const struct emulation *emulation)
 {
-	return access_in_page(&emulation->access, emulation->reported) &&
-	       access_in_page(&emulation->source, emulation->reported);
+	return elements_in_page(&emulation->elements, emulation->reported) &&
+	       elements_in_page(&emulation->source, emulation->reported);
 }
 
 /* Whether the vCPU still stands at the instruction that is being emulated. */
@@ -79,8 +79,9 @@ static enum translate_result translate_elements(struct emulation *emulation)
 {
 	const struct insn *insn = &emulation->insn;
 
-	return access_translate(&emulation->access, insn->load ? TRANSLATE_READ : TRANSLATE_WRITE,
-				insn->unprivileged);
+	return elements_translate(&emulation->elements,
+				  insn->load ? TRANSLATE_READ : TRANSLATE_WRITE,
+				  insn->unprivileged);
 }
 
 enum emulate_result emulate_carry_out(struct emulation *emulation)
@@ -89,10 +90,10 @@ enum emulate_result emulate_carry_out(struct emulation *emulation)
 	enum emulate_result result = emulate_translate(emulation, translate_elements);
 
 	if (result == EMULATE_DONE)
-		access_ram(&emulation->access, write);
+		elements_ram(&emulation->elements, write);
 	/* A device may take its time: the console has to have room. */
 	emulate_release(emulation);
 	if (result == EMULATE_DONE)
-		access_bus(&emulation->access, write);
+		elements_bus(&emulation->elements, write);
 	return result;
 }

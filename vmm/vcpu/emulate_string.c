@@ -126,19 +126,19 @@ static void string_move(struct string *string, uint64_t bytes)
 /* Makes the next batch: pieces of source and destination that belong together, one by one. */
 static void string_add(struct emulation *emulation, struct string ahead)
 {
-	struct access *access = &emulation->access, *source = &emulation->source;
+	struct elements *elements = &emulation->elements, *source = &emulation->source;
 
-	access_clear(access);
-	access_clear(source);
-	while (ahead.remaining > 0 && access->bytes < ACCESS_BYTES_MAX) {
-		const uint64_t room = ACCESS_BYTES_MAX - access->bytes;
+	elements_clear(elements);
+	elements_clear(source);
+	while (ahead.remaining > 0 && elements->bytes < ELEMENTS_BYTES_MAX) {
+		const uint64_t room = ELEMENTS_BYTES_MAX - elements->bytes;
 		const unsigned int size =
 			step_size(&ahead, ahead.remaining < room ? ahead.remaining : room);
 		const uint64_t below = ahead.backward ? size : 0;
 
 		if (emulation->insn.class == INSN_COPY)
-			access_add(source, ahead.from - below, size);
-		access_add(access, ahead.to - below, size);
+			elements_add(source, ahead.from - below, size);
+		elements_add(elements, ahead.to - below, size);
 		string_move(&ahead, size);
 	}
 }
@@ -146,48 +146,50 @@ static void string_add(struct emulation *emulation, struct string ahead)
 /* The failure that comes first counts. */
 static enum translate_result string_translate(struct emulation *emulation)
 {
-	struct access *access = &emulation->access, *source = &emulation->source;
+	struct elements *elements = &emulation->elements, *source = &emulation->source;
 	const struct insn *insn = &emulation->insn;
 	enum translate_result read = TRANSLATE_DONE, written;
 
 	if (insn->class == INSN_COPY)
-		read = access_translate(source, TRANSLATE_READ, insn->read_unprivileged);
-	written = access_translate(access, TRANSLATE_WRITE, insn->unprivileged);
-	return read != TRANSLATE_DONE && source->translated <= access->translated ? read : written;
+		read = elements_translate(source, TRANSLATE_READ, insn->read_unprivileged);
+	written = elements_translate(elements, TRANSLATE_WRITE, insn->unprivileged);
+	return read != TRANSLATE_DONE && source->translated <= elements->translated ? read
+										    : written;
 }
 
 /* What comes before a fault is carried out; a source that has no destination is not. */
 static void string_cut(struct emulation *emulation)
 {
-	struct access *access = &emulation->access, *source = &emulation->source;
-	unsigned int count = access->translated;
+	struct elements *elements = &emulation->elements, *source = &emulation->source;
+	unsigned int count = elements->translated;
 
 	if (emulation->insn.class == INSN_COPY && source->translated < count)
 		count = source->translated;
-	access_cut(access, count);
-	access_cut(source, count);
+	elements_cut(elements, count);
+	elements_cut(source, count);
 }
 
 static enum emulate_result string_batch(struct emulation *emulation, struct string *string)
 {
-	struct access *access = &emulation->access, *source = &emulation->source;
+	struct elements *elements = &emulation->elements, *source = &emulation->source;
 	enum emulate_result result;
 
 	string_add(emulation, *string);
 	result = emulate_translate(emulation, string_translate);
 	string_cut(emulation);
 	if (emulation->insn.class == INSN_COPY) {
-		access_ram(source, false);
-		access_bus(source, false);
-		memcpy(access->data, source->data, access->bytes);
+		elements_ram(source, false);
+		elements_bus(source, false);
+		memcpy(elements->data, source->data, elements->bytes);
 	} else {
-		memset(access->data, registers_x(&emulation->registers, emulation->insn.rs) & 0xff,
-		       access->bytes);
+		memset(elements->data,
+		       registers_x(&emulation->registers, emulation->insn.rs) & 0xff,
+		       elements->bytes);
 	}
-	access_ram(access, true);
+	elements_ram(elements, true);
 	emulate_release(emulation);
-	access_bus(access, true);
-	string_move(string, access->bytes);
+	elements_bus(elements, true);
+	string_move(string, elements->bytes);
 	return result;
 }
 
@@ -226,19 +228,20 @@ enum emulate_result emulate_set(struct emulation *emulation)
 /* DC ZVA: a block of DCZID_EL0.BS, which is aligned and so within a page. */
 enum emulate_result emulate_zero(struct emulation *emulation)
 {
-	struct access *access = &emulation->access;
+	struct elements *elements = &emulation->elements;
 	const uint64_t size = cache_zero_size();
 	const uint64_t start = registers_x(&emulation->registers, emulation->insn.rt) & -size;
 	enum emulate_result result = EMULATE_DONE;
 
 	if (emulation->registers.error < 0)
 		return EMULATE_ERROR;
-	memset(access->data, 0, sizeof(access->data));
-	for (uint64_t done = 0; done < size && result == EMULATE_DONE; done += access->bytes) {
+	memset(elements->data, 0, sizeof(elements->data));
+	for (uint64_t done = 0; done < size && result == EMULATE_DONE; done += elements->bytes) {
 		const uint64_t rest = size - done;
 
-		access_clear(access);
-		access_add(access, start + done, rest < ACCESS_BYTES_MAX ? rest : ACCESS_BYTES_MAX);
+		elements_clear(elements);
+		elements_add(elements, start + done,
+			     rest < ELEMENTS_BYTES_MAX ? rest : ELEMENTS_BYTES_MAX);
 		result = emulate_carry_out(emulation);
 	}
 	return result;

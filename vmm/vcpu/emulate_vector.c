@@ -46,7 +46,7 @@ static void structure_load(struct emulation *emulation, const struct place *plac
 			   unsigned int count)
 {
 	const struct insn *insn = &emulation->insn;
-	uint8_t *data = emulation->access.data;
+	uint8_t *data = emulation->elements.data;
 	uint8_t vector[4][16];
 
 	structure_clear(emulation, vector);
@@ -71,7 +71,7 @@ static void structure_store(struct emulation *emulation, const struct place *pla
 	const unsigned int bytes = emulation->insn.bytes;
 
 	for (unsigned int i = 0; i < count; i++) {
-		uint8_t *element = &emulation->access.data[i * bytes];
+		uint8_t *element = &emulation->elements.data[i * bytes];
 
 		memcpy(element,
 		       &registers_vector(&emulation->registers, places[i].n)[places[i].byte],
@@ -89,7 +89,7 @@ enum emulate_result emulate_structure(struct emulation *emulation)
 	enum emulate_result result;
 
 	for (unsigned int i = 0; i < count; i++)
-		access_add(&emulation->access, va + i * insn->bytes, insn->bytes);
+		elements_add(&emulation->elements, va + i * insn->bytes, insn->bytes);
 	if (insn->store)
 		structure_store(emulation, places, count);
 	if (emulation->registers.error < 0)
@@ -119,11 +119,11 @@ static enum emulate_result sve_whole(struct emulation *emulation, unsigned int l
 	const bool predicate = insn->sve == INSN_SVE_P;
 	const unsigned int bytes = predicate ? length / 8 : length, step = predicate ? 2 : 8;
 	const uint64_t va = registers_x_or_sp(registers, insn->rn) + (int64_t)insn->offset * bytes;
-	uint8_t *data = emulation->access.data;
+	uint8_t *data = emulation->elements.data;
 	enum emulate_result result;
 
 	for (unsigned int i = 0; i < bytes; i += step)
-		access_add(&emulation->access, va + i, step);
+		elements_add(&emulation->elements, va + i, step);
 	if (insn->store)
 		memcpy(data,
 		       predicate ? registers_predicate(registers, insn->rt)
@@ -159,7 +159,7 @@ static uint64_t sve_address(struct emulation *emulation, unsigned int length)
 static void sve_load(struct emulation *emulation, unsigned int length, const uint8_t *active)
 {
 	const struct insn *insn = &emulation->insn;
-	uint8_t *element = emulation->access.data;
+	uint8_t *element = emulation->elements.data;
 	uint8_t *vector = registers_new_vector(&emulation->registers, insn->rt);
 
 	for (unsigned int byte = 0; byte < length; byte += insn->lane) {
@@ -176,7 +176,7 @@ static void sve_load(struct emulation *emulation, unsigned int length, const uin
 static void sve_store(struct emulation *emulation, unsigned int length, const uint8_t *active)
 {
 	const struct insn *insn = &emulation->insn;
-	uint8_t *element = emulation->access.data;
+	uint8_t *element = emulation->elements.data;
 	const uint8_t *vector = registers_vector(&emulation->registers, insn->rt);
 
 	for (unsigned int byte = 0; byte < length; byte += insn->lane) {
@@ -197,7 +197,7 @@ static enum emulate_result sve_elements(struct emulation *emulation, unsigned in
 
 	for (unsigned int byte = 0; byte < length; byte += insn->lane) {
 		if (is_active(active, byte))
-			access_add(&emulation->access, va, insn->bytes);
+			elements_add(&emulation->elements, va, insn->bytes);
 		va += insn->bytes;
 	}
 	if (insn->store)

@@ -31,7 +31,7 @@ static uint64_t vcpu_pc(const struct vcpu *vcpu)
 static bool exit_mmio(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
-	struct mmio mmio = { .write = run->mmio.is_write };
+	struct mmio_access mmio = { .write = run->mmio.is_write };
 
 	/* KVM's word, but it sits in memory shared with it: never more than data has. */
 	mmio.size =

@@ -5,8 +5,8 @@
  * fault leaves no trace; then each goes where its guest physical address lies, on the bus or in
  * RAM.
  */
-#ifndef NIDUS_ACCESS_H
-#define NIDUS_ACCESS_H
+#ifndef NIDUS_ELEMENTS_H
+#define NIDUS_ELEMENTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,16 +16,16 @@
 #include "vcpu/counters.h"
 
 /* The longest vector of SVE, and more than four registers of Advanced SIMD. */
-#define ACCESS_BYTES_MAX 256
+#define ELEMENTS_BYTES_MAX 256
 
 /* Naturally aligned, of 1, 2, 4 or 8 bytes: lies in one page, and is one access of the bus. */
-struct access_piece {
+struct element_piece {
 	uint64_t va, gpa;
 	uint8_t size;
 	bool aligned; /* the element that it is of */
 };
 
-struct access {
+struct elements {
 	const struct bus *bus;
 	const struct lookup *lookup;
 	struct counters *counters;
@@ -39,41 +39,41 @@ struct access {
 	/* In the order of addition; data has their bytes in the order of memory. */
 	unsigned int count, bytes;
 	unsigned int translated; /* so many of them, from the first on, have their gpa */
-	struct access_piece piece[ACCESS_BYTES_MAX];
-	uint8_t data[ACCESS_BYTES_MAX];
+	struct element_piece piece[ELEMENTS_BYTES_MAX];
+	uint8_t data[ELEMENTS_BYTES_MAX];
 };
 
-void access_begin(struct access *access, const struct lookup *lookup, const struct bus *bus,
-		  struct counters *counters);
+void elements_begin(struct elements *elements, const struct lookup *lookup, const struct bus *bus,
+		    struct counters *counters);
 
 /* Forgets the elements. */
-void access_clear(struct access *access);
+void elements_clear(struct elements *elements);
 /* Forgets where anything is. */
-void access_forget(struct access *access);
+void elements_forget(struct elements *elements);
 
 /*
  * Adds an element of size bytes at va; one of 16 is two of 8. Unaligned ones are made of aligned
- * pieces, which may lie in different pages. At most ACCESS_BYTES_MAX bytes in all, which is for
+ * pieces, which may lie in different pages. At most ELEMENTS_BYTES_MAX bytes in all, which is for
  * the caller to see to; what is more is left out.
  */
-void access_add(struct access *access, uint64_t va, unsigned int size);
+void elements_add(struct elements *elements, uint64_t va, unsigned int size);
 
 /*
  * Translates all elements for that kind of access, up to the first that cannot be;
  * TRANSLATE_FAIL where an unaligned one is in Device memory, which the CPU does not allow.
  */
-enum translate_result access_translate(struct access *access, enum translate_access kind,
-				       bool unprivileged);
+enum translate_result elements_translate(struct elements *elements, enum translate_access kind,
+					 bool unprivileged);
 
 /* Drops the pieces from count on. */
-void access_cut(struct access *access, unsigned int count);
+void elements_cut(struct elements *elements, unsigned int count);
 
 /* Whether any of it is in RAM; whether all of it is in the 4 KiB around gpa. */
-bool access_in_ram(const struct access *access);
-bool access_in_page(const struct access *access, uint64_t gpa);
+bool elements_in_ram(const struct elements *elements);
+bool elements_in_page(const struct elements *elements, uint64_t gpa);
 
 /* Carries out what lies in RAM, or all else, in order, from or to data. Nothing that can fail. */
-void access_ram(struct access *access, bool write);
-void access_bus(struct access *access, bool write);
+void elements_ram(struct elements *elements, bool write);
+void elements_bus(struct elements *elements, bool write);
 
 #endif
