@@ -46,7 +46,7 @@ $(BUILD)/unit/nidus.a: $(UNIT_OBJECTS)
 $(BUILD)/unit/fakes.a: $(UNIT_FAKES)
 $(BUILD)/fuzz/nidus.a: $(FUZZ_OBJECTS)
 $(BUILD)/fuzz/fakes.a: $(FUZZ_FAKES)
-$(BUILD)/unit/%.a $(BUILD)/fuzz/%.a:
+$(BUILD)/%.a:
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
