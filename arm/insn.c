@@ -479,6 +479,23 @@ static bool zero(uint32_t word, struct insn *insn)
 	return true;
 }
 
+/* LDIAPP and STILP: what is written back is what such a pair is pushed and popped by. */
+static bool pair_ordered(uint32_t word, struct insn *insn)
+{
+	insn->class = INSN_PAIR;
+	insn->load = bit(word, 22);
+	insn->store = !insn->load;
+	insn->rt2 = field(word, 20, 16);
+	insn->wide = bit(word, 30);
+	insn->bytes = insn->wide ? 8 : 4;
+	set_registers(word, insn);
+	if (!bit(word, 12)) {
+		insn->addressing = insn->load ? INSN_POST_INDEX : INSN_PRE_INDEX;
+		insn->offset = insn->load ? 2 * insn->bytes : -2 * insn->bytes;
+	}
+	return true;
+}
+
 struct row {
 	uint32_t mask, value;
 	bool (*decode)(uint32_t word, struct insn *insn);
@@ -502,6 +519,8 @@ static const struct row rows[] = {
 	{ 0x3b000000, 0x18000000, literal },
 	/* LDAPR/STLR (unscaled immediate); memory tags; memory copy and set. */
 	{ 0x3f200c00, 0x19000000, ordered_unscaled },
+	{ 0x3f200c00, 0x1d000800, ordered_unscaled },
+	{ 0xbfa0ec00, 0x99000800, pair_ordered },
 	{ 0xff200000, 0xd9200000, tags },
 	{ 0xfb200c00, 0x19000400, mops },
 	/* Load/store pair: no-allocate, post-indexed, offset, pre-indexed. */
@@ -513,6 +532,10 @@ static const struct row rows[] = {
 	{ 0x3b200c00, 0x38000800, single_unprivileged },
 	/* Atomic memory operations; register offset; LDRAA and LDRAB; unsigned immediate. */
 	{ 0x3f200c00, 0x38200000, atomic },
+	/* Of 128 bits: SWPP, LDCLRP, LDSETP. */
+	{ 0xff20fc00, 0x19208000, refuse },
+	{ 0xff20fc00, 0x19201000, refuse },
+	{ 0xff20fc00, 0x19203000, refuse },
 	{ 0x3b200c00, 0x38200800, single_register },
 	{ 0x3f200400, 0x38200400, authenticated },
 	{ 0x3b000000, 0x39000000, single_unsigned_offset },

@@ -16,7 +16,7 @@ enum insn_class {
 		       */
 	INSN_PREFETCH, /* PRFM, PRFUM: nothing to be done */
 	INSN_SINGLE, /* one register: LDR, STR, LDUR, STUR, LDTR, STTR */
-	INSN_PAIR, /* two: LDP, STP, LDPSW, LDNP, STNP */
+	INSN_PAIR, /* two: LDP, STP, LDPSW, LDNP, STNP, LDIAPP, STILP */
 	INSN_ORDERED, /* LDAR, STLR, LDLAR, STLLR, LDAPR, LDAPUR, STLUR */
 	INSN_EXCLUSIVE, /* LDXR, STXR, LDAXP, ...: not decoded further */
 	INSN_CAS, /* CAS, CASP: a pair has rs + 1 and rt + 1 as well */

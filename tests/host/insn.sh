@@ -53,7 +53,7 @@ awk '
 	# By class, the mnemonics that it may have.
 	function may(class, name) {
 		if (class == "single") return name ~ /^(ldu?r|stu?r|ldtr|sttr)(s?[bhw])?$/
-		if (class == "pair") return name ~ /^(ldp|stp|ldnp|stnp|ldpsw)$/
+		if (class == "pair") return name ~ /^(ldp|stp|ldnp|stnp|ldpsw|ldiapp|stilp)$/
 		if (class == "ordered")
 			return name ~ /^(ldap?u?r|stlu?r|ldlar|stllr|ldapr|ldapur|stlur)(s?[bhw])?$/
 		if (class == "exclusive") return name ~ /^(ldxr|ldaxr|stxr|stlxr)[bh]?$|^(ldxp|ldaxp|stxp|stlxp)$/
@@ -66,27 +66,35 @@ awk '
 		if (class == "copy") return name ~ /^cpyf?[pme](wt|rt|t)?(n|wn|rn)?$/
 		if (class == "set") return name ~ /^set[pme]t?n?$/
 		if (class == "ldst64b") return name ~ /^(ld64b|st64b|st64bv|st64bv0)$/
-		if (class == "prefetch") return name ~ /^(prfum?|prfm)$/
+		if (class == "prefetch") return name ~ /^(prfum?|prfm|rprfm)$/
 		if (class == "refused")
-			return name ~ /^(ldr|ldrsw|ldraa|ldrab|stgp?|st2g|stzg|stz2g|ldg|ldgm|stgm|stzgm|setg[pme]t?n?|dc)$/
+			return name ~ /^(ldr|ldrsw|ldraa|ldrab|stgp?|st2g|stzg|stz2g|ldg|ldgm|stgm|stzgm|setg[pme]t?n?|dc)$|^(swp|ldclr|ldset)pa?l?$/
 		return 1
 	}
 	# What is no load or store here although a mnemonic above stands for it: of SVE what has a vector of
 	# addresses, or more registers than one, or does not fault, and all of SME.
 	function beside(text) { return text ~ /z[0-9]+\.[bhsdq]|za/ }
 	# LDPSW to its own base, and LDAR without all of the bits that should be one: instructions, if
-	# UNPREDICTABLE ones. (The disassembler also has ST64BV of an odd register, which is none.)
+	# UNPREDICTABLE ones.
 	function unpredictable(word) { return word ~ /^6[89]|^[048c]8[cd]/ }
+	# No instructions, and the disassembler has them: ST64BV of an odd register; of FEAT_LRCPC3 pairs of less than
+	# 32 bits, and what is written back otherwise than they do.
+	function none(word, name) { return name ~ /^st64bv/ || (name ~ /^(ldiapp|stilp)$/ && word ~ /^[0-7]/) }
+	# FEAT_LRCPC3 and FEAT_LSE128, which binutils know from 2.42 on.
+	function recent(class, word) {
+		return (class == "ordered" && word ~ /^[159d]d/) || (class == "pair" && word ~ /^[9d]9/) ||
+			(class == "refused" && word ~ /^19/)
+	}
 	{
 		class = $1; name = $3
 		if (name ~ /^\.inst/ || name == "undefined" || $0 ~ /undefined/) {
-			if (class != "not_decoded" && !unpredictable($2)) print "no instruction: " $0
+			if (class != "not_decoded" && !unpredictable($2) && !recent(class, $2))
+				print "no instruction: " $0
 			next
 		}
 		if (!may(class, name)) print "another: " $0
 		if (class != "not_decoded" || beside($0)) next
-		if (name ~ /^(ld|st|cas|swp|prf|cpy|set[pme])/ &&
-		    name !~ /^prf[bhwd]$|^st64bv/)
+		if (name ~ /^(ld|st|cas|swp|prf|cpy|set[pme])/ && name !~ /^prf[bhwd]$/ && !none($2, name))
 			print "missed: " $0
 	}' "$work/both" >"$work/wrong"
 [[ ! -s $work/wrong ]]

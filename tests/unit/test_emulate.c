@@ -22,6 +22,11 @@
 #define LDR_X0_X2	 0xf9400040
 #define LDTR_X0_X2	 0xf8400840
 #define LDAR_X0_X2	 0xc8dffc40
+#define LDIAPP_X0_X1_X2	 0xd9410840
+#define STILP_X0_X1_X2	 0xd9010840
+#define STILP_W0_W1_X2	 0x99011840
+#define LDAPUR_D0_X2_8	 0xdd408840
+#define SWPP_X0_X1_X2	 0x19218040
 #define LDXR_X0_X2	 0xc85f7c40
 #define LDADD_X0_X1_X2	 0xf8200041
 #define CAS_X0_X1_X2	 0xc8a07c41
@@ -269,6 +274,36 @@ static void unaligned_accesses_are_made_of_aligned_ones(void **state)
 	assert_int_equal(guest.x[0], number(bytes + 3, 8));
 }
 
+static void ordered_pairs_push_and_pop(void **state)
+{
+	guest.x[2] = DEVICE + 0x20;
+	assert_emulated(LDIAPP_X0_X1_X2);
+	assert_access(0, 0x20, 8, false);
+	assert_access(1, 0x28, 8, false);
+	assert_int_equal(guest.x[1], number(bytes + 0x28, 8));
+	assert_int_equal(guest.x[2], DEVICE + 0x30);
+	accesses = 0;
+	assert_emulated(STILP_X0_X1_X2);
+	assert_access(0, 0x20, 8, true);
+	assert_access(1, 0x28, 8, true);
+	assert_int_equal(guest.x[2], DEVICE + 0x20);
+	accesses = 0;
+	assert_emulated(STILP_W0_W1_X2);
+	assert_access(1, 0x24, 4, true);
+	assert_int_equal(guest.x[2], DEVICE + 0x20);
+}
+
+static void ordered_accesses_of_vectors_are_aligned(void **state)
+{
+	guest.x[2] = DEVICE + 8;
+	assert_emulated(LDAPUR_D0_X2_8);
+	assert_int_equal(accesses, 1);
+	assert_access(0, 16, 8, false);
+	assert_memory_equal(guest.vector[0], bytes + 16, 8);
+	guest.x[2] = DEVICE + 4;
+	assert_untouched(LDAPUR_D0_X2_8, EMULATE_ABORT);
+}
+
 static void device_memory_takes_none_of_them(void **state)
 {
 	guest.device = true;
@@ -409,6 +444,8 @@ static void what_is_refused_aborts(void **state)
 	assert_untouched(LDXR_X0_X2, EMULATE_ABORT);
 	assert_int_equal(class, INSN_EXCLUSIVE);
 	assert_untouched(LDR_LITERAL, EMULATE_ABORT);
+	assert_int_equal(class, INSN_REFUSED);
+	assert_untouched(SWPP_X0_X1_X2, EMULATE_ABORT);
 	assert_int_equal(class, INSN_REFUSED);
 	assert_untouched(NOP, EMULATE_ABORT);
 	assert_int_equal(class, INSN_NONE);
@@ -814,6 +851,8 @@ int main(void)
 		on_vcpu(sve_length_is_that_of_the_exception_level),
 		on_vcpu(sve_without_sve_aborts),
 		on_vcpu(unaligned_accesses_are_made_of_aligned_ones),
+		on_vcpu(ordered_pairs_push_and_pop),
+		on_vcpu(ordered_accesses_of_vectors_are_aligned),
 		on_vcpu(device_memory_takes_none_of_them),
 		on_vcpu(each_piece_goes_where_it_lies),
 		on_vcpu(accesses_are_counted_by_address),
