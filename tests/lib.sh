@@ -98,6 +98,17 @@ linux() {
 		--params "console=ttyAMA0 panic=-1 ${params-} $*"
 }
 
+# linux_shell OPTION... -- TEXT: the same with a shell that runs $prelude and TEXT, without double quotes in them.
+linux_shell() {
+	shell_options=
+	while [ "$1" != -- ]; do
+		shell_options="$shell_options $1"
+		shift
+	done
+	# shellcheck disable=SC2086	# options have no blanks in them
+	linux $shell_options -- sh -c "\"${prelude-}$2\""
+}
+
 expect_status() {
 	[ "$status" = "$1" ] || complain "exit status $status instead of $1"
 }
@@ -133,12 +144,19 @@ ram_owner() {
 	grep -l memfd:guest-ram /proc/[0-9]*/maps | sed 's,/proc/\([0-9]*\)/maps,\1,'
 }
 
-# wait_for REGEX FILE [TENTHS]: until a line matches, for so many tenths of a second (600).
+# wait_for REGEX FILE [COUNT]: until so many lines of FILE match (1). It is a complaint when they do not within five
+# minutes, or when the guest in the background, $pid, has ended without them.
 wait_for() {
-	for _ in $(seq "${3:-600}"); do
-		grep -q "$1" "$2" && return
+	for _ in $(seq 3000); do
+		alive=yes
+		[ -z "${pid-}" ] || kill -0 "$pid" 2>/dev/null || alive=no
+		matches=$(grep -cs "$1" "$2")
+		[ "${matches:-0}" -lt "${3:-1}" ] || return 0
+		[ $alive = yes ] || break
 		usleep 100000
 	done
+	complain "${3:-1} lines were to match, and ${matches:-0} do: $1"
+	return 1
 }
 
 # What a nidus that has ended must not leave: processes of ours, files beside those named.

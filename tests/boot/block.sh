@@ -13,15 +13,9 @@ make_disk() {
 	dd if=/dev/zero of="$1" bs=1M seek=$size count=0 2>/dev/null
 }
 
-# in_guest OPTION... -- TEXT: a guest whose shell runs TEXT, which has no double quotes in it.
+# in_guest OPTION... -- TEXT: a guest whose shell runs TEXT.
 in_guest() {
-	options=
-	while [ "$1" != -- ]; do
-		options="$options $1"
-		shift
-	done
-	# shellcheck disable=SC2086	# options have no blanks in them
-	linux $options --block-engine "$engine" --virtio-transport "$transport" -- sh -c "\"$2\""
+	linux_shell --block-engine "$engine" --virtio-transport "$transport" "$@"
 }
 
 md5() {
@@ -39,19 +33,6 @@ start() {
 	nidus run --no-reboot --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --virtio-transport "$transport" \
 		--block-engine "$engine" "$@" </dev/null >"$scratch/first" 2>"$scratch/first-messages" &
 	pid=$!
-}
-
-# wait_for TEXT: until the guest in the background has printed it.
-wait_for() {
-	tries=600
-	until grep -q "$1" "$scratch/first"; do
-		tries=$((tries - 1))
-		if [ $tries = 0 ] || ! kill -0 $pid; then
-			complain "the guest never said: $1"
-			return
-		fi
-		usleep 100000
-	done
 }
 
 # stop: the guest in the background, at once.
@@ -112,11 +93,11 @@ for engine in io_uring aio sync; do
 	start --disk "$shrinking" --params "console=ttyAMA0 panic=-1 -- sh -c \"while $read skip=1500; do \
 [ -e /tmp/ready ] || echo ready; touch /tmp/ready; usleep 10000; done; echo refused; $read && echo alive; \
 until $read skip=1500; do usleep 10000; done; echo whole again\""
-	wait_for '^ready'
+	wait_for '^ready' "$scratch/first"
 	truncate -s 5M "$shrinking"
-	wait_for '^alive'
+	wait_for '^alive' "$scratch/first"
 	truncate -s ${size}M "$shrinking"
-	wait_for '^whole again'
+	wait_for '^whole again' "$scratch/first"
 	[ -z "$complaints" ] || kill -KILL $pid
 	wait $pid
 	expect [ $? = 0 ]
@@ -162,7 +143,7 @@ end
 
 begin "a disk that one nidus writes is refused to another"
 start --disk "$disk" --params "console=ttyAMA0 panic=-1 -- sleep 1000"
-wait_for 'nidus guest: up'
+wait_for 'nidus guest: up' "$scratch/first"
 for flags in '' ,ro; do
 	in_guest --disk "$disk$flags" -- "echo unreachable"
 	expect_status 2
@@ -193,7 +174,7 @@ for round in 1 2 3; do
 	start --disk "$disk" --params "console=ttyAMA0 panic=-1 quiet -- sh -c \"i=0; \
 while [ \$i -lt 127 ]; do yes \$i | head -c 65536 | dd of=/dev/vda bs=64k seek=\$i conv=fsync,notrunc 2>/dev/null; \
 echo stable \$i; i=\$((i + 1)); done\""
-	wait_for "stable $((round * 7))"
+	wait_for "stable $((round * 7))" "$scratch/first"
 	stop
 	last=$(sed -n 's/^stable \([0-9]*\).*/\1/p' "$scratch/first" | tail -n 1)
 	expect [ "$last" -ge $((round * 7)) ]

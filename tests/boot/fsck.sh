@@ -27,19 +27,6 @@ mount -t ext4 /dev/vda /mnt && /files /mnt $acknowledged\"" </dev/null >"$consol
 	pid=$!
 }
 
-# wait_for PATTERN COUNT: until so many lines match.
-wait_for() {
-	tries=600
-	until [ "$(grep -c "$1" "$console")" -ge "$2" ]; do
-		tries=$((tries - 1))
-		if [ $tries = 0 ] || ! kill -0 $pid 2>/dev/null; then
-			complain "the guest never said $2 times: $1"
-			return
-		fi
-		usleep 50000
-	done
-}
-
 # last WRITER: the last file that the guest said to be stable, or what it was before.
 last() {
 	number=$(sed -n "s/^stable $1 \([0-9]*\)\..*/\1/p" "$console" | tail -n 1)
@@ -54,8 +41,8 @@ for options in "$disk" "$disk,direct --block-engine aio" "$disk --block-engine s
 	begin "killed with a guest at work on --disk ${options##*/}, nidus leaves all that was stable, and ext4 whole"
 	# shellcheck disable=SC2086	# options have no blanks in them
 	start --disk $options
-	wait_for '^files: [0-9]* are as they should be' 1
-	wait_for '^stable' 40
+	wait_for '^files: [0-9]* are as they should be' "$console" 1
+	wait_for '^stable' "$console" 40
 	usleep $(($(hexdump -n 2 -e '"%u"' /dev/urandom) * 1000000 / 65536))
 	expect kill -KILL $pid
 	wait $pid
@@ -73,8 +60,8 @@ done
 
 begin "all that was ever stable is there in the end: $acknowledged"
 start --disk "$disk"
-wait_for '^files: [0-9]* are as they should be' 1
-wait_for '^stable' 4
+wait_for '^files: [0-9]* are as they should be' "$console" 1
+wait_for '^stable' "$console" 4
 kill -KILL $pid
 wait $pid
 refuse_line '^files: .*:|does not hold|EXT4-fs error|I/O error'

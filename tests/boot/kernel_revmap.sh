@@ -19,7 +19,7 @@ stats=$scratch/stats
 stat() {
 	rm -f "$stats"
 	kill -USR1 "$nidus"
-	wait_for '^}' "$stats" 1200 2>/dev/null
+	wait_for '^}' "$stats"
 	sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$stats" | awk '{ n += $1 } END { print n + 0 }'
 }
 
@@ -43,7 +43,7 @@ levels = (
 END
 nidus nest --kernel "$NIDUS_KERNEL" --time-limit 3600 "$plan" >"$console" 2>"$messages" &
 nest=$!
-wait_for '^level 2: up' "$messages" 3000
+wait_for '^level 2: up' "$messages"
 nidus=$(ram_owner)
 
 seed=0 evicted=0

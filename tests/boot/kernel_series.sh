@@ -24,7 +24,7 @@ count() {
 stat() {
 	rm -f "$stats"
 	kill -USR1 "$nidus"
-	wait_for '^}' "$stats" 1200 2>/dev/null
+	wait_for '^}' "$stats"
 	sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$stats"
 }
 
@@ -72,7 +72,7 @@ levels = (
 END
 nidus nest --kernel "$NIDUS_KERNEL" "$plan" >"$console" 2>"$messages" &
 nest=$!
-wait_for '^level 2: up' "$messages" 1200
+wait_for '^level 2: up' "$messages"
 nidus=$(ram_owner)
 
 # What differs between one event and 1001 is 1000 events.

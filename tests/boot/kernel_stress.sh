@@ -54,7 +54,7 @@ END
 begin "$minutes minutes of nested guests that come and go, on memory that does"
 nidus nest --kernel "$NIDUS_KERNEL" --time-limit $((minutes * 60 + 600)) "$plan" >"$console" 2>"$messages" &
 nest=$!
-wait_for '^level 1: up' "$messages" 1200
+wait_for '^level 1: up' "$messages"
 nidus=$(ram_owner)
 until=$(($(date +%s) + minutes * 60))
 moved=0

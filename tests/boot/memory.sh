@@ -82,7 +82,7 @@ echo 0 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 begin "a plain guest takes less than 1,024 KiB beside its RAM"
 nidus run --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --mem 512M --console virtio \
 	--params "console=hvc0 quiet -- sleep 1000" </dev/null >"$console" 2>"$messages" &
-wait_for '^nidus guest: up' "$console" 2000
+wait_for '^nidus guest: up' "$console"
 resident=$(awk -v ram=$((512 * 1024)) -f bench/resident.awk "/proc/$!/smaps")
 # A nidus without its threads and the program would be no measurement.
 expect [ "$resident" -gt 300 ]

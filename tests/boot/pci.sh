@@ -9,15 +9,9 @@ disk=$scratch/disk
 dd if=/dev/zero of="$disk" bs=1M count=2 2>/dev/null
 echo "a disk it is" | dd of="$disk" conv=notrunc 2>/dev/null
 
-# in_guest OPTION... -- TEXT: a guest whose shell runs TEXT, which has no double quotes in it.
+# in_guest OPTION... -- TEXT: a guest with the disk, whose shell runs TEXT.
 in_guest() {
-	options=
-	while [ "$1" != -- ]; do
-		options="$options $1"
-		shift
-	done
-	# shellcheck disable=SC2086	# options have no blanks in them
-	linux $options --disk "$disk" --virtio-transport pci --stats "$scratch/stats" -- sh -c "\"$2\""
+	linux_shell --disk "$disk" --virtio-transport pci --stats "$scratch/stats" "$@"
 }
 
 first=/sys/bus/pci/devices/0000:00:00.0

@@ -14,16 +14,14 @@ lines() {
 'BEGIN { for (i = 0; i < $2; i++) { printf f, n, i; fflush() } }'"
 }
 
-# in_guest OPTION... -- TEXT: a guest whose shell runs TEXT, with the port by the name as descriptor 3.
+# The port by its name, as descriptor 3.
+# shellcheck disable=SC2034	# for linux_shell
+prelude="for p in /sys/class/virtio-ports/*; do grep -sqx org.nidus.report \$p/name && exec 3>/dev/\${p##*/}; done; "
+
+# in_guest OPTION... -- TEXT: a guest whose shell runs TEXT.
 in_guest() {
-	options=
-	while [ "$1" != -- ]; do
-		options="$options $1"
-		shift
-	done
 	# shellcheck disable=SC2086,SC2154	# options have no blanks in them
-	linux $options $machine -- sh -c "\"for p in /sys/class/virtio-ports/*; do \
-grep -sqx org.nidus.report \$p/name && exec 3>/dev/\${p##*/}; done; $2\""
+	linux_shell $machine "$@"
 }
 
 # start OPTION...: in the background, as $pid.
@@ -93,7 +91,7 @@ refuse_line '^read nothing'
 end
 
 begin "without --report there is no port"
-in_guest --console virtio --rng -- "ls /dev /sys/class/virtio-ports"
+in_guest --rng -- "ls /dev /sys/class/virtio-ports"
 expect_status 0
 refuse_line 'vport0p'
 end
