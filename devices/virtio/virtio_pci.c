@@ -52,7 +52,7 @@ struct virtio_pci {
 	struct device device; /* the memory BAR */
 	struct device common; /* the readable BAR */
 	struct pci_view view; /* what the driver reads of that */
-	struct pci_function function;
+	struct pci_function head;
 	int vm_fd; /* outlives it */
 	struct virtio_transport transport;
 	struct virtio *virtio;
@@ -68,42 +68,42 @@ struct virtio_pci {
 };
 
 /* The word with device_status, config_generation and queue_select as they are now. */
-static void show_status(struct virtio_pci *pci)
+static void show_status(struct virtio_pci *function)
 {
 	uint32_t word;
 
-	pthread_mutex_lock(&pci->view_lock);
-	word = atomic_load(&pci->virtio->status) |
-	       (atomic_load(&pci->virtio->config_generation) & 0xff) << 8 |
-	       (uint32_t)atomic_load(&pci->queue_select) << 16;
-	pci_view_set(&pci->view, VIRTIO_PCI_COMMON_STATUS, word, UINT32_MAX);
-	pthread_mutex_unlock(&pci->view_lock);
+	pthread_mutex_lock(&function->view_lock);
+	word = atomic_load(&function->virtio->status) |
+	       (atomic_load(&function->virtio->config_generation) & 0xff) << 8 |
+	       (uint32_t)atomic_load(&function->queue_select) << 16;
+	pci_view_set(&function->view, VIRTIO_PCI_COMMON_STATUS, word, UINT32_MAX);
+	pthread_mutex_unlock(&function->view_lock);
 }
 
 /* Interrupts. */
 
 static void queue_interrupt(struct virtio_transport *transport, unsigned int queue)
 {
-	struct virtio_pci *pci = container_of(transport, struct virtio_pci, transport);
+	struct virtio_pci *function = container_of(transport, struct virtio_pci, transport);
 
-	if (!pci_function_has_msix(&pci->function))
-		atomic_fetch_or(&pci->isr_status, ISR_QUEUE);
-	pci_function_interrupt(&pci->function, atomic_load(&pci->queue_vector[queue]));
+	if (!pci_function_has_msix(&function->head))
+		atomic_fetch_or(&function->isr_status, ISR_QUEUE);
+	pci_function_interrupt(&function->head, atomic_load(&function->queue_vector[queue]));
 }
 
 static void config_interrupt(struct virtio_transport *transport)
 {
-	struct virtio_pci *pci = container_of(transport, struct virtio_pci, transport);
+	struct virtio_pci *function = container_of(transport, struct virtio_pci, transport);
 
-	show_status(pci);
-	atomic_fetch_or(&pci->isr_status, ISR_CONFIG);
-	pci_function_interrupt(&pci->function, atomic_load(&pci->config_vector));
+	show_status(function);
+	atomic_fetch_or(&function->isr_status, ISR_CONFIG);
+	pci_function_interrupt(&function->head, atomic_load(&function->config_vector));
 }
 
 /* A vector that does not exist reads back as none (virtio 1.3, 4.1.5.1.2.1). */
-static uint16_t existing_vector(const struct virtio_pci *pci, uint64_t vector)
+static uint16_t existing_vector(const struct virtio_pci *function, uint64_t vector)
 {
-	return vector < pci->function.vector_count ? vector : VIRTIO_MSI_NO_VECTOR;
+	return vector < function->head.vector_count ? vector : VIRTIO_MSI_NO_VECTOR;
 }
 
 /* The common configuration structure. */
@@ -135,11 +135,11 @@ static const struct {
 };
 
 /* The queue that queue_select names, or NULL. */
-static struct virtio_queue *selected(const struct virtio_pci *pci)
+static struct virtio_queue *selected(const struct virtio_pci *function)
 {
-	const uint16_t index = atomic_load(&pci->queue_select);
+	const uint16_t index = atomic_load(&function->queue_select);
 
-	return index < pci->virtio->queue_count ? &pci->virtio->queues[index] : NULL;
+	return index < function->virtio->queue_count ? &function->virtio->queues[index] : NULL;
 }
 
 /* Until the driver asks for another size, a queue has as many entries as it can. */
@@ -148,30 +148,31 @@ static uint16_t queue_size(const struct virtio_queue *queue)
 	return queue->layout.size ? queue->layout.size : queue->size_max;
 }
 
-static uint32_t driver_features(const struct virtio_pci *pci)
+static uint32_t driver_features(const struct virtio_pci *function)
 {
-	const uint32_t word = pci->driver_feature_select;
+	const uint32_t word = function->driver_feature_select;
 
-	return word > 1 ? 0 : pci->virtio->accepted >> 32 * word;
+	return word > 1 ? 0 : function->virtio->accepted >> 32 * word;
 }
 
 /* The structure as the driver is to read it. A queue that does not exist has a size of 0. */
-static struct virtio_pci_common_cfg view_of(const struct virtio_pci *pci)
+static struct virtio_pci_common_cfg view_of(const struct virtio_pci *function)
 {
-	const struct virtio_queue *queue = selected(pci);
+	const struct virtio_queue *queue = selected(function);
 	struct virtio_pci_common_cfg view = {
-		.device_feature_select = pci->device_feature_select,
-		.device_feature = virtio_get_features(pci->virtio, pci->device_feature_select),
-		.guest_feature_select = pci->driver_feature_select,
-		.guest_feature = driver_features(pci),
-		.msix_config = atomic_load(&pci->config_vector),
-		.num_queues = pci->virtio->queue_count,
+		.device_feature_select = function->device_feature_select,
+		.device_feature =
+			virtio_get_features(function->virtio, function->device_feature_select),
+		.guest_feature_select = function->driver_feature_select,
+		.guest_feature = driver_features(function),
+		.msix_config = atomic_load(&function->config_vector),
+		.num_queues = function->virtio->queue_count,
 	};
 
 	if (!queue)
 		return view;
 	view.queue_size = queue_size(queue);
-	view.queue_msix_vector = atomic_load(&pci->queue_vector[queue->index]);
+	view.queue_msix_vector = atomic_load(&function->queue_vector[queue->index]);
 	view.queue_enable = queue->ready;
 	view.queue_notify_off = queue->index;
 	view.queue_desc_lo = queue->layout.desc;
@@ -184,16 +185,16 @@ static struct virtio_pci_common_cfg view_of(const struct virtio_pci *pci)
 }
 
 /* virtio->lock held: lets the driver see what is. */
-static void show(struct virtio_pci *pci)
+static void show(struct virtio_pci *function)
 {
-	const struct virtio_pci_common_cfg view = view_of(pci);
+	const struct virtio_pci_common_cfg view = view_of(function);
 	uint32_t words[COMMON_SIZE / 4];
 
 	memcpy(words, &view, sizeof(words));
 	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++)
 		if (i != VIRTIO_PCI_COMMON_STATUS / 4)
-			pci_view_set(&pci->view, 4 * i, words[i], UINT32_MAX);
-	show_status(pci);
+			pci_view_set(&function->view, 4 * i, words[i], UINT32_MAX);
+	show_status(function);
 }
 
 static void set_low(uint64_t *address, uint32_t low)
@@ -207,13 +208,14 @@ static void set_high(uint64_t *address, uint32_t high)
 }
 
 /* Registers of the selected queue. Those that lay it out do nothing once it is enabled. */
-static void write_queue(struct virtio_pci *pci, struct virtio_queue *queue, uint64_t offset,
+static void write_queue(struct virtio_pci *function, struct virtio_queue *queue, uint64_t offset,
 			uint32_t value)
 {
 	struct virtqueue_layout *layout = &queue->layout;
 
 	if (offset == VIRTIO_PCI_COMMON_Q_MSIX) {
-		atomic_store(&pci->queue_vector[queue->index], existing_vector(pci, value));
+		atomic_store(&function->queue_vector[queue->index],
+			     existing_vector(function, value));
 		return;
 	}
 	if (!virtio_queue_open(queue))
@@ -249,135 +251,137 @@ static void write_queue(struct virtio_pci *pci, struct virtio_queue *queue, uint
 }
 
 /* What the driver set goes with a reset of the device. */
-static void reset(struct virtio_pci *pci)
+static void reset(struct virtio_pci *function)
 {
-	pci->device_feature_select = pci->driver_feature_select = 0;
-	atomic_store(&pci->queue_select, 0);
-	atomic_store(&pci->isr_status, 0);
-	atomic_store(&pci->config_vector, VIRTIO_MSI_NO_VECTOR);
-	for (unsigned int i = 0; i < pci->virtio->queue_count; i++)
-		atomic_store(&pci->queue_vector[i], VIRTIO_MSI_NO_VECTOR);
+	function->device_feature_select = function->driver_feature_select = 0;
+	atomic_store(&function->queue_select, 0);
+	atomic_store(&function->isr_status, 0);
+	atomic_store(&function->config_vector, VIRTIO_MSI_NO_VECTOR);
+	for (unsigned int i = 0; i < function->virtio->queue_count; i++)
+		atomic_store(&function->queue_vector[i], VIRTIO_MSI_NO_VECTOR);
 }
 
-static void write_common(struct virtio_pci *pci, uint64_t offset, uint32_t value)
+static void write_common(struct virtio_pci *function, uint64_t offset, uint32_t value)
 {
 	switch (offset) {
 	case VIRTIO_PCI_COMMON_DFSELECT:
-		pci->device_feature_select = value;
+		function->device_feature_select = value;
 		break;
 	case VIRTIO_PCI_COMMON_GFSELECT:
-		pci->driver_feature_select = value;
+		function->driver_feature_select = value;
 		break;
 	case VIRTIO_PCI_COMMON_GF:
-		virtio_set_features(pci->virtio, pci->driver_feature_select, value);
+		virtio_set_features(function->virtio, function->driver_feature_select, value);
 		break;
 	case VIRTIO_PCI_COMMON_MSIX:
-		atomic_store(&pci->config_vector, existing_vector(pci, value));
+		atomic_store(&function->config_vector, existing_vector(function, value));
 		break;
 	case VIRTIO_PCI_COMMON_STATUS:
-		virtio_set_status(pci->virtio, value);
+		virtio_set_status(function->virtio, value);
 		if ((uint8_t)value == 0)
-			reset(pci);
+			reset(function);
 		break;
 	case VIRTIO_PCI_COMMON_Q_SELECT:
-		atomic_store(&pci->queue_select, value);
+		atomic_store(&function->queue_select, value);
 		break;
 	default:
-		if (selected(pci))
-			write_queue(pci, selected(pci), offset, value);
+		if (selected(function))
+			write_queue(function, selected(function), offset, value);
 		break;
 	}
 }
 
-static void common_write(struct virtio_pci *pci, const struct mmio_access *mmio)
+static void common_write(struct virtio_pci *function, const struct mmio_access *mmio)
 {
-	pthread_mutex_lock(&pci->virtio->lock);
-	write_common(pci, mmio->offset, mmio->value);
-	show(pci);
-	pthread_mutex_unlock(&pci->virtio->lock);
+	pthread_mutex_lock(&function->virtio->lock);
+	write_common(function, mmio->offset, mmio->value);
+	show(function);
+	pthread_mutex_unlock(&function->virtio->lock);
 }
 
 static enum mmio_result common_access(struct device *device, struct mmio_access *mmio)
 {
-	struct virtio_pci *pci = container_of(device, struct virtio_pci, common);
+	struct virtio_pci *function = container_of(device, struct virtio_pci, common);
 
 	if (mmio->offset >= COMMON_SIZE || mmio->size != registers[mmio->offset].size)
 		return MMIO_BAD;
 	if (mmio->write)
-		common_write(pci, mmio);
+		common_write(function, mmio);
 	else
-		mmio->value = pci_view_get(&pci->view, mmio->offset, mmio->size);
+		mmio->value = pci_view_get(&function->view, mmio->offset, mmio->size);
 	return MMIO_DONE;
 }
 
 /* The memory BAR. */
 
-static void access_device(struct virtio_pci *pci, struct mmio_access *mmio)
+static void access_device(struct virtio_pci *function, struct mmio_access *mmio)
 {
 	if (mmio->write)
-		virtio_config_write(pci->virtio, mmio->offset - DEVICE, mmio->value, mmio->size);
+		virtio_config_write(function->virtio, mmio->offset - DEVICE, mmio->value,
+				    mmio->size);
 	else
-		virtio_config_read(pci->virtio, mmio->offset - DEVICE, &mmio->value, mmio->size);
-	show_status(pci);
+		virtio_config_read(function->virtio, mmio->offset - DEVICE, &mmio->value,
+				   mmio->size);
+	show_status(function);
 }
 
 /* The doorbells take what the driver writes; here is what comes through configuration space. */
-static enum mmio_result access_notify(struct virtio_pci *pci, const struct mmio_access *mmio)
+static enum mmio_result access_notify(struct virtio_pci *function, const struct mmio_access *mmio)
 {
 	const uint64_t index = (mmio->offset - NOTIFY) / NOTIFY_STRIDE;
 
-	if (!mmio->write || index >= pci->virtio->queue_count)
+	if (!mmio->write || index >= function->virtio->queue_count)
 		return MMIO_BAD;
-	event_notify(&pci->virtio->queues[index].kick);
+	event_notify(&function->virtio->queues[index].kick);
 	return MMIO_DONE;
 }
 
-static enum mmio_result access_locked(struct virtio_pci *pci, struct mmio_access *mmio)
+static enum mmio_result access_locked(struct virtio_pci *function, struct mmio_access *mmio)
 {
 	if (mmio->offset >= NOTIFY)
-		return access_notify(pci, mmio);
+		return access_notify(function, mmio);
 	if (mmio->offset >= DEVICE) {
-		access_device(pci, mmio);
+		access_device(function, mmio);
 		return MMIO_DONE;
 	}
 	if (mmio->offset != ISR || mmio->write)
 		return MMIO_BAD;
-	mmio->value = atomic_exchange(&pci->isr_status, 0);
+	mmio->value = atomic_exchange(&function->isr_status, 0);
 	return MMIO_DONE;
 }
 
 static enum mmio_result virtio_pci_access(struct device *device, struct mmio_access *mmio)
 {
-	struct virtio_pci *pci = container_of(device, struct virtio_pci, device);
+	struct virtio_pci *function = container_of(device, struct virtio_pci, device);
 	enum mmio_result result;
 
-	pthread_mutex_lock(&pci->virtio->lock);
-	result = access_locked(pci, mmio);
-	pthread_mutex_unlock(&pci->virtio->lock);
+	pthread_mutex_lock(&function->virtio->lock);
+	result = access_locked(function, mmio);
+	pthread_mutex_unlock(&function->virtio->lock);
 	return result;
 }
 
 /* The same through configuration space, the common configuration structure included. */
 
-static enum mmio_result access_bar(struct virtio_pci *pci, unsigned int bar,
+static enum mmio_result access_bar(struct virtio_pci *function, unsigned int bar,
 				   struct mmio_access *mmio)
 {
 	if (bar == MEMORY_BAR && mmio->offset < MEMORY_SIZE)
-		return virtio_pci_access(&pci->device, mmio);
+		return virtio_pci_access(&function->device, mmio);
 	if (bar == READABLE_BAR)
-		return common_access(&pci->common, mmio);
+		return common_access(&function->common, mmio);
 	return MMIO_BAD;
 }
 
-static void access_window(struct virtio_pci *pci, bool write)
+static void access_window(struct virtio_pci *function, bool write)
 {
-	struct pci_function *function = &pci->function;
-	const unsigned int cap = pci->pci_cfg;
-	const uint8_t bar = pci_function_config(function, cap + VIRTIO_PCI_CAP_BAR);
-	const uint32_t length = pci_function_config(function, cap + VIRTIO_PCI_CAP_LENGTH);
+	struct pci_function *head = &function->head;
+	const unsigned int cap = function->pci_cfg;
+	const uint8_t bar = pci_function_config(head, cap + VIRTIO_PCI_CAP_BAR);
+	const uint32_t length = pci_function_config(head, cap + VIRTIO_PCI_CAP_LENGTH);
 	struct mmio_access mmio = {
-		.offset = pci_function_config(function, cap + VIRTIO_PCI_CAP_OFFSET),
-		.value = write ? pci_function_config(function, cap + PCI_CFG_DATA) : 0,
+		.offset = pci_function_config(head, cap + VIRTIO_PCI_CAP_OFFSET),
+		.value = write ? pci_function_config(head, cap + PCI_CFG_DATA) : 0,
 		.size = length,
 		.write = write,
 	};
@@ -385,66 +389,66 @@ static void access_window(struct virtio_pci *pci, bool write)
 	if ((length != 1 && length != 2 && length != 4) || mmio.offset % length != 0)
 		return;
 	mmio.value &= UINT32_MAX >> (32 - 8 * length);
-	if (access_bar(pci, bar, &mmio) == MMIO_DONE && !write)
-		pci_function_set_config(function, cap + PCI_CFG_DATA, mmio.value);
+	if (access_bar(function, bar, &mmio) == MMIO_DONE && !write)
+		pci_function_set_config(head, cap + PCI_CFG_DATA, mmio.value);
 }
 
-static struct virtio_pci *virtio_pci_of(struct pci_function *function)
+static struct virtio_pci *virtio_pci_of(struct pci_function *head)
 {
-	return container_of(function, struct virtio_pci, function);
+	return container_of(head, struct virtio_pci, head);
 }
 
-static void config_written(struct pci_function *function, unsigned int offset)
+static void config_written(struct pci_function *head, unsigned int offset)
 {
-	struct virtio_pci *pci = virtio_pci_of(function);
+	struct virtio_pci *function = virtio_pci_of(head);
 
-	if (offset < pci->pci_cfg)
+	if (offset < function->pci_cfg)
 		return;
-	if (offset == pci->pci_cfg + PCI_CFG_DATA)
-		access_window(pci, true);
-	access_window(pci, false);
+	if (offset == function->pci_cfg + PCI_CFG_DATA)
+		access_window(function, true);
+	access_window(function, false);
 }
 
 /* What else the driver does to the function. */
 
-static void placed(struct pci_function *function, unsigned int bar, uint64_t from, uint64_t to)
+static void placed(struct pci_function *head, unsigned int bar, uint64_t from, uint64_t to)
 {
-	const struct virtio_pci *pci = virtio_pci_of(function);
+	const struct virtio_pci *function = virtio_pci_of(head);
 
-	for (unsigned int i = 0; i < pci->virtio->queue_count && bar == MEMORY_BAR; i++) {
-		const int eventfd = pci->virtio->queues[i].kick.source.fd;
+	for (unsigned int i = 0; i < function->virtio->queue_count && bar == MEMORY_BAR; i++) {
+		const int eventfd = function->virtio->queues[i].kick.source.fd;
 		const uint64_t doorbell = NOTIFY + i * NOTIFY_STRIDE;
 
 		if (from)
-			irq_doorbell_remove(pci->vm_fd, from + doorbell, eventfd);
+			irq_doorbell_remove(function->vm_fd, from + doorbell, eventfd);
 		if (to)
-			irq_doorbell_any(pci->vm_fd, to + doorbell, eventfd);
+			irq_doorbell_any(function->vm_fd, to + doorbell, eventfd);
 	}
 }
 
-static void mastering(struct pci_function *function, bool on)
+static void mastering(struct pci_function *head, bool on)
 {
-	struct virtio *virtio = virtio_pci_of(function)->virtio;
+	struct virtio *virtio = virtio_pci_of(head)->virtio;
 
 	pthread_mutex_lock(&virtio->lock);
 	virtio_pause(virtio, !on);
 	pthread_mutex_unlock(&virtio->lock);
 }
 
-static void destroy(struct virtio_pci *pci)
+static void destroy(struct virtio_pci *function)
 {
 	/* First what may still interrupt: a worker with something in flight. */
-	pci->virtio->ops->destroy(pci->virtio);
-	pci_function_fini(&pci->function);
-	pci_view_destroy(&pci->view);
-	pthread_mutex_destroy(&pci->view_lock);
-	free(pci->queue_vector);
-	free(pci);
+	function->virtio->ops->destroy(function->virtio);
+	pci_function_fini(&function->head);
+	pci_view_destroy(&function->view);
+	pthread_mutex_destroy(&function->view_lock);
+	free(function->queue_vector);
+	free(function);
 }
 
-static void virtio_pci_destroy(struct pci_function *function)
+static void virtio_pci_destroy(struct pci_function *head)
 {
-	destroy(virtio_pci_of(function));
+	destroy(virtio_pci_of(head));
 }
 
 static const struct pci_function_ops function_ops = {
@@ -456,7 +460,7 @@ static const struct pci_function_ops function_ops = {
 
 /* Making one. */
 
-static unsigned int add_structure(struct pci_function *function, uint8_t type, uint8_t bar,
+static unsigned int add_structure(struct pci_function *head, uint8_t type, uint8_t bar,
 				  uint32_t offset, uint32_t length)
 {
 	/* The longer ones end in notify_off_multiplier, or in pci_cfg_data. */
@@ -475,26 +479,26 @@ static unsigned int add_structure(struct pci_function *function, uint8_t type, u
 		cap.notify_off_multiplier = NOTIFY_STRIDE;
 	if (type == VIRTIO_PCI_CAP_NOTIFY_CFG || type == VIRTIO_PCI_CAP_PCI_CFG)
 		cap.cap.cap_len = sizeof(cap);
-	return pci_function_add_capability(function, &cap, cap.cap.cap_len);
+	return pci_function_add_capability(head, &cap, cap.cap.cap_len);
 }
 
-static void add_structures(struct virtio_pci *pci)
+static void add_structures(struct virtio_pci *function)
 {
-	struct pci_function *function = &pci->function;
-	const struct virtio *virtio = pci->virtio;
+	struct pci_function *head = &function->head;
+	const struct virtio *virtio = function->virtio;
 
-	add_structure(function, VIRTIO_PCI_CAP_COMMON_CFG, READABLE_BAR, 0, COMMON_SIZE);
-	add_structure(function, VIRTIO_PCI_CAP_ISR_CFG, MEMORY_BAR, ISR, 1);
+	add_structure(head, VIRTIO_PCI_CAP_COMMON_CFG, READABLE_BAR, 0, COMMON_SIZE);
+	add_structure(head, VIRTIO_PCI_CAP_ISR_CFG, MEMORY_BAR, ISR, 1);
 	if (virtio->ops->config_size > 0)
-		add_structure(function, VIRTIO_PCI_CAP_DEVICE_CFG, MEMORY_BAR, DEVICE,
+		add_structure(head, VIRTIO_PCI_CAP_DEVICE_CFG, MEMORY_BAR, DEVICE,
 			      virtio->ops->config_size);
-	add_structure(function, VIRTIO_PCI_CAP_NOTIFY_CFG, MEMORY_BAR, NOTIFY,
+	add_structure(head, VIRTIO_PCI_CAP_NOTIFY_CFG, MEMORY_BAR, NOTIFY,
 		      virtio->queue_count * NOTIFY_STRIDE);
-	pci->pci_cfg = add_structure(function, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0);
-	pci_function_make_writable(function, pci->pci_cfg + VIRTIO_PCI_CAP_BAR, 0xff);
+	function->pci_cfg = add_structure(head, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0);
+	pci_function_make_writable(head, function->pci_cfg + VIRTIO_PCI_CAP_BAR, 0xff);
 	for (unsigned int i = VIRTIO_PCI_CAP_OFFSET; i <= PCI_CFG_DATA; i += 4)
-		pci_function_make_writable(function, pci->pci_cfg + i, UINT32_MAX);
-	show(pci);
+		pci_function_make_writable(head, function->pci_cfg + i, UINT32_MAX);
+	show(function);
 }
 
 /* Base class, subclass and interface: of what a PCI function of that use says it is. */
@@ -539,46 +543,47 @@ static const struct device_ops virtio_pci_ops = {
 	.register_name = virtio_pci_register_name,
 };
 
-static int add_bars(struct virtio_pci *pci, struct irq_routes *routes)
+static int add_bars(struct virtio_pci *function, struct irq_routes *routes)
 {
-	const unsigned int wanted = pci->virtio->queue_count + 1;
+	const unsigned int wanted = function->virtio->queue_count + 1;
 	const unsigned int vectors = wanted < PCI_MSIX_VECTOR_MAX ? wanted : PCI_MSIX_VECTOR_MAX;
-	int err = pci_function_add_msix(&pci->function, routes, MSIX_BAR, vectors);
+	int err = pci_function_add_msix(&function->head, routes, MSIX_BAR, vectors);
 
 	if (err == 0)
-		err = pci_view_create(&pci->view, COMMON_SIZE);
+		err = pci_view_create(&function->view, COMMON_SIZE);
 	if (err < 0)
 		return err;
-	pci->device = (struct device){ .ops = &virtio_pci_ops, .size = MEMORY_SIZE };
-	pci->common = (struct device){ .ops = &common_ops, .size = PCI_VIEW_PAGE };
-	pci_function_add_memory(&pci->function, MEMORY_BAR, &pci->device);
-	pci_function_add_readable(&pci->function, READABLE_BAR, &pci->common, &pci->view);
+	function->device = (struct device){ .ops = &virtio_pci_ops, .size = MEMORY_SIZE };
+	function->common = (struct device){ .ops = &common_ops, .size = PCI_VIEW_PAGE };
+	pci_function_add_memory(&function->head, MEMORY_BAR, &function->device);
+	pci_function_add_readable(&function->head, READABLE_BAR, &function->common,
+				  &function->view);
 	return 0;
 }
 
 static struct virtio_pci *create(struct irq_routes *routes, struct virtio *virtio)
 {
-	struct virtio_pci *pci = calloc(1, sizeof(*pci));
+	struct virtio_pci *function = calloc(1, sizeof(*function));
 	_Atomic uint16_t *vectors = calloc(virtio->queue_count, sizeof(*vectors));
 
-	if (!pci || !vectors) {
+	if (!function || !vectors) {
 		log_error("%s: %s", virtio->ops->name, strerror(ENOMEM));
-		free(pci);
+		free(function);
 		free(vectors);
 		virtio->ops->destroy(virtio);
 		return NULL;
 	}
-	pci->transport = (struct virtio_transport){ queue_interrupt, config_interrupt, NULL };
-	pci->virtio = virtio;
-	pci->vm_fd = routes->vm_fd;
-	pci->queue_vector = vectors;
-	pthread_mutex_init(&pci->view_lock, NULL);
-	reset(pci);
-	virtio->transport = &pci->transport;
-	return pci;
+	function->transport = (struct virtio_transport){ queue_interrupt, config_interrupt, NULL };
+	function->virtio = virtio;
+	function->vm_fd = routes->vm_fd;
+	function->queue_vector = vectors;
+	pthread_mutex_init(&function->view_lock, NULL);
+	reset(function);
+	virtio->transport = &function->transport;
+	return function;
 }
 
-int virtio_pci_add(struct pci *bridge, struct irq_routes *routes, struct virtio *virtio)
+int virtio_pci_add(struct pci *pci, struct irq_routes *routes, struct virtio *virtio)
 {
 	const uint32_t id = virtio->ops->device_id;
 	const struct pci_identity identity = {
@@ -589,18 +594,18 @@ int virtio_pci_add(struct pci *bridge, struct irq_routes *routes, struct virtio 
 		.class = class_of(id),
 		.revision = REVISION,
 	};
-	struct virtio_pci *pci = create(routes, virtio);
+	struct virtio_pci *function = create(routes, virtio);
 	int err;
 
-	if (!pci)
+	if (!function)
 		return -ENOMEM;
-	err = pci_function_init(&pci->function, bridge, &function_ops, &identity);
+	err = pci_function_init(&function->head, pci, &function_ops, &identity);
 	if (err < 0) {
-		destroy(pci);
+		destroy(function);
 		return err;
 	}
-	err = add_bars(pci, routes);
+	err = add_bars(function, routes);
 	if (err == 0)
-		add_structures(pci);
+		add_structures(function);
 	return err;
 }
