@@ -8,7 +8,7 @@
  *
  * BARs answer in two windows. Accesses to the one come here. The other, for what may be read
  * without side effects, which PCI calls prefetchable, is of the same memory as configuration space:
- * a page of it shows the registers of the BAR that answers there (pci_view.c), or all ones. So a
+ * where a BAR answers a page shows its registers (pci_view.c), all else is all ones. So a
  * BAR that moves, or stops to answer, costs a copy of a page and no change of a memory slot. The
  * device tree calls that window prefetchable, and so do the BARs that belong there themselves, so
  * that software which places BARs anew puts them there again. Where BARs overlap the first one
@@ -39,6 +39,10 @@
 
 /* What a driver may look at before it knows that there is no function. */
 #define HEADER_SIZE 64
+
+/* Of a function; they fill that window. */
+#define READABLE_BARS 2
+_Static_assert(PCI_READABLE_SIZE == SLOTS * READABLE_BARS * PCI_BAR_SIZE, "one has no place");
 
 /* In clocks of a bus that there is none of. */
 #define LATENCY_TIMER 32
@@ -199,6 +203,7 @@ void pci_function_set_config(struct pci_function *function, unsigned int offset,
 
 /* Where BARs answer. */
 
+/* Whether all of an access or a BAR is in a window. */
 static bool lies_in(uint64_t address, uint64_t size, uint64_t window, uint64_t window_size)
 {
 	return address >= window && size <= window_size && address - window <= window_size - size;
@@ -210,14 +215,13 @@ static uint32_t place_of(const struct pci_function *function, unsigned int bar)
 	const struct pci *pci = function->pci;
 	const uint32_t address = pci_function_config(function, PCI_BASE_ADDRESS_0 + 4 * bar) &
 				 (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
-	const uint64_t size = function->bar[bar].device->size;
 
 	if (!(pci_function_config(function, PCI_COMMAND) & PCI_COMMAND_MEMORY))
 		return 0;
-	if (lies_in(address, size, PCI_BARS_BASE, PCI_BARS_SIZE))
+	if (lies_in(address, PCI_BAR_SIZE, PCI_BARS_BASE, PCI_BARS_SIZE))
 		return address;
-	if (function->bar[bar].view &&
-	    lies_in(address, size, PCI_READABLE_BASE, pci->readable_next - PCI_READABLE_BASE))
+	if (function->bar[bar].view && lies_in(address, PCI_BAR_SIZE, PCI_READABLE_BASE,
+					       pci->readable_next - PCI_READABLE_BASE))
 		return address;
 	return 0;
 }
@@ -281,7 +285,7 @@ static void set_bar(struct pci_function *function, unsigned int index, uint32_t 
 	const uint32_t kind = bar->view ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0;
 
 	pci_function_set_config(function, PCI_BASE_ADDRESS_0 + 4 * index,
-				(address & -(uint32_t)bar->device->size) | kind);
+				(address & -(uint32_t)PCI_BAR_SIZE) | kind);
 }
 
 /* What Command turns on and off. */
@@ -373,9 +377,11 @@ static enum mmio_result access_bars(const struct pci *pci, uint64_t gpa, struct 
 			const struct pci_bar *bar = &pci->function[i]->bar[j];
 			const uint32_t base = atomic_load(&bar->place);
 
-			if (base == 0 || !lies_in(gpa, mmio->size, base, bar->device->size))
+			if (base == 0 || !lies_in(gpa, mmio->size, base, PCI_BAR_SIZE))
 				continue;
 			mmio->offset = gpa - base;
+			if (bar->view && mmio->offset >= PCI_VIEW_PAGE)
+				return MMIO_BAD;
 			return bar->device->ops->access(bar->device, mmio);
 		}
 	}
@@ -619,20 +625,19 @@ void pci_function_fini(struct pci_function *function)
 	pthread_mutex_destroy(&function->lock);
 }
 
-/* Takes the next size bytes from *next on, aligned to them. */
-static uint64_t take(uint64_t *next, uint64_t size)
+static void add_bar(struct pci_function *function, unsigned int bar, struct device *device,
+		    uint64_t *next)
 {
-	const uint64_t address = align_up(*next, size);
-
-	*next = address + size;
-	return address;
+	device->base = *next;
+	device->size = PCI_BAR_SIZE;
+	*next += PCI_BAR_SIZE;
+	function->bar[bar].device = device;
+	set_bar(function, bar, device->base);
 }
 
 void pci_function_add_memory(struct pci_function *function, unsigned int bar, struct device *device)
 {
-	device->base = take(&function->pci->memory_next, device->size);
-	function->bar[bar].device = device;
-	set_bar(function, bar, device->base);
+	add_bar(function, bar, device, &function->pci->memory_next);
 }
 
 void pci_function_add_readable(struct pci_function *function, unsigned int bar,
@@ -640,11 +645,10 @@ void pci_function_add_readable(struct pci_function *function, unsigned int bar,
 {
 	struct pci *pci = function->pci;
 
-	device->base = take(&pci->readable_next, device->size);
-	pci_view_blank(pci->memory + (device->base - PCI_ECAM_BASE), pci->cache_line);
-	function->bar[bar].device = device;
 	function->bar[bar].view = view;
-	set_bar(function, bar, device->base);
+	add_bar(function, bar, device, &pci->readable_next);
+	/* From here on only the page with registers changes. */
+	memset(pci->memory + (device->base - PCI_ECAM_BASE), 0xff, PCI_BAR_SIZE);
 }
 
 unsigned int pci_function_add_capability(struct pci_function *function, const void *capability,
@@ -673,17 +677,12 @@ void pci_function_make_writable(struct pci_function *function, unsigned int offs
 static enum mmio_result msix_access(struct device *device, struct mmio_access *mmio)
 {
 	struct pci_function *function = container_of(device, struct pci_function, msix_device);
-	const struct pci_view *table = &function->msix_table;
 
 	if (mmio->write) {
 		write_words(function, mmio, write_table);
 		return MMIO_DONE;
 	}
-	if (mmio->offset % mmio->size != 0)
-		return MMIO_BAD;
-	mmio->value = pci_view_get(table, mmio->offset, mmio->size < 4 ? mmio->size : 4);
-	if (mmio->size == 8)
-		mmio->value |= (uint64_t)pci_view_get(table, mmio->offset + 4, 4) << 32;
+	mmio->value = pci_view_get(&function->msix_table, mmio->offset, mmio->size);
 	return MMIO_DONE;
 }
 
@@ -739,7 +738,7 @@ int pci_function_add_msix(struct pci_function *function, struct irq_routes *rout
 
 	if (err < 0)
 		return err;
-	function->msix_device = (struct device){ .ops = &msix_ops, .size = PCI_VIEW_PAGE };
+	function->msix_device = (struct device){ .ops = &msix_ops };
 	pci_function_add_readable(function, bar, &function->msix_device, &function->msix_table);
 	function->msix = pci_function_add_capability(function, capability, sizeof(capability));
 	pci_function_make_writable(function, function->msix,

@@ -41,13 +41,18 @@ void pci_view_destroy(struct pci_view *view)
 	view->words = NULL;
 }
 
-uint32_t pci_view_get(const struct pci_view *view, unsigned int offset, unsigned int size)
+uint64_t pci_view_get(const struct pci_view *view, unsigned int offset, unsigned int size)
 {
-	const unsigned int index = offset / 4;
+	uint64_t value = 0;
 
-	if (index >= view->count)
-		return 0;
-	return atomic_load(&view->words[index]) >> 8 * (offset % 4) & UINT32_MAX >> (32 - 8 * size);
+	for (unsigned int done = 0; done < size;) {
+		const unsigned int index = (offset + done) / 4, first = (offset + done) % 4;
+		const uint64_t word = index < view->count ? atomic_load(&view->words[index]) : 0;
+
+		value |= word >> 8 * first << 8 * done;
+		done += 4 - first;
+	}
+	return size < 8 ? value & ((UINT64_C(1) << 8 * size) - 1) : value;
 }
 
 uint32_t pci_view_set(struct pci_view *view, unsigned int offset, uint32_t value, uint32_t mask)

@@ -31,7 +31,7 @@
 #define PCI_ECAM_BASE	   UINT64_C(0x3f000000) /* of bus 0, the only one */
 #define PCI_ECAM_SIZE	   UINT64_C(0x00100000) /* then BARs, read like it without exits */
 #define PCI_READABLE_BASE  (PCI_ECAM_BASE + PCI_ECAM_SIZE)
-#define PCI_READABLE_SIZE  UINT64_C(0x00100000)
+#define PCI_READABLE_SIZE  UINT64_C(0x00400000)
 #define RAM_BASE	   UINT64_C(0x40000000)
 #define RAM_SIZE_MAX	   (GIC_REDIST2_BASE - RAM_BASE)
 

@@ -3,15 +3,15 @@
  * Theory of operation. A driver's notification rings its queue's doorbell, and a queue's interrupt
  * is its MSI-X vector, so that in steady state nothing is left to exits.
  *
- * The common configuration structure (virtio 1.3, 4.1.4.3) is memory that the driver reads by
- * itself (pci_view.h), brought up to date after whatever can change it. Most of it only the driver
- * changes, by a write that comes here. device_status and config_generation change by themselves
- * too, and every one who changes them then copies the latest there is, under view_lock. While the
- * driver has not said DRIVER_OK nobody tells of a new generation; it is looked for when the driver
- * reads device configuration, which it does between two looks at the generation.
+ * The common configuration structure (virtio 1.3, 4.1.4.3) and the device's own are memory that
+ * the driver reads by itself (pci_view.h), brought up to date after whatever can change it. Most of
+ * it only the driver changes, by a write that comes here. device_status, config_generation and the
+ * device's configuration change by themselves too; whoever changes them copies the latest there is,
+ * under view_lock.
  *
- * The other structures are registers of a memory BAR, a page or two each. The doorbells are where
- * that BAR answers, and are not while it does not.
+ * Of the other structures each has a BAR of its own, and so pages of its own for a guest that is a
+ * hypervisor: it can let a guest of its own ring the doorbells, and that guest gets nothing else
+ * with them. The doorbells are where their BAR answers, and are not while it does not.
  *
  * VIRTIO_PCI_CAP_PCI_CFG lets who cannot map the BAR reach it through configuration space, which
  * the guest reads as memory (pci.c). So the register that it chooses is read when it chooses,
@@ -32,15 +32,12 @@
 #define DEVICE_BASE 0x1040
 #define REVISION    1
 
-#define MEMORY_BAR   0
-#define MSIX_BAR     1
-#define READABLE_BAR 2
+#define ISR_BAR	   0
+#define MSIX_BAR   1
+#define CONFIG_BAR 2 /* the common configuration structure, and the device's at DEVICE */
+#define NOTIFY_BAR 3
 
-/* The structures in the memory BAR; the common one is what the readable BAR is for. */
-#define ISR	    0x0000
-#define DEVICE	    0x1000
-#define NOTIFY	    0x2000
-#define MEMORY_SIZE 0x4000
+#define DEVICE 0x100
 
 #define NOTIFY_STRIDE 4
 #define COMMON_SIZE   VIRTIO_PCI_COMMON_Q_NDATA
@@ -49,9 +46,8 @@
 #define ISR_CONFIG    2
 
 struct virtio_pci {
-	struct device device; /* the memory BAR */
-	struct device common; /* the readable BAR */
-	struct pci_view view; /* what the driver reads of that */
+	struct device isr, config, notify; /* what answers in the BARs */
+	struct pci_view view; /* what the driver reads of config */
 	struct pci_function head;
 	int vm_fd; /* outlives it */
 	struct virtio_transport transport;
@@ -61,22 +57,53 @@ struct virtio_pci {
 	_Atomic uint16_t config_vector;
 	_Atomic uint16_t *queue_vector;
 	_Atomic uint16_t queue_select;
-	pthread_mutex_t view_lock; /* of the word with device_status as the driver reads it */
+	pthread_mutex_t view_lock; /* of what changes by itself, as the driver reads it */
 
 	/* Guarded by virtio->lock. */
 	uint32_t device_feature_select, driver_feature_select;
 };
 
-/* The word with device_status, config_generation and queue_select as they are now. */
+/* view_lock held: device_status, config_generation and queue_select, which share a word. */
+static void show_status_locked(struct virtio_pci *function)
+{
+	const uint32_t word = atomic_load(&function->virtio->status) |
+			      (atomic_load(&function->virtio->config_generation) & 0xff) << 8 |
+			      (uint32_t)atomic_load(&function->queue_select) << 16;
+
+	pci_view_set(&function->view, VIRTIO_PCI_COMMON_STATUS, word, UINT32_MAX);
+}
+
 static void show_status(struct virtio_pci *function)
 {
-	uint32_t word;
-
 	pthread_mutex_lock(&function->view_lock);
-	word = atomic_load(&function->virtio->status) |
-	       (atomic_load(&function->virtio->config_generation) & 0xff) << 8 |
-	       (uint32_t)atomic_load(&function->queue_select) << 16;
-	pci_view_set(&function->view, VIRTIO_PCI_COMMON_STATUS, word, UINT32_MAX);
+	show_status_locked(function);
+	pthread_mutex_unlock(&function->view_lock);
+}
+
+/* view_lock held. */
+static void show_next_generation_locked(struct virtio_pci *function)
+{
+	atomic_fetch_add(&function->virtio->config_generation, 1);
+	show_status_locked(function);
+}
+
+/* view_lock held: the device's configuration. */
+static void show_config_locked(struct virtio_pci *function)
+{
+	const uint32_t size = function->virtio->ops->config_size;
+
+	for (uint32_t i = 0; i < size; i += 4) {
+		uint64_t value;
+
+		virtio_config_read(function->virtio, i, &value, size - i < 4 ? size - i : 4);
+		pci_view_set(&function->view, DEVICE + i, value, UINT32_MAX);
+	}
+}
+
+static void show_config(struct virtio_pci *function)
+{
+	pthread_mutex_lock(&function->view_lock);
+	show_config_locked(function);
 	pthread_mutex_unlock(&function->view_lock);
 }
 
@@ -98,6 +125,18 @@ static void config_interrupt(struct virtio_transport *transport)
 	show_status(function);
 	atomic_fetch_or(&function->isr_status, ISR_CONFIG);
 	pci_function_interrupt(&function->head, atomic_load(&function->config_vector));
+}
+
+/* The generation changes on both sides: who has read any of it between reads again. */
+static void config_changed(struct virtio_transport *transport)
+{
+	struct virtio_pci *function = container_of(transport, struct virtio_pci, transport);
+
+	pthread_mutex_lock(&function->view_lock);
+	show_next_generation_locked(function);
+	show_config_locked(function);
+	show_next_generation_locked(function);
+	pthread_mutex_unlock(&function->view_lock);
 }
 
 /* A vector that does not exist reads back as none (virtio 1.3, 4.1.5.1.2.1). */
@@ -299,78 +338,71 @@ static void common_write(struct virtio_pci *function, const struct mmio_access *
 	pthread_mutex_unlock(&function->virtio->lock);
 }
 
-static enum mmio_result common_access(struct device *device, struct mmio_access *mmio)
+static void device_write(struct virtio_pci *function, const struct mmio_access *mmio)
 {
-	struct virtio_pci *function = container_of(device, struct virtio_pci, common);
+	pthread_mutex_lock(&function->virtio->lock);
+	virtio_config_write(function->virtio, mmio->offset - DEVICE, mmio->value, mmio->size);
+	show_config(function);
+	pthread_mutex_unlock(&function->virtio->lock);
+}
 
-	if (mmio->offset >= COMMON_SIZE || mmio->size != registers[mmio->offset].size)
+static enum mmio_result config_access(struct device *device, struct mmio_access *mmio)
+{
+	struct virtio_pci *function = container_of(device, struct virtio_pci, config);
+	const bool common = mmio->offset < DEVICE;
+
+	if (common && (mmio->offset >= COMMON_SIZE || mmio->size != registers[mmio->offset].size))
 		return MMIO_BAD;
-	if (mmio->write)
+	if (!mmio->write)
+		mmio->value = pci_view_get(&function->view, mmio->offset, mmio->size);
+	else if (common)
 		common_write(function, mmio);
 	else
-		mmio->value = pci_view_get(&function->view, mmio->offset, mmio->size);
+		device_write(function, mmio);
 	return MMIO_DONE;
 }
 
-/* The memory BAR. */
+/* The other BARs. */
 
-static void access_device(struct virtio_pci *function, struct mmio_access *mmio)
+static enum mmio_result isr_access(struct device *device, struct mmio_access *mmio)
 {
-	if (mmio->write)
-		virtio_config_write(function->virtio, mmio->offset - DEVICE, mmio->value,
-				    mmio->size);
-	else
-		virtio_config_read(function->virtio, mmio->offset - DEVICE, &mmio->value,
-				   mmio->size);
-	show_status(function);
-}
+	struct virtio_pci *function = container_of(device, struct virtio_pci, isr);
 
-/* The doorbells take what the driver writes; here is what comes through configuration space. */
-static enum mmio_result access_notify(struct virtio_pci *function, const struct mmio_access *mmio)
-{
-	const uint64_t index = (mmio->offset - NOTIFY) / NOTIFY_STRIDE;
-
-	if (!mmio->write || index >= function->virtio->queue_count)
-		return MMIO_BAD;
-	event_notify(&function->virtio->queues[index].kick);
-	return MMIO_DONE;
-}
-
-static enum mmio_result access_locked(struct virtio_pci *function, struct mmio_access *mmio)
-{
-	if (mmio->offset >= NOTIFY)
-		return access_notify(function, mmio);
-	if (mmio->offset >= DEVICE) {
-		access_device(function, mmio);
-		return MMIO_DONE;
-	}
-	if (mmio->offset != ISR || mmio->write)
+	if (mmio->offset != 0 || mmio->write)
 		return MMIO_BAD;
 	mmio->value = atomic_exchange(&function->isr_status, 0);
 	return MMIO_DONE;
 }
 
-static enum mmio_result virtio_pci_access(struct device *device, struct mmio_access *mmio)
+/* The doorbells take what the driver writes; here is what comes through configuration space. */
+static enum mmio_result notify_access(struct device *device, struct mmio_access *mmio)
 {
-	struct virtio_pci *function = container_of(device, struct virtio_pci, device);
-	enum mmio_result result;
+	struct virtio *virtio = container_of(device, struct virtio_pci, notify)->virtio;
+	const uint64_t index = mmio->offset / NOTIFY_STRIDE;
 
-	pthread_mutex_lock(&function->virtio->lock);
-	result = access_locked(function, mmio);
-	pthread_mutex_unlock(&function->virtio->lock);
-	return result;
+	if (!mmio->write || index >= virtio->queue_count)
+		return MMIO_BAD;
+	event_notify(&virtio->queues[index].kick);
+	return MMIO_DONE;
 }
 
-/* The same through configuration space, the common configuration structure included. */
+/* The same through configuration space. */
 
 static enum mmio_result access_bar(struct virtio_pci *function, unsigned int bar,
 				   struct mmio_access *mmio)
 {
-	if (bar == MEMORY_BAR && mmio->offset < MEMORY_SIZE)
-		return virtio_pci_access(&function->device, mmio);
-	if (bar == READABLE_BAR)
-		return common_access(&function->common, mmio);
-	return MMIO_BAD;
+	if (mmio->offset >= PCI_VIEW_PAGE)
+		return MMIO_BAD;
+	switch (bar) {
+	case ISR_BAR:
+		return isr_access(&function->isr, mmio);
+	case CONFIG_BAR:
+		return config_access(&function->config, mmio);
+	case NOTIFY_BAR:
+		return notify_access(&function->notify, mmio);
+	default:
+		return MMIO_BAD;
+	}
 }
 
 static void access_window(struct virtio_pci *function, bool write)
@@ -415,9 +447,9 @@ static void placed(struct pci_function *head, unsigned int bar, uint64_t from, u
 {
 	const struct virtio_pci *function = virtio_pci_of(head);
 
-	for (unsigned int i = 0; i < function->virtio->queue_count && bar == MEMORY_BAR; i++) {
+	for (unsigned int i = 0; i < function->virtio->queue_count && bar == NOTIFY_BAR; i++) {
 		const int eventfd = function->virtio->queues[i].kick.source.fd;
-		const uint64_t doorbell = NOTIFY + i * NOTIFY_STRIDE;
+		const uint64_t doorbell = i * NOTIFY_STRIDE;
 
 		if (from)
 			irq_doorbell_remove(function->vm_fd, from + doorbell, eventfd);
@@ -487,18 +519,19 @@ static void add_structures(struct virtio_pci *function)
 	struct pci_function *head = &function->head;
 	const struct virtio *virtio = function->virtio;
 
-	add_structure(head, VIRTIO_PCI_CAP_COMMON_CFG, READABLE_BAR, 0, COMMON_SIZE);
-	add_structure(head, VIRTIO_PCI_CAP_ISR_CFG, MEMORY_BAR, ISR, 1);
+	add_structure(head, VIRTIO_PCI_CAP_COMMON_CFG, CONFIG_BAR, 0, COMMON_SIZE);
+	add_structure(head, VIRTIO_PCI_CAP_ISR_CFG, ISR_BAR, 0, 1);
 	if (virtio->ops->config_size > 0)
-		add_structure(head, VIRTIO_PCI_CAP_DEVICE_CFG, MEMORY_BAR, DEVICE,
+		add_structure(head, VIRTIO_PCI_CAP_DEVICE_CFG, CONFIG_BAR, DEVICE,
 			      virtio->ops->config_size);
-	add_structure(head, VIRTIO_PCI_CAP_NOTIFY_CFG, MEMORY_BAR, NOTIFY,
+	add_structure(head, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_BAR, 0,
 		      virtio->queue_count * NOTIFY_STRIDE);
 	function->pci_cfg = add_structure(head, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0);
 	pci_function_make_writable(head, function->pci_cfg + VIRTIO_PCI_CAP_BAR, 0xff);
 	for (unsigned int i = VIRTIO_PCI_CAP_OFFSET; i <= PCI_CFG_DATA; i += 4)
 		pci_function_make_writable(head, function->pci_cfg + i, UINT32_MAX);
 	show(function);
+	show_config(function);
 }
 
 /* Base class, subclass and interface: of what a PCI function of that use says it is. */
@@ -516,48 +549,60 @@ static uint32_t class_of(uint32_t device_id)
 	}
 }
 
-static const char *common_register_name(uint64_t offset)
+static const char *isr_register_name(uint64_t offset)
 {
+	return offset == 0 ? "ISR status" : NULL;
+}
+
+static const char *config_register_name(uint64_t offset)
+{
+	if (offset >= DEVICE)
+		return "device configuration";
 	return offset < COMMON_SIZE ? registers[offset].name : NULL;
 }
 
-static const char *virtio_pci_register_name(uint64_t offset)
+static const char *notify_register_name(uint64_t offset)
 {
-	if (offset >= NOTIFY)
-		return "notify";
-	if (offset >= DEVICE)
-		return "device configuration";
-	return offset == ISR ? "ISR status" : NULL;
+	(void)offset;
+	return "notify";
 }
 
 /* The bridge answers for them: they are not on a bus. */
-static const struct device_ops common_ops = {
+static const struct device_ops isr_ops = {
 	.name = "virtio-pci",
-	.access = common_access,
-	.register_name = common_register_name,
+	.access = isr_access,
+	.register_name = isr_register_name,
 };
 
-static const struct device_ops virtio_pci_ops = {
+static const struct device_ops config_ops = {
 	.name = "virtio-pci",
-	.access = virtio_pci_access,
-	.register_name = virtio_pci_register_name,
+	.access = config_access,
+	.register_name = config_register_name,
+};
+
+static const struct device_ops notify_ops = {
+	.name = "virtio-pci",
+	.access = notify_access,
+	.register_name = notify_register_name,
 };
 
 static int add_bars(struct virtio_pci *function, struct irq_routes *routes)
 {
 	const unsigned int wanted = function->virtio->queue_count + 1;
 	const unsigned int vectors = wanted < PCI_MSIX_VECTOR_MAX ? wanted : PCI_MSIX_VECTOR_MAX;
+	const unsigned int view_size = DEVICE + function->virtio->ops->config_size;
 	int err = pci_function_add_msix(&function->head, routes, MSIX_BAR, vectors);
 
 	if (err == 0)
-		err = pci_view_create(&function->view, COMMON_SIZE);
+		err = pci_view_create(&function->view, align_up(view_size, 4));
 	if (err < 0)
 		return err;
-	function->device = (struct device){ .ops = &virtio_pci_ops, .size = MEMORY_SIZE };
-	function->common = (struct device){ .ops = &common_ops, .size = PCI_VIEW_PAGE };
-	pci_function_add_memory(&function->head, MEMORY_BAR, &function->device);
-	pci_function_add_readable(&function->head, READABLE_BAR, &function->common,
-				  &function->view);
+	function->isr.ops = &isr_ops;
+	function->config.ops = &config_ops;
+	function->notify.ops = &notify_ops;
+	pci_function_add_memory(&function->head, ISR_BAR, &function->isr);
+	pci_function_add_readable(&function->head, CONFIG_BAR, &function->config, &function->view);
+	pci_function_add_memory(&function->head, NOTIFY_BAR, &function->notify);
 	return 0;
 }
 
@@ -573,7 +618,8 @@ static struct virtio_pci *create(struct irq_routes *routes, struct virtio *virti
 		virtio->ops->destroy(virtio);
 		return NULL;
 	}
-	function->transport = (struct virtio_transport){ queue_interrupt, config_interrupt, NULL };
+	function->transport =
+		(struct virtio_transport){ queue_interrupt, config_interrupt, config_changed };
 	function->virtio = virtio;
 	function->vm_fd = routes->vm_fd;
 	function->queue_vector = vectors;

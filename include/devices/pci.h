@@ -26,6 +26,12 @@
 
 #define PCI_MEMORY_SIZE (PCI_ECAM_SIZE + PCI_READABLE_SIZE)
 
+/*
+ * Bytes of a BAR, whatever is in it: a page of any size. So a guest that is a hypervisor can map
+ * one into a guest of its own, and nothing else with it.
+ */
+#define PCI_BAR_SIZE KIB(64)
+
 #define PCI_BARS	    6
 #define PCI_MSIX_VECTOR_MAX 128
 
@@ -103,13 +109,16 @@ int pci_function_init(struct pci_function *function, struct pci *pci,
 void pci_function_fini(struct pci_function *function);
 
 /*
- * Has BAR bar stand for device, whose size is a power of two, and gives it an address. The bridge
- * changes device->base where the driver does; device->ops->access() takes the accesses, and its
- * describe() and destroy() are not called.
+ * Has BAR bar stand for device, and gives that a size and an address. The bridge changes
+ * device->base where the driver does; device->ops->access() takes the accesses, and its describe()
+ * and destroy() are not called.
  */
 void pci_function_add_memory(struct pci_function *function, unsigned int bar,
 			     struct device *device);
-/* The same with reads that take no exit, where the host can: device's size is PCI_VIEW_PAGE. */
+/*
+ * The same with reads that take no exit, where the host can: of what view has, in the first
+ * PCI_VIEW_PAGE bytes of the BAR. Behind them it reads as all ones. Two BARs of a function at most.
+ */
 void pci_function_add_readable(struct pci_function *function, unsigned int bar,
 			       struct device *device, struct pci_view *view);
 

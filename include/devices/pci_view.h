@@ -26,8 +26,11 @@ int pci_view_create(struct pci_view *view, unsigned int size);
 /* Also one that was never created, all zeroes. */
 void pci_view_destroy(struct pci_view *view);
 
-/* size bytes at offset, within a word; 0 behind the words. Any thread. */
-uint32_t pci_view_get(const struct pci_view *view, unsigned int offset, unsigned int size);
+/*
+ * size bytes at offset, eight at most; 0 behind the words. What lies in one word is read at once.
+ * Any thread.
+ */
+uint64_t pci_view_get(const struct pci_view *view, unsigned int offset, unsigned int size);
 
 /*
  * Changes the bits in mask of the word at offset, if there is one; returns what it was. Any thread.

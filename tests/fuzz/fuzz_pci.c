@@ -16,7 +16,7 @@
 #define RAM	GIB(1)
 #define VECTORS (2 * (QUEUES + 1))
 
-static uint8_t readable[MIB(2)] __attribute__((aligned(4096)));
+static uint8_t readable[PCI_MEMORY_SIZE] __attribute__((aligned(4096)));
 static struct memory memory;
 static struct virtio *devices[2];
 static unsigned int created;
@@ -155,7 +155,7 @@ static void check(const struct bus *bus)
 
 		bus_access(bus, PCI_ECAM_BASE + 0x8000 * slot + 4, &off);
 	}
-	for (unsigned int i = 0; i < 0x4000; i++)
+	for (unsigned int i = 0; i < 4 * PCI_BAR_SIZE; i++)
 		MUST(readable[PCI_ECAM_SIZE + i] == 0xff);
 	MUST(doorbells == 0);
 }
@@ -166,15 +166,16 @@ static void step(const struct bus *bus, struct input *input)
 		PCI_ECAM_BASE,
 		PCI_ECAM_BASE + 0x8000,
 		PCI_READABLE_BASE,
-		PCI_READABLE_BASE + 0x1000,
-		PCI_READABLE_BASE + 0x2000,
-		PCI_READABLE_BASE + 0x3000,
+		PCI_READABLE_BASE + PCI_BAR_SIZE,
+		PCI_READABLE_BASE + PCI_BAR_SIZE + 0x100,
+		PCI_READABLE_BASE + 2 * PCI_BAR_SIZE,
+		PCI_READABLE_BASE + 3 * PCI_BAR_SIZE,
 		PCI_BARS_BASE,
-		PCI_BARS_BASE + 0x1000,
-		PCI_BARS_BASE + 0x2000,
+		PCI_BARS_BASE + PCI_BAR_SIZE,
+		PCI_BARS_BASE + 2 * PCI_BAR_SIZE,
 		PCI_ECAM_BASE + 0x7ff8,
-		PCI_READABLE_BASE + 0x3ff8,
-		PCI_BARS_BASE + 0x3ff8,
+		PCI_READABLE_BASE + 4 * PCI_BAR_SIZE - 8,
+		PCI_BARS_BASE + PCI_BAR_SIZE - 8,
 	};
 	const uint8_t how = take(input, 1), where = take(input, 1);
 	struct mmio_access mmio = { .size = 1 << (how & 3), .write = how & 4 };

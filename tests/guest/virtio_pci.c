@@ -12,6 +12,7 @@
 #define VENDOR_ID    0x00
 #define COMMAND	     0x04
 #define BAR(n)	     (0x10 + 4 * (n))
+#define BARS	     4
 #define CAPABILITIES 0x34
 #define CAP_VENDOR   0x09
 #define CAP_MSIX     0x11
@@ -216,12 +217,13 @@ static void move(unsigned int n, uint32_t address)
 static void test_moving(void)
 {
 	const uint64_t old_common = structure[COMMON], old_notify = structure[NOTIFY];
-	const uint32_t home[3] = { bar(0), bar(1), bar(2) };
+	const uint32_t home[BARS] = { bar(0), bar(1), bar(2), bar(3) };
 
 	command(MASTER);
 	move(0, UINT32_MAX);
-	report_equal(read32(ECAM + BAR(0)), 0xffffc000, "a size");
-	move(0, home[0] + 0x8000);
+	report_equal(read32(ECAM + BAR(0)), 0xffff0000, "a size");
+	move(0, home[0] + 0x80000);
+	move(3, home[0]);
 	move(1, home[2]);
 	move(2, home[1]);
 	command(MASTER | MEMORY);
@@ -230,14 +232,14 @@ static void test_moving(void)
 	report(all_ones(old_notify), "nothing is left where one was");
 	report(start() && works(), "and the device works where it is");
 	command(MASTER);
-	move(2, home[0]);
+	move(2, home[0] + 0x40000);
 	command(MASTER | MEMORY);
 	find_structures();
 	report(all_ones(home[1]), "nor in memory");
 	report(start() && works(), "and it works where reads exit");
 
 	/* As software does that has Memory Space on all the time. */
-	for (unsigned int n = 0; n < 3; n++)
+	for (unsigned int n = 0; n < BARS; n++)
 		move(n, home[n]);
 	find_structures();
 	report_equal(structure[COMMON], old_common, "home again");
@@ -251,14 +253,16 @@ static void test_moving(void)
 /* What a guest may do as often as it likes, whatever it means. */
 static void test_anything(void)
 {
+	const uint32_t home[BARS] = { bar(0), bar(1), bar(2), bar(3) };
+
 	for (unsigned int i = 0; i < 500; i++) {
 		command(i & 7);
-		move(i % 6, 0x10000000 + (i % 7) * 0x1000);
+		move(i % 6, 0x10000000 + (i % 7) * 0x10000);
 		kick();
 		set_status(i);
 	}
-	for (unsigned int n = 0; n < 3; n++)
-		move(n, n == 0 ? 0x10000000 : 0x3f0ff000 + n * 0x1000);
+	for (unsigned int n = 0; n < BARS; n++)
+		move(n, home[n]);
 	command(MASTER | MEMORY);
 	find_structures();
 	report(start() && works(), "after all kinds of commands and places it works");

@@ -38,13 +38,15 @@ enum {
 /* Types of structures. */
 enum { COMMON = 1, NOTIFY, ISR, DEVICE, PCI_CFG, TYPES };
 
+#define NOTIFY_BAR 0x1c
+
 #define BASE	  GIB(1)
 #define QUEUES	  2
 #define SIZE	  32
 #define NONE	  0xffff
 #define FIRST_GSI 32
 
-static uint8_t readable[MIB(2)] __attribute__((aligned(4096)));
+static uint8_t readable[PCI_MEMORY_SIZE] __attribute__((aligned(4096)));
 static struct memory memory;
 static struct event_loop loop;
 static struct bus bus;
@@ -125,8 +127,14 @@ static struct virtio *create(void)
 static uint64_t get(uint64_t gpa, uint8_t size)
 {
 	struct mmio_access mmio = { .size = size };
+	uint64_t shown = 0;
 
 	assert_int_equal(bus_access(&bus, gpa, &mmio), MMIO_DONE);
+	/* With a read-only memory slot it is this that the guest reads. */
+	if (gpa >= PCI_ECAM_BASE) {
+		memcpy(&shown, readable + (gpa - PCI_ECAM_BASE), size);
+		assert_int_equal(mmio.value, shown);
+	}
 	return mmio.value;
 }
 
@@ -147,19 +155,24 @@ static void pci_put(unsigned int offset, uint8_t size, uint64_t value)
 	put(PCI_ECAM_BASE + offset, size, value);
 }
 
-/* As the guest reads it: memory, not an exit. */
 static uint64_t common(unsigned int offset, uint8_t size)
 {
-	uint64_t value = 0;
-
-	memcpy(&value, readable + (structure[COMMON].address - PCI_ECAM_BASE) + offset, size);
-	assert_int_equal(get(structure[COMMON].address + offset, size), value);
-	return value;
+	return get(structure[COMMON].address + offset, size);
 }
 
 static void set_common(unsigned int offset, uint8_t size, uint64_t value)
 {
 	put(structure[COMMON].address + offset, size, value);
+}
+
+/* Where the first capability with this identifier is, or 0. */
+static unsigned int capability(uint8_t id)
+{
+	unsigned int at = pci_get(0x34, 1);
+
+	while (at != 0 && pci_get(at, 1) != id)
+		at = pci_get(at + 1, 1);
+	return at;
 }
 
 /* Every queue and the configuration have a vector of their own, whose data is its number. */
@@ -171,7 +184,7 @@ static void enable_msix(void)
 		put(table + 16 * i, 8, 0x8090040);
 		put(table + 16 * i + 8, 8, i);
 	}
-	pci_put((pci_get(0x34, 1)) + 2, 2, 0x8000);
+	pci_put(capability(0x11) + 2, 2, 0x8000);
 }
 
 static uint64_t sent(unsigned int vector)
@@ -284,6 +297,38 @@ static void function_is_a_virtio_device(void **state)
 	assert_silent();
 }
 
+/*
+ * A guest that is a hypervisor maps whole pages into a guest of its own, 64 KiB where it has such
+ * ones: doorbells it may, the MSI-X table not, for its messages are the hypervisor's, and what it
+ * emulates not either.
+ */
+static void what_has_to_be_apart_shares_no_page(void **state)
+{
+	const unsigned int msix = capability(0x11);
+	const uint64_t table = (pci_get(0x10 + 4 * (pci_get(msix + 4, 4) & 7), 4) & ~0xfu) +
+			       (pci_get(msix + 4, 4) & ~7u);
+	const uint64_t emulated[] = { structure[COMMON].address, structure[ISR].address,
+				      structure[DEVICE].address };
+	const uint64_t page = UINT64_C(0x10000);
+
+	assert_int_not_equal(structure[NOTIFY].address / page, table / page);
+	for (unsigned int i = 0; i < ARRAY_SIZE(emulated); i++) {
+		assert_int_not_equal(emulated[i] / page, table / page);
+		assert_int_not_equal(emulated[i] / page, structure[NOTIFY].address / page);
+	}
+	/* Nor with another BAR, of this device or the next: each takes whole pages. */
+	for (unsigned int bar = 0x10; bar < 0x28; bar += 4) {
+		const uint64_t address = pci_get(bar, 4) & ~0xfu;
+
+		pci_put(bar, 4, UINT32_MAX);
+		if (address == 0)
+			assert_int_equal(pci_get(bar, 4), 0);
+		else
+			assert_int_equal(pci_get(bar, 4) & ~0xfu, 0xffff0000);
+		assert_int_equal(address % page, 0);
+	}
+}
+
 /* How often a doorbell of any width was there, and taken away again. */
 static unsigned int rung(uint64_t gpa, bool removed)
 {
@@ -298,30 +343,30 @@ static unsigned int rung(uint64_t gpa, bool removed)
 
 static void each_queue_has_a_doorbell_where_its_bar_answers(void **state)
 {
-	assert_int_equal(structure[NOTIFY].address, 0x10002000);
+	assert_int_equal(structure[NOTIFY].address, 0x10010000);
 	for (unsigned int i = 0; i < QUEUES; i++)
-		assert_int_equal(rung(0x10002000 + 4 * i, false), 1);
+		assert_int_equal(rung(0x10010000 + 4 * i, false), 1);
 	pci_put(0x04, 2, 0x0404);
 	for (unsigned int i = 0; i < QUEUES; i++)
-		assert_int_equal(rung(0x10002000 + 4 * i, true), 1);
-	pci_put(0x10, 4, 0x20000000);
-	assert_int_equal(rung(0x20002000, false), 0);
+		assert_int_equal(rung(0x10010000 + 4 * i, true), 1);
+	pci_put(NOTIFY_BAR, 4, 0x20000000);
+	assert_int_equal(rung(0x20000000, false), 0);
 	pci_put(0x04, 2, 0x0406);
-	assert_int_equal(rung(0x10002000, false), 1);
-	assert_int_equal(rung(0x20002000, false), 1);
-	pci_put(0x10, 4, 0x30000000);
-	assert_int_equal(rung(0x20002004, true), 1);
-	assert_int_equal(rung(0x30002004, false), 1);
+	assert_int_equal(rung(0x10010000, false), 1);
+	assert_int_equal(rung(0x20000000, false), 1);
+	pci_put(NOTIFY_BAR, 4, 0x30000000);
+	assert_int_equal(rung(0x20000004, true), 1);
+	assert_int_equal(rung(0x30000004, false), 1);
 
 	/* One that KVM refuses rings by an exit. */
 	fake_kvm.fails = "ioeventfd";
 	fake_kvm.error = -EEXIST;
-	pci_put(0x10, 4, 0x10000000);
-	assert_non_null(strstr(said(), "KVM_IOEVENTFD at 0x10002004: File exists"));
+	pci_put(NOTIFY_BAR, 4, 0x10010000);
+	assert_non_null(strstr(said(), "KVM_IOEVENTFD at 0x10010004: File exists"));
 	fake_kvm.fails = NULL;
 	activate();
 	processed = 0;
-	put(0x10002004, 2, 1);
+	put(0x10010004, 2, 1);
 	turn();
 	assert_int_equal(processed, 1);
 }
@@ -330,9 +375,10 @@ static void each_queue_has_a_doorbell_where_its_bar_answers(void **state)
 static void a_device_that_moved_works(void **state)
 {
 	pci_put(0x04, 2, 0x0404);
-	pci_put(0x10, 4, 0x10004000);
+	pci_put(0x10, 4, 0x10020000);
 	pci_put(0x14, 4, 0x10000000);
 	pci_put(0x18, 4, 0x3f100000);
+	pci_put(0x1c, 4, 0x10030000);
 	pci_put(0x04, 2, 0x0406);
 	find_structures();
 	assert_int_equal(structure[COMMON].address, 0x3f100000);
@@ -540,12 +586,15 @@ static void interrupts_are_messages(void **state)
 
 static void configuration_changes_are_told(void **state)
 {
+	uint64_t generation;
+
 	virtio_config_changed(device);
 	activate();
 	assert_int_equal(sent(0), 0);
+	generation = common(config_generation, 1);
 	virtio_config_changed(device);
 	assert_int_equal(sent(0), 1);
-	assert_int_equal(common(config_generation, 1), 2);
+	assert_int_not_equal(common(config_generation, 1), generation);
 	assert_int_equal(get(structure[ISR].address, 1), 2);
 	assert_int_equal(get(structure[ISR].address, 1), 0);
 }
@@ -576,13 +625,28 @@ static void configuration_is_read_and_written(void **state)
 {
 	put(structure[DEVICE].address + 4, 4, 0x44332211);
 	assert_int_equal(get(structure[DEVICE].address + 5, 2), 0x3322);
-	assert_int_equal(get(structure[DEVICE].address + 10, 4), 0); /* not all of it is there */
+	assert_int_equal(get(structure[DEVICE].address + 10, 4),
+			 0); /* the last two bytes, and zero */
 	put(structure[DEVICE].address + 10, 4, UINT32_MAX);
 	assert_int_equal(config[10], 0);
-	/* Nobody tells of a generation before DRIVER_OK, but who reads sees it. */
+	assert_silent();
+}
+
+/* Before DRIVER_OK as well, when no interrupt tells of it. */
+static void configuration_that_changes_is_seen(void **state)
+{
+	const uint64_t before = common(config_generation, 1);
+
+	config[5] = 0x77;
+	assert_int_equal(get(structure[DEVICE].address + 5, 1), 0);
 	virtio_config_changed(device);
-	get(structure[DEVICE].address, 1);
-	assert_int_equal(common(config_generation, 1), 1);
+	assert_int_equal(get(structure[DEVICE].address + 5, 1), 0x77);
+	assert_int_not_equal(common(config_generation, 1), before);
+	for (unsigned int i = 0; i < 0x100; i++)
+		virtio_config_changed(device);
+	assert_int_equal(get(structure[DEVICE].address, 8), UINT64_C(0x770000000000));
+	assert_int_equal(common(queue_select, 2), 0);
+	assert_int_equal(get(structure[ISR].address, 1), 0);
 }
 
 static void registers_are_accessed_whole(void **state)
@@ -594,7 +658,7 @@ static void registers_are_accessed_whole(void **state)
 		{ device_feature, 2 }, { device_feature, 8 },	      { device_status, 2 },
 		{ device_status, 4 },  { config_msix_vector, 4 },     { queue_desc, 8 },
 		{ queue_desc + 2, 2 }, { config_msix_vector + 1, 1 }, { common_end, 4 },
-		{ 0xffc, 4 },	       { queue_select, 1 },
+		{ 0xfc, 4 },	       { queue_select, 1 },
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -663,9 +727,10 @@ static void the_window_is_bounded(void **state)
 	static const struct {
 		uint32_t bar, offset, length;
 	} bad[] = {
-		{ 0, 0x4000, 1 }, { 0, UINT32_MAX, 1 }, { 0, 0x1001, 2 }, { 0, 0x1000, 0 },
-		{ 0, 0x1000, 3 }, { 0, 0x1000, 8 },	{ 1, 0, 4 },	  { 2, 0x1000, 4 },
-		{ 2, 1, 1 },	  { 3, 0, 1 },		{ 255, 0, 4 },	  { 0, 0x1000, 0x101 },
+		{ 0, 1, 1 },	   { 0, UINT32_MAX, 1 }, { 2, 0x101, 2 }, { 2, 0x100, 0 },
+		{ 2, 0x100, 3 },   { 2, 0x100, 8 },	 { 1, 0, 4 },	  { 2, 0x1000, 4 },
+		{ 2, 1, 1 },	   { 3, 8, 1 },		 { 255, 0, 4 },	  { 2, 0x100, 0x101 },
+		{ 2, 0x10000, 1 }, { 4, 0, 1 },
 	};
 	const unsigned int cap = structure[PCI_CFG].offset;
 
@@ -684,8 +749,8 @@ static void the_window_is_bounded(void **state)
 
 static void any_access_is_harmless(void **state)
 {
-	static const uint64_t places[] = { 0x3f000000, 0x3f100000, 0x3f101000,
-					   0x10000000, 0x10001000, 0x10002000 };
+	static const uint64_t places[] = { 0x3f000000, 0x3f100000, 0x3f110000,
+					   0x3f110100, 0x10000000, 0x10010000 };
 	uint64_t seed = 7;
 
 	for (unsigned int i = 0; i < 100000; i++) {
@@ -752,7 +817,10 @@ static void registers_have_names(void **state)
 	assert_string_equal(registers->ops->register_name(queue_select), "queue_select");
 	assert_null(registers->ops->register_name(common_end));
 	assert_string_equal(other->ops->register_name(0), "ISR status");
-	assert_string_equal(other->ops->register_name(0x2000), "notify");
+	assert_null(other->ops->register_name(4));
+	assert_string_equal(registers->ops->register_name(0x100), "device configuration");
+	other = bus_find(&bus, structure[NOTIFY].address);
+	assert_string_equal(other->ops->register_name(0), "notify");
 }
 
 #define on_bus(test) cmocka_unit_test_setup_teardown(test, begin, finish)
@@ -761,6 +829,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		on_bus(function_is_a_virtio_device),
+		on_bus(what_has_to_be_apart_shares_no_page),
 		on_bus(each_queue_has_a_doorbell_where_its_bar_answers),
 		on_bus(a_device_that_moved_works),
 		on_bus(registers_are_ones_without_memory_space),
@@ -778,6 +847,7 @@ int main(void)
 		on_bus(a_device_in_need_of_a_reset_shows_it),
 		on_bus(without_msix_the_isr_tells),
 		on_bus(configuration_is_read_and_written),
+		on_bus(configuration_that_changes_is_seen),
 		on_bus(registers_are_accessed_whole),
 		on_bus(the_window_reaches_every_structure),
 		on_bus(the_window_is_bounded),
