@@ -20,6 +20,9 @@
  * becomes a route when it is unmasked, which is once where the driver writes address and data
  * while it is masked. What KVM refuses stays pending, and is tried again when there is more to
  * send.
+ *
+ * A function can be reset by itself (PCI Express Base 5.0, 6.6.2). What that clears is what a
+ * driver can write; identity and capabilities stay. It is done when the write that asks for it is.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -44,8 +47,8 @@
 #define READABLE_BARS 2
 _Static_assert(PCI_READABLE_SIZE == SLOTS * READABLE_BARS * PCI_BAR_SIZE, "one has no place");
 
-/* In clocks of a bus that there is none of. */
-#define LATENCY_TIMER 32
+#define EXPRESS_VERSION 2
+#define EXPRESS_SIZE	0x3c /* bytes */
 
 /* In the BAR of MSI-X: the table, then the pending bits. */
 #define ENTRY_WORDS	   (PCI_MSIX_ENTRY_SIZE / 4)
@@ -140,15 +143,23 @@ static bool route(struct pci_function *function, unsigned int vector)
 			     entry_word(function, vector, PCI_MSIX_ENTRY_DATA)) == 0;
 }
 
-void pci_function_interrupt(struct pci_function *function, unsigned int vector)
+/* A vector's lock held. */
+static void send(struct pci_function *function, unsigned int vector)
 {
-	if (vector >= function->vector_count || !pci_function_has_msix(function))
-		return;
-	pthread_mutex_lock(&function->vectors[vector].lock);
 	if (held(function, vector) || !route(function, vector))
 		set_pending(function, vector, true);
 	else
 		irq_edge_raise(&function->vectors[vector].msi.edge);
+}
+
+void pci_function_interrupt(struct pci_function *function, unsigned int vector)
+{
+	if (vector >= function->vector_count)
+		return;
+	pthread_mutex_lock(&function->vectors[vector].lock);
+	/* Under the lock: after a reset, which turns MSI-X off first, nothing becomes pending. */
+	if (pci_function_has_msix(function))
+		send(function, vector);
 	pthread_mutex_unlock(&function->vectors[vector].lock);
 }
 
@@ -302,6 +313,40 @@ static void command_written(struct pci_function *function, uint32_t old)
 	update_vectors(function);
 }
 
+/* As before its first use: masked, without a message. */
+static void reset_vector(struct pci_function *function, unsigned int vector)
+{
+	const unsigned int entry = vector * PCI_MSIX_ENTRY_SIZE;
+
+	pthread_mutex_lock(&function->vectors[vector].lock);
+	for (unsigned int offset = 0; offset < PCI_MSIX_ENTRY_SIZE; offset += 4)
+		pci_view_set(&function->msix_table, entry + offset,
+			     offset == PCI_MSIX_ENTRY_VECTOR_CTRL ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0,
+			     UINT32_MAX);
+	set_pending(function, vector, false);
+	pthread_mutex_unlock(&function->vectors[vector].lock);
+}
+
+/* What the function does is turned off before what it does it with. */
+static void reset(struct pci_function *function)
+{
+	const uint32_t command = pci_function_config(function, PCI_COMMAND);
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(function->writable); i++)
+		if (function->writable[i])
+			pci_function_set_config(function, 4 * i,
+						pci_function_config(function, 4 * i) &
+							~function->writable[i]);
+	for (unsigned int i = 0; i < PCI_BARS; i++)
+		if (function->bar[i].device)
+			set_bar(function, i, 0);
+	command_written(function, command);
+	if (function->ops->reset)
+		function->ops->reset(function);
+	for (unsigned int i = 0; i < function->vector_count; i++)
+		reset_vector(function, i);
+}
+
 static void write_config(struct pci_function *function, uint64_t offset, uint32_t value,
 			 uint32_t mask)
 {
@@ -316,6 +361,8 @@ static void write_config(struct pci_function *function, uint64_t offset, uint32_
 		}
 		return;
 	}
+	if (offset == function->express + PCI_EXP_DEVCTL && value & mask & PCI_EXP_DEVCTL_BCR_FLR)
+		reset(function);
 	if (offset / 4 >= ARRAY_SIZE(function->writable))
 		return;
 	writable = function->writable[offset / 4] & mask;
@@ -588,6 +635,20 @@ static void set_identity(struct pci_function *function, const struct pci_identit
 	pci_function_set_config(function, PCI_SUBSYSTEM_VENDOR_ID, subsystem);
 }
 
+/*
+ * An integrated endpoint that asks for nothing, so that all of Device Control may be zero (PCI
+ * Express Base 5.0, 7.5.3.4), but for the bit that resets, which reads as zero.
+ */
+static unsigned int add_express(struct pci_function *function)
+{
+	const uint32_t capability[EXPRESS_SIZE / 4] = {
+		[0] = (PCI_EXP_TYPE_RC_END << 4 | EXPRESS_VERSION) << 16 | PCI_CAP_ID_EXP,
+		[PCI_EXP_DEVCAP / 4] = PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR,
+	};
+
+	return pci_function_add_capability(function, capability, sizeof(capability));
+}
+
 int pci_function_init(struct pci_function *function, struct pci *pci,
 		      const struct pci_function_ops *ops, const struct pci_identity *identity)
 {
@@ -605,12 +666,12 @@ int pci_function_init(struct pci_function *function, struct pci *pci,
 	/* As firmware leaves it, to save drivers the writes. */
 	pci_function_set_config(function, PCI_COMMAND,
 				PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
-	pci_function_set_config(function, PCI_CACHE_LINE_SIZE, LATENCY_TIMER << 8);
 	pci_function_make_writable(function, PCI_COMMAND,
 				   PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
 					   PCI_COMMAND_INTX_DISABLE);
-	pci_function_make_writable(function, PCI_CACHE_LINE_SIZE, 0xffff);
+	pci_function_make_writable(function, PCI_CACHE_LINE_SIZE, 0xff);
 	pci_function_make_writable(function, PCI_INTERRUPT_LINE, 0xff);
+	function->express = add_express(function);
 	return 0;
 }
 

@@ -467,6 +467,12 @@ static void mastering(struct pci_function *head, bool on)
 	pthread_mutex_unlock(&virtio->lock);
 }
 
+static void function_reset(struct pci_function *head)
+{
+	common_write(virtio_pci_of(head),
+		     &(struct mmio_access){ .offset = VIRTIO_PCI_COMMON_STATUS, .value = 0 });
+}
+
 static void destroy(struct virtio_pci *function)
 {
 	/* First what may still interrupt: a worker with something in flight. */
@@ -487,6 +493,7 @@ static const struct pci_function_ops function_ops = {
 	.config_written = config_written,
 	.placed = placed,
 	.mastering = mastering,
+	.reset = function_reset,
 	.destroy = virtio_pci_destroy,
 };
 

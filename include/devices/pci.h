@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A PCI host bridge with one bus (PCI Local Bus 3.0, ECAM as in PCI Express), as the generic one of
- * the devicetree binding pci-host-ecam-generic, and what all functions on it share: configuration
- * space, base address registers, capabilities, MSI-X.
+ * A PCI Express host bridge with one bus (PCI Express Base 5.0), as the generic one of the
+ * devicetree binding pci-host-ecam-generic, and what all functions on it share: configuration
+ * space, base address registers, capabilities, MSI-X, reset. They are integrated endpoints of the
+ * root complex: there is no port and no link.
  *
  * What the guest reads of these is memory, PCI_MEMORY_SIZE bytes from PCI_ECAM_BASE on, so that a
  * read takes no exit; writes come to the bridge. Functions are made before the first vCPU runs and
@@ -64,6 +65,11 @@ struct pci_function_ops {
 	void (*placed)(struct pci_function *function, unsigned int bar, uint64_t from, uint64_t to);
 	/* Bus Master was changed. Once it is off and this returns, guest memory is left alone. */
 	void (*mastering)(struct pci_function *function, bool on);
+	/*
+	 * Function Level Reset: BARs, Bus Master and MSI-X are off already. What the driver has set
+	 * besides becomes as it was at first, and when this returns guest memory is left alone.
+	 */
+	void (*reset)(struct pci_function *function);
 	/* No vCPU runs any more; the bridge is still there. Ends with pci_function_fini(). */
 	void (*destroy)(struct pci_function *function);
 };
@@ -88,9 +94,10 @@ struct pci_function {
 
 	pthread_mutex_t lock; /* of config space */
 	_Atomic uint32_t *config; /* as the guest reads it */
-	uint32_t writable[64]; /* the bits of it that a driver may change */
+	uint32_t writable[64]; /* the bits of it that a driver may change; a reset clears them */
 	struct pci_bar bar[PCI_BARS];
 	unsigned int capabilities_end, last_capability;
+	unsigned int express; /* offset of the PCI Express capability */
 
 	unsigned int msix; /* offset of the capability, 0: none */
 	struct device msix_device;
@@ -129,7 +136,10 @@ void pci_function_add_readable(struct pci_function *function, unsigned int bar,
 unsigned int pci_function_add_capability(struct pci_function *function, const void *capability,
 					 unsigned int size);
 
-/* Lets the driver change these bits of the doubleword at offset, and reads or sets all of it. */
+/*
+ * Lets the driver change these bits of the doubleword at offset, which are 0 after a reset, and
+ * reads or sets all of it.
+ */
 void pci_function_make_writable(struct pci_function *function, unsigned int offset, uint32_t bits);
 uint32_t pci_function_config(const struct pci_function *function, unsigned int offset);
 void pci_function_set_config(struct pci_function *function, unsigned int offset, uint32_t value);

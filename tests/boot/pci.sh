@@ -55,3 +55,16 @@ expect_status 0
 expect_line '^a disk it is'
 expect_line '^written'
 end
+
+begin "a function can be reset by itself: what it is used for goes on afterwards, and a new driver finds it"
+in_guest -- "cat $first/reset_method; echo 1 >$first/reset && echo reset; $use; cd /sys/bus/pci/drivers/virtio-pci; \
+echo 0000:00:00.0 >unbind; echo 1 >$first/reset && echo reset; echo 0000:00:00.0 >bind; $use; \
+echo 1 >$first/remove; $rescan; echo 1 >$first/reset && echo reset; $use"
+expect_status 0
+expect_line '^flr'
+refuse_line 'not ready|timed out|I/O error'
+expect [ "$(grep -c '^reset' "$console")" = 3 ]
+expect [ "$(grep -c '^a disk it is' "$console")" = 3 ]
+expect [ "$(grep -c '^written' "$console")" = 3 ]
+expect_no_reads
+end

@@ -140,6 +140,27 @@ static struct virtio *create(void)
 	return virtio;
 }
 
+/* After all of it a Function Level Reset leaves nothing. */
+static void check_reset(const struct bus *bus, uint64_t config, const struct virtio *virtio)
+{
+	/* Device Control, in the first capability. */
+	struct mmio_access reset = { .size = 2, .value = 0x8000, .write = true };
+
+	bus_access(bus, config + 0x48, &reset);
+	MUST(virtio->status == 0 && virtio->accepted == 0 && virtio->paused);
+	for (unsigned int i = 0; i < QUEUES; i++)
+		MUST(!virtqueue_running(&virtio->queues[i].ring));
+	for (unsigned int at = 0x04; at < 0x40; at += 4) {
+		struct mmio_access mmio = { .size = 4 };
+
+		bus_access(bus, config + at, &mmio);
+		if (at == 0x04)
+			MUST(mmio.value == 0x00100000);
+		else if (at >= 0x10 && at < 0x28)
+			MUST((mmio.value & ~8u) == 0);
+	}
+}
+
 /* What a driver may never change. */
 static void check(const struct bus *bus)
 {
@@ -158,6 +179,8 @@ static void check(const struct bus *bus)
 	for (unsigned int i = 0; i < 4 * PCI_BAR_SIZE; i++)
 		MUST(readable[PCI_ECAM_SIZE + i] == 0xff);
 	MUST(doorbells == 0);
+	for (unsigned int slot = 0; slot < 2; slot++)
+		check_reset(bus, PCI_ECAM_BASE + 0x8000 * slot, devices[slot]);
 }
 
 static void step(const struct bus *bus, struct input *input)

@@ -15,6 +15,7 @@
 #define BARS	     4
 #define CAPABILITIES 0x34
 #define CAP_VENDOR   0x09
+#define CAP_EXPRESS  0x10
 #define CAP_MSIX     0x11
 #define MEMORY	     2
 #define MASTER	     4
@@ -39,7 +40,7 @@ static struct small_queue queue __attribute__((aligned(4096)));
 static uint8_t buffer[16];
 
 static uint64_t structure[TYPES], table; /* their addresses, and that of the MSI-X table */
-static unsigned int msix;
+static unsigned int msix, express;
 
 static void command(uint16_t bits)
 {
@@ -60,6 +61,8 @@ static void find_structures(void)
 
 		if (id == CAP_VENDOR && type < TYPES)
 			structure[type] = bar(read8(ECAM + at + 4)) + read32(ECAM + at + 8);
+		if (id == CAP_EXPRESS)
+			express = at;
 		if (id != CAP_MSIX)
 			continue;
 		msix = at;
@@ -250,6 +253,51 @@ static void test_moving(void)
 	report_equal(status(), STATUS_DRIVER_OK, "and comes back");
 }
 
+/* PCI Express Base 5.0, 6.6.2 and 7.5.3 */
+static void reset(void)
+{
+	barrier();
+	write16(ECAM + express + 8, 0x8000);
+	barrier();
+}
+
+static void test_reset(void)
+{
+	const uint32_t home[BARS] = { bar(0), bar(1), bar(2), bar(3) };
+
+	report(read32(ECAM + express + 4) >> 28 & 1, "the function can be reset");
+	report(start() && works(), "a device is at work");
+	reset();
+	offer();
+	report_equal(read16(ECAM + COMMAND), 0, "a reset clears Command");
+	report_equal(bar(0) | bar(1) | bar(2) | bar(3), 0, "and the BARs");
+	report_equal(read16(ECAM + msix + 2) & 0xc000, 0, "and MSI-X");
+	report(all_ones(structure[COMMON]) && all_ones(table), "nothing answers");
+	for (unsigned int n = 0; n < BARS; n++)
+		move(n, home[n]);
+	command(MEMORY);
+	report_equal(status(), 0, "the device was reset");
+	report_equal(read16(structure[COMMON] + QUEUE_ENABLE), 0, "and its queue");
+	report_equal(read32(table + 28), 1, "each vector is masked");
+	kick();
+	command(MEMORY | MASTER);
+	report(!served(50), "what is offered to the old queue is left alone");
+	report(start() && works(), "made ready again it works");
+}
+
+/* Each in pages of its own, whatever their size: nobody needs to see one to reach another. */
+static void test_layout(void)
+{
+	const uint64_t page = 0x10000, notify = structure[NOTIFY] / page;
+
+	report(notify != table / page, "notifications are apart from the MSI-X table");
+	report(notify != structure[COMMON] / page && notify != structure[ISR] / page,
+	       "and from registers");
+	report(table / page != structure[COMMON] / page && table / page != structure[ISR] / page,
+	       "so is the table");
+	report(read32(structure[COMMON] + page - 4) == UINT32_MAX, "a BAR ends in ones");
+}
+
 /* What a guest may do as often as it likes, whatever it means. */
 static void test_anything(void)
 {
@@ -260,6 +308,8 @@ static void test_anything(void)
 		move(i % 6, 0x10000000 + (i % 7) * 0x10000);
 		kick();
 		set_status(i);
+		if (i % 50 == 49)
+			reset();
 	}
 	for (unsigned int n = 0; n < BARS; n++)
 		move(n, home[n]);
@@ -280,6 +330,8 @@ int main(void)
 	test_memory_space();
 	test_bus_master();
 	test_moving();
+	test_layout();
+	test_reset();
 	test_anything();
 	done("virtio_pci");
 }

@@ -29,6 +29,7 @@ enum {
 	INTERRUPT_LINE = 0x3c,
 };
 
+#define EXPRESS	      0x10
 #define MSIX	      0x11
 #define MSIX_ENABLE   0x80000000u
 #define MSIX_MASK_ALL 0x40000000u
@@ -47,7 +48,7 @@ static struct {
 	unsigned int bar;
 	uint64_t from, to;
 } last_move;
-static unsigned int moves, mastering_changes;
+static unsigned int moves, mastering_changes, resets;
 static bool mastering;
 static unsigned int msix; /* offset of the capability */
 static uint64_t table; /* address of its table */
@@ -105,6 +106,16 @@ static uint32_t config(unsigned int offset)
 static void set_config(unsigned int offset, uint32_t value)
 {
 	store(ecam(0, offset), 4, value);
+}
+
+/* Where a function's first capability with this identifier is, or 0. */
+static unsigned int capability(unsigned int slot, uint8_t id)
+{
+	unsigned int at = load(ecam(slot, CAPABILITIES_POINTER), 1);
+
+	while (at != 0 && load(ecam(slot, at), 1) != id)
+		at = load(ecam(slot, at + 1), 1);
+	return at;
 }
 
 static void set_control(uint32_t bits)
@@ -165,10 +176,23 @@ static void destroy(struct pci_function *which)
 	destroyed++;
 }
 
+static void reset(struct pci_function *which)
+{
+	assert_ptr_equal(which, &function);
+	/* It is quiet by then. */
+	assert_int_equal(load(ecam(0, COMMAND), 2), 0);
+	assert_false(mastering);
+	assert_false(pci_function_has_msix(which));
+	for (unsigned int i = 0; i < PCI_BARS; i++)
+		assert_int_equal(function.bar[i].place, 0);
+	resets++;
+}
+
 static const struct pci_function_ops function_ops = {
 	.config_written = config_written,
 	.placed = placed,
 	.mastering = master,
+	.reset = reset,
 	.destroy = destroy,
 };
 static const struct pci_function_ops bare_ops = { .destroy = destroy };
@@ -242,10 +266,10 @@ static int begin(void **state)
 	assert_non_null(pci);
 	add_function();
 	bus_freeze(&bus);
-	msix = config(CAPABILITIES_POINTER) & 0xff;
+	msix = capability(0, MSIX);
 	table = config(BAR0 + 4) & ~0xfu;
 	store(ecam(0, COMMAND), 2, 0x0406);
-	cleaned = synced = writes_seen = moves = mastering_changes = destroyed = 0;
+	cleaned = synced = writes_seen = moves = mastering_changes = resets = destroyed = 0;
 	return catch_begin(state);
 }
 
@@ -478,7 +502,7 @@ static void without_bus_master_messages_wait(void **state)
 
 static void capabilities_end(void **state)
 {
-	static const uint8_t expected[] = { MSIX, 0x09 };
+	static const uint8_t expected[] = { EXPRESS, MSIX, 0x09 };
 	unsigned int offset = config(CAPABILITIES_POINTER) & 0xff, count = 0;
 
 	while (offset != 0) {
@@ -490,6 +514,87 @@ static void capabilities_end(void **state)
 	assert_int_equal(config(msix) & 0x07ff00ff, (VECTORS - 1) << 16 | MSIX);
 	assert_int_equal(config(msix + 4) & 7, 1);
 	assert_int_equal(config(msix + 8) & 7, 1);
+}
+
+/* PCI Express Base 5.0, 7.5.3: version 2, an integrated endpoint, which can be reset by itself. */
+static void functions_are_integrated_endpoints(void **state)
+{
+	const unsigned int express = capability(0, EXPRESS);
+
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(load(ecam(0, express + 2), 2), 0x0092);
+		assert_int_equal(config(express + 4), 1 << 28 | 1 << 15);
+		for (unsigned int at = 8; at < 0x3c; at += 4) {
+			assert_int_equal(config(express + at), 0);
+			set_config(express + at, 0xffff7fff); /* all but the reset */
+		}
+	}
+	assert_int_equal(resets, 0);
+	/* There are no extended capabilities. */
+	assert_int_equal(config(0x100), 0);
+}
+
+static void use_all_of_it(void)
+{
+	set_control(MSIX_ENABLE);
+	for (unsigned int i = 0; i < VECTORS; i++)
+		set_vector(i, 0x8090040, i + 1, i == 1);
+	pci_function_interrupt(&function, 1);
+	set_config(INTERRUPT_LINE, 0x20);
+	set_config(CACHE_LINE_SIZE, 0x10);
+}
+
+static void check_reset(void)
+{
+	assert_int_equal(load(ecam(0, COMMAND), 2), 0);
+	assert_int_equal(config(INTERRUPT_LINE), 0);
+	assert_int_equal(config(CACHE_LINE_SIZE), 0);
+	for (unsigned int i = 0; i < 6; i++)
+		assert_int_equal(config(BAR0 + 4 * i), i == 1 || i == 4 ? 8 : 0);
+	assert_int_equal(config(msix) >> 16, VECTORS - 1);
+	assert_int_equal(load(ecam(0, COMMAND + 2), 2), 0x0010); /* there are capabilities */
+	assert_int_equal(config(capability(0, EXPRESS) + 8), 0);
+	assert_int_equal(peek(0x10001000, 4), UINT32_MAX);
+	assert_int_equal(shown(table), UINT32_MAX);
+}
+
+static void a_reset_clears_what_a_driver_can_set(void **state)
+{
+	const unsigned int control = capability(0, EXPRESS) + 8;
+
+	use_all_of_it();
+	store(ecam(0, control), 2, 0x8000);
+	assert_int_equal(resets, 1);
+	assert_int_equal(mastering_changes, 1);
+	check_reset();
+	/* Again, when there is nothing to turn off, by a write of that byte alone. */
+	store(ecam(0, control + 1), 1, 0x80);
+	assert_int_equal(resets, 2);
+	assert_int_equal(mastering_changes, 1);
+	check_reset();
+	assert_silent();
+}
+
+static void after_a_reset_a_function_works(void **state)
+{
+	use_all_of_it();
+	set_config(capability(0, EXPRESS) + 8, 0x8000);
+	sent(0);
+	pci_function_interrupt(&function, 0);
+	set_config(BAR0 + 4, table);
+	store(ecam(0, COMMAND), 2, 0x0006);
+	assert_int_equal(mastering_changes, 2);
+	assert_int_equal(pending(), 0);
+	for (unsigned int i = 0; i < VECTORS; i++) {
+		assert_int_equal(load(table + 16 * i, 8), 0);
+		assert_int_equal(load(table + 16 * i + 8, 8), UINT64_C(1) << 32);
+	}
+	set_control(MSIX_ENABLE);
+	assert_int_equal(sent(0) + sent(1) + sent(2), 0);
+	set_vector(2, 0x8090040, 9, false);
+	pci_function_interrupt(&function, 2);
+	assert_int_equal(sent(2), 1);
+	assert_int_equal(fake_kvm.route[fake_kvm.route_count - 1].u.msi.data, 9);
 }
 
 static void a_change_reaches_the_point_of_coherency(void **state)
@@ -709,7 +814,7 @@ static void there_are_32_slots_each_with_its_requester(void **state)
 	pci_function_fini(&more[31]);
 	/* The last one's vector is the fourth message. */
 	store(ecam(31, COMMAND), 2, 6);
-	store(ecam(31, (load(ecam(31, 0x34), 1)) + 2), 2, 0x8000);
+	store(ecam(31, capability(31, MSIX) + 2), 2, 0x8000);
 	store(0x3f120000 + 12, 4, 0);
 	assert_int_equal(fake_kvm.route_count, 33);
 	assert_int_equal(fake_kvm.route[32].gsi, FIRST_GSI + VECTORS);
@@ -849,6 +954,9 @@ int main(void)
 		on_bus(bus_master_is_told),
 		on_bus(without_bus_master_messages_wait),
 		on_bus(capabilities_end),
+		on_bus(functions_are_integrated_endpoints),
+		on_bus(a_reset_clears_what_a_driver_can_set),
+		on_bus(after_a_reset_a_function_works),
 		on_bus(a_change_reaches_the_point_of_coherency),
 		on_bus(writes_are_told),
 		on_bus(vectors_begin_masked),

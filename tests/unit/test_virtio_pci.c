@@ -442,6 +442,52 @@ static void without_bus_master_rings_are_left_alone(void **state)
 	assert_silent();
 }
 
+/* A Function Level Reset is one of the device, too (PCI Express Base 5.0, 6.6.2). */
+static void a_reset_of_the_function_resets_the_device(void **state)
+{
+	const unsigned int window = structure[PCI_CFG].offset;
+	uint32_t bar[4];
+
+	activate();
+	pci_put(window + 4, 1, 2);
+	pci_put(window + 12, 4, 4);
+	device->transport->config_interrupt(device->transport);
+	for (unsigned int i = 0; i < ARRAY_SIZE(bar); i++)
+		bar[i] = pci_get(0x10 + 4 * i, 4);
+	sent(0);
+	processed = 0;
+
+	pci_put(capability(0x10) + 8, 2, 0x8000);
+	assert_int_equal(pci_get(0x04, 2), 0);
+	assert_int_equal(device->status, 0);
+	assert_int_equal(device->accepted, 0);
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		assert_false(virtqueue_running(&device->queues[i].ring));
+		assert_int_equal(rung(0x10010000 + 4 * i, true), 1);
+		event_notify(&device->queues[i].kick);
+	}
+	virtio_config_changed(device);
+	turn();
+	assert_int_equal(processed, 0);
+	assert_int_equal(sent(0) + sent(1) + sent(2), 0);
+	assert_int_equal(pci_get(window + 4, 1), 0);
+	assert_int_equal(pci_get(window + 12, 4), 0);
+
+	/* As a driver does that has saved what it needs. */
+	for (unsigned int i = 0; i < ARRAY_SIZE(bar); i++)
+		pci_put(0x10 + 4 * i, 4, bar[i]);
+	pci_put(0x04, 2, 0x0006);
+	assert_int_equal(common(device_status, 1), 0);
+	assert_int_equal(common(config_msix_vector, 2), NONE);
+	assert_int_equal(get(structure[ISR].address, 1), 0);
+	activate();
+	assert_int_equal(common(device_status, 1), 15);
+	assert_int_equal(processed, QUEUES);
+	device->transport->queue_interrupt(device->transport, 1);
+	assert_int_equal(sent(2), 1);
+	assert_silent();
+}
+
 static void registers_begin_as_after_a_reset(void **state)
 {
 	for (unsigned int i = 0; i < 2; i++) {
@@ -834,6 +880,7 @@ int main(void)
 		on_bus(a_device_that_moved_works),
 		on_bus(registers_are_ones_without_memory_space),
 		on_bus(without_bus_master_rings_are_left_alone),
+		on_bus(a_reset_of_the_function_resets_the_device),
 		on_bus(registers_begin_as_after_a_reset),
 		on_bus(features_are_read_by_words),
 		on_bus(queues_start_where_the_driver_put_them),
