@@ -8,33 +8,23 @@
 #include <stddef.h>
 
 #include "arm/insn.h"
+#include "arm/sysreg.h"
 #include "util.h"
 
 #define ZR 31
-
-/* Bits high down to low of word, as a number. */
-static uint32_t field(uint32_t word, unsigned int high, unsigned int low)
-{
-	return word >> low & ((UINT32_C(2) << (high - low)) - 1);
-}
-
-static bool bit(uint32_t word, unsigned int n)
-{
-	return word >> n & 1;
-}
 
 static int32_t signed_field(uint32_t word, unsigned int high, unsigned int low)
 {
 	const unsigned int width = high - low + 1;
 	const int32_t sign = INT32_C(1) << (width - 1);
 
-	return ((int32_t)field(word, high, low) ^ sign) - sign;
+	return ((int32_t)bits(word, high, low) ^ sign) - sign;
 }
 
 static void set_registers(uint32_t word, struct insn *insn)
 {
-	insn->rt = field(word, 4, 0);
-	insn->rn = field(word, 9, 5);
+	insn->rt = bits(word, 4, 0);
+	insn->rn = bits(word, 9, 5);
 }
 
 static bool refuse(uint32_t word, struct insn *insn)
@@ -60,7 +50,7 @@ static bool prefetch(uint32_t word, struct insn *insn)
  */
 static bool single_kind(uint32_t word, struct insn *insn)
 {
-	const unsigned int size = field(word, 31, 30), opc = field(word, 23, 22);
+	const unsigned int size = bits(word, 31, 30), opc = bits(word, 23, 22);
 
 	insn->class = INSN_SINGLE;
 	insn->vector = bit(word, 26);
@@ -86,7 +76,7 @@ static bool single_unsigned_offset(uint32_t word, struct insn *insn)
 {
 	if (!single_kind(word, insn))
 		return false;
-	insn->offset = field(word, 21, 10) * insn->bytes;
+	insn->offset = bits(word, 21, 10) * insn->bytes;
 	return true;
 }
 
@@ -118,8 +108,8 @@ static bool single_register(uint32_t word, struct insn *insn)
 	if (insn->class == INSN_PREFETCH)
 		return true;
 	insn->addressing = INSN_REGISTER;
-	insn->rm = field(word, 20, 16);
-	insn->extend = field(word, 15, 13);
+	insn->rm = bits(word, 20, 16);
+	insn->extend = bits(word, 15, 13);
 	insn->shift = bit(word, 12) ? __builtin_ctz(insn->bytes) : 0;
 	return true;
 }
@@ -137,7 +127,7 @@ static bool ordered_unscaled(uint32_t word, struct insn *insn)
 static bool ordered(uint32_t word, struct insn *insn)
 {
 	insn->class = INSN_ORDERED;
-	insn->bytes = 1 << field(word, 31, 30);
+	insn->bytes = 1 << bits(word, 31, 30);
 	insn->wide = insn->bytes == 8;
 	insn->load = bit(word, 22);
 	insn->store = !insn->load;
@@ -148,28 +138,28 @@ static bool ordered(uint32_t word, struct insn *insn)
 /* An address in code, where no device is. */
 static bool literal(uint32_t word, struct insn *insn)
 {
-	return (!bit(word, 26) || field(word, 31, 30) != 3) && refuse(word, insn);
+	return (!bit(word, 26) || bits(word, 31, 30) != 3) && refuse(word, insn);
 }
 
 /* Of LDG, STG and their like, those of many tags have no offset. */
 static bool tags(uint32_t word, struct insn *insn)
 {
-	const bool many = field(word, 11, 10) == 0 && field(word, 23, 22) != 1;
+	const bool many = bits(word, 11, 10) == 0 && bits(word, 23, 22) != 1;
 
-	return (!many || field(word, 20, 12) == 0) && refuse(word, insn);
+	return (!many || bits(word, 20, 12) == 0) && refuse(word, insn);
 }
 
 /* Two registers. */
 
 static bool pair_kind(uint32_t word, struct insn *insn)
 {
-	const unsigned int opc = field(word, 31, 30);
+	const unsigned int opc = bits(word, 31, 30);
 
 	insn->class = INSN_PAIR;
 	insn->vector = bit(word, 26);
 	insn->load = bit(word, 22);
 	insn->store = !insn->load;
-	insn->rt2 = field(word, 14, 10);
+	insn->rt2 = bits(word, 14, 10);
 	set_registers(word, insn);
 	insn->bytes = insn->vector ? 4 << opc : opc == 2 ? 8 : 4;
 	insn->wide = !insn->vector && opc != 0;
@@ -196,7 +186,7 @@ static bool pair(uint32_t word, struct insn *insn)
 	/* STGP stores a tag as well. */
 	if (insn->sign && !insn->load)
 		return refuse(word, insn);
-	insn->addressing = addressing[field(word, 24, 23)];
+	insn->addressing = addressing[bits(word, 24, 23)];
 	return true;
 }
 
@@ -213,14 +203,14 @@ static bool exclusive(uint32_t word, struct insn *insn)
 static void read_modify_write(uint32_t word, struct insn *insn)
 {
 	insn->load = insn->store = true;
-	insn->rs = field(word, 20, 16);
+	insn->rs = bits(word, 20, 16);
 	set_registers(word, insn);
 }
 
 static bool cas(uint32_t word, struct insn *insn)
 {
 	insn->class = INSN_CAS;
-	insn->bytes = 1 << field(word, 31, 30);
+	insn->bytes = 1 << bits(word, 31, 30);
 	insn->wide = insn->bytes == 8;
 	read_modify_write(word, insn);
 	return true;
@@ -239,12 +229,12 @@ static bool casp(uint32_t word, struct insn *insn)
 
 static bool ldst64b(uint32_t word, struct insn *insn)
 {
-	const unsigned int opc = field(word, 14, 12);
+	const unsigned int opc = bits(word, 14, 12);
 
 	insn->class = INSN_LDST64B;
 	insn->bytes = 8;
 	insn->wide = true;
-	insn->rs = field(word, 20, 16);
+	insn->rs = bits(word, 20, 16);
 	set_registers(word, insn);
 	insn->load = opc != 1; /* of data, or of a status */
 	insn->store = opc != 5;
@@ -256,11 +246,11 @@ static bool ldst64b(uint32_t word, struct insn *insn)
 
 static bool atomic(uint32_t word, struct insn *insn)
 {
-	const unsigned int operation = field(word, 15, 12), size = field(word, 31, 30);
+	const unsigned int operation = bits(word, 15, 12), size = bits(word, 31, 30);
 	const bool acquire = bit(word, 23), release = bit(word, 22);
 
 	if (operation > INSN_SWAP) {
-		if (operation == 12 && acquire && !release && field(word, 20, 16) == ZR) {
+		if (operation == 12 && acquire && !release && bits(word, 20, 16) == ZR) {
 			ordered(word, insn);
 			insn->load = true; /* LDAPR: the bit is R here. */
 			insn->store = false;
@@ -279,7 +269,7 @@ static bool atomic(uint32_t word, struct insn *insn)
 /* LDRAA and LDRAB: the base is a signed pointer, and the keys are the guest's. */
 static bool authenticated(uint32_t word, struct insn *insn)
 {
-	return field(word, 31, 30) == 3 && refuse(word, insn);
+	return bits(word, 31, 30) == 3 && refuse(word, insn);
 }
 
 /* Advanced SIMD structures. */
@@ -293,7 +283,7 @@ static bool structure(uint32_t word, struct insn *insn, bool post_index)
 	insn->quad = bit(word, 30);
 	set_registers(word, insn);
 	if (post_index) {
-		insn->rm = field(word, 20, 16);
+		insn->rm = bits(word, 20, 16);
 		insn->addressing = INSN_POST_REGISTER;
 	}
 	return true;
@@ -319,7 +309,7 @@ static bool structures(uint32_t word, struct insn *insn)
 		[0] = { 4, 4 }, [2] = { 4, 1 }, [4] = { 3, 3 },	 [6] = { 3, 1 },
 		[7] = { 1, 1 }, [8] = { 2, 2 }, [10] = { 2, 1 },
 	};
-	const unsigned int opcode = field(word, 15, 12), size = field(word, 11, 10);
+	const unsigned int opcode = bits(word, 15, 12), size = bits(word, 11, 10);
 
 	structure(word, insn, bit(word, 23));
 	insn->registers = kinds[opcode].registers;
@@ -335,7 +325,7 @@ static bool structures(uint32_t word, struct insn *insn)
 /* opcode<2:1>, S and size: bytes of an element, and which lane it is. */
 static bool single_lane(uint32_t word, struct insn *insn)
 {
-	const unsigned int scale = field(word, 15, 14), size = field(word, 11, 10);
+	const unsigned int scale = bits(word, 15, 14), size = bits(word, 11, 10);
 	/* Q:S:size is the index in lanes of a byte. */
 	unsigned int index = insn->quad << 3 | bit(word, 12) << 2 | size;
 
@@ -373,7 +363,7 @@ static bool single_structure(uint32_t word, struct insn *insn)
 static void sve(uint32_t word, struct insn *insn)
 {
 	insn->class = INSN_SVE;
-	insn->pg = field(word, 12, 10);
+	insn->pg = bits(word, 12, 10);
 	set_registers(word, insn);
 }
 
@@ -387,7 +377,7 @@ static bool sve_whole(uint32_t word, struct insn *insn)
 	insn->offset = signed_field(word, 21, 16) * 8 + insn->pg;
 	insn->pg = 0;
 	if (insn->sve == INSN_SVE_P)
-		insn->rt = field(word, 3, 0);
+		insn->rt = bits(word, 3, 0);
 	insn->bytes = 1;
 	return true;
 }
@@ -401,7 +391,7 @@ static bool sve_address(uint32_t word, struct insn *insn)
 	}
 	insn->addressing = INSN_REGISTER;
 	insn->extend = INSN_LSL;
-	insn->rm = field(word, 20, 16);
+	insn->rm = bits(word, 20, 16);
 	insn->shift = __builtin_ctz(insn->bytes);
 	return insn->rm != ZR;
 }
@@ -418,7 +408,7 @@ static bool sve_load(uint32_t word, struct insn *insn)
 		{ 1, 3, true },	 { 1, 2, true },  { 2, 2, false }, { 2, 3, false },
 		{ 0, 3, true },	 { 0, 2, true },  { 0, 1, true },  { 3, 3, false },
 	};
-	const unsigned int type = field(word, 24, 21);
+	const unsigned int type = bits(word, 24, 21);
 
 	sve(word, insn);
 	insn->load = true;
@@ -432,8 +422,8 @@ static bool sve_store(uint32_t word, struct insn *insn)
 {
 	sve(word, insn);
 	insn->store = true;
-	insn->bytes = 1 << field(word, 24, 23);
-	insn->lane = 1 << field(word, 22, 21);
+	insn->bytes = 1 << bits(word, 24, 23);
+	insn->lane = 1 << bits(word, 22, 21);
 	return insn->lane >= insn->bytes && sve_address(word, insn);
 }
 
@@ -441,9 +431,9 @@ static bool sve_store(uint32_t word, struct insn *insn)
 
 static bool mops(uint32_t word, struct insn *insn)
 {
-	const unsigned int op1 = field(word, 23, 22), op2 = field(word, 15, 12);
+	const unsigned int op1 = bits(word, 23, 22), op2 = bits(word, 15, 12);
 
-	insn->rs = field(word, 20, 16);
+	insn->rs = bits(word, 20, 16);
 	set_registers(word, insn);
 	insn->bytes = 1;
 	insn->unprivileged = op2 & 1;
@@ -475,7 +465,7 @@ static bool zero(uint32_t word, struct insn *insn)
 {
 	insn->class = INSN_ZERO;
 	insn->store = true;
-	insn->rt = field(word, 4, 0);
+	insn->rt = bits(word, 4, 0);
 	return true;
 }
 
@@ -485,7 +475,7 @@ static bool pair_ordered(uint32_t word, struct insn *insn)
 	insn->class = INSN_PAIR;
 	insn->load = bit(word, 22);
 	insn->store = !insn->load;
-	insn->rt2 = field(word, 20, 16);
+	insn->rt2 = bits(word, 20, 16);
 	insn->wide = bit(word, 30);
 	insn->bytes = insn->wide ? 8 : 4;
 	set_registers(word, insn);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "arm/registers.h"
+#include "arm/sysreg.h"
 #include "host/kvm.h"
 
 #define SYS_ZCR_EL1 ARM64_SYS_REG(3, 0, 1, 2, 0)
@@ -14,12 +15,6 @@
 #define CORE_REG_V(n)                                           \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE | \
 	 (KVM_REG_ARM_CORE_REG(fp_regs.vregs[0]) + 4 * (n)))
-
-#define PSTATE_SP    (UINT64_C(1) << 0)
-#define PSTATE_EL(p) ((p) >> 2 & 3)
-#define PSTATE_BTYPE (UINT64_C(3) << 10)
-#define PSTATE_SS    (UINT64_C(1) << 21)
-#define PSTATE_NZCV  (UINT64_C(0xf) << 28)
 
 #define SP	      31
 #define QUADWORD      16
@@ -51,19 +46,21 @@ static void registers_get(struct registers *registers, uint64_t id, void *value)
 
 static uint64_t x_id(const struct registers *registers, unsigned int n)
 {
+	const unsigned int el = field_get(PSTATE_EL, registers->pstate);
+
 	if (n != SP)
 		return CORE_REG_X(n);
-	if (!(registers->pstate & PSTATE_SP) || PSTATE_EL(registers->pstate) == 0)
+	if (!(registers->pstate & PSTATE_SP) || el == 0)
 		return KVM_CORE_REG(regs.sp);
-	return PSTATE_EL(registers->pstate) == 1 ? KVM_CORE_REG(sp_el1) : SYS_SP_EL2;
+	return el == 1 ? KVM_CORE_REG(sp_el1) : SYS_SP_EL2;
 }
 
 uint64_t registers_x_or_sp(struct registers *registers, unsigned int n)
 {
-	if (!(registers->x_known & UINT64_C(1) << n)) {
+	if (!bit(registers->x_known, n)) {
 		registers->x[n] = 0;
 		registers_get(registers, x_id(registers, n), &registers->x[n]);
-		registers->x_known |= UINT64_C(1) << n;
+		registers->x_known |= BIT(n);
 	}
 	return registers->x[n];
 }
@@ -71,8 +68,8 @@ uint64_t registers_x_or_sp(struct registers *registers, unsigned int n)
 void registers_set_x_or_sp(struct registers *registers, unsigned int n, uint64_t value)
 {
 	registers->x[n] = value;
-	registers->x_known |= UINT64_C(1) << n;
-	registers->x_changed |= UINT64_C(1) << n;
+	registers->x_known |= BIT(n);
+	registers->x_changed |= BIT(n);
 }
 
 uint64_t registers_x(struct registers *registers, unsigned int n)
@@ -93,35 +90,35 @@ static uint64_t vector_id(const struct registers *registers, unsigned int n)
 
 const uint8_t *registers_vector(struct registers *registers, unsigned int n)
 {
-	if (!(registers->vector_known & UINT32_C(1) << n)) {
+	if (!bit(registers->vector_known, n)) {
 		memset(registers->vector[n], 0, VECTOR_BYTES);
 		registers_get(registers, vector_id(registers, n), registers->vector[n]);
-		registers->vector_known |= UINT32_C(1) << n;
+		registers->vector_known |= BIT(n);
 	}
 	return registers->vector[n];
 }
 
 uint8_t *registers_new_vector(struct registers *registers, unsigned int n)
 {
-	registers->vector_known |= UINT32_C(1) << n;
-	registers->vector_changed |= UINT32_C(1) << n;
+	registers->vector_known |= BIT(n);
+	registers->vector_changed |= BIT(n);
 	return memset(registers->vector[n], 0, VECTOR_BYTES);
 }
 
 const uint8_t *registers_predicate(struct registers *registers, unsigned int n)
 {
-	if (!(registers->predicate_known & UINT32_C(1) << n)) {
+	if (!bit(registers->predicate_known, n)) {
 		memset(registers->predicate[n], 0, REGISTERS_PREDICATE_BYTES);
 		registers_get(registers, KVM_REG_ARM64_SVE_PREG(n, 0), registers->predicate[n]);
-		registers->predicate_known |= UINT32_C(1) << n;
+		registers->predicate_known |= BIT(n);
 	}
 	return registers->predicate[n];
 }
 
 uint8_t *registers_new_predicate(struct registers *registers, unsigned int n)
 {
-	registers->predicate_known |= UINT32_C(1) << n;
-	registers->predicate_changed |= UINT32_C(1) << n;
+	registers->predicate_known |= BIT(n);
+	registers->predicate_changed |= BIT(n);
 	return memset(registers->predicate[n], 0, REGISTERS_PREDICATE_BYTES);
 }
 
@@ -134,7 +131,7 @@ void registers_set_flags(struct registers *registers, uint32_t nzcv)
 /* The quadwords that a ZCR_ELx allows. */
 static unsigned int zcr_limit(uint64_t zcr)
 {
-	return (zcr & 0xf) + 1;
+	return field_get(ZCR_LEN, zcr) + 1;
 }
 
 unsigned int registers_vector_length(struct registers *registers, bool el2_only)
@@ -152,7 +149,7 @@ unsigned int registers_vector_length(struct registers *registers, bool el2_only)
 	/* Without EL2 there is no such register. */
 	if (kvm_get_reg(registers->vcpu_fd, SYS_ZCR_EL2, &zcr) >= 0 && zcr_limit(zcr) < quadwords)
 		quadwords = zcr_limit(zcr);
-	while (quadwords > 1 && !(lengths[0] >> (quadwords - 1) & 1))
+	while (quadwords > 1 && !bit(lengths[0], quadwords - 1))
 		quadwords--;
 	return quadwords * QUADWORD;
 }
@@ -171,7 +168,7 @@ static int commit_general(struct registers *registers)
 	int err = 0;
 
 	for (unsigned int n = 0; n <= SP && err >= 0; n++)
-		if (registers->x_changed >> n & 1)
+		if (bit(registers->x_changed, n))
 			err = kvm_set_reg(registers->vcpu_fd, x_id(registers, n), &registers->x[n]);
 	return err;
 }
@@ -181,11 +178,11 @@ static int commit_vectors(struct registers *registers)
 	int err = 0;
 
 	for (unsigned int n = 0; n < 32 && err >= 0; n++)
-		if (registers->vector_changed >> n & 1)
+		if (bit(registers->vector_changed, n))
 			err = kvm_set_reg(registers->vcpu_fd, vector_id(registers, n),
 					  registers->vector[n]);
 	for (unsigned int n = 0; n < 16 && err >= 0; n++)
-		if (registers->predicate_changed >> n & 1)
+		if (bit(registers->predicate_changed, n))
 			err = kvm_set_reg(registers->vcpu_fd, KVM_REG_ARM64_SVE_PREG(n, 0),
 					  registers->predicate[n]);
 	return err;

@@ -5,8 +5,10 @@
 #ifndef NIDUS_UTIL_H
 #define NIDUS_UTIL_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)
@@ -30,6 +32,15 @@ static inline uint64_t align_down(uint64_t value, uint64_t to)
 static inline uint64_t align_up(uint64_t value, uint64_t to)
 {
 	return align_down(value + to - 1, to);
+}
+
+/* Four bytes, wherever they are. */
+static inline uint32_t read_le32(const void *bytes)
+{
+	uint32_t value;
+
+	memcpy(&value, bytes, sizeof(value));
+	return le32toh(value);
 }
 
 #endif

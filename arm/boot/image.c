@@ -27,14 +27,6 @@ struct arm64_header {
 #define ARM64_FLAG_BE		    (UINT64_C(1) << 0)
 #define ARM64_FLAG_PAGE_SIZE(flags) ((flags) >> 1 & 3)
 
-static uint32_t read_le32(const uint8_t *bytes)
-{
-	uint32_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return le32toh(value);
-}
-
 static uint16_t read_le16(const uint8_t *bytes)
 {
 	uint16_t value;

@@ -45,14 +45,6 @@ struct unpack {
 
 /* Recognition. */
 
-static uint32_t read_le32(const uint8_t *bytes)
-{
-	uint32_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return le32toh(value);
-}
-
 static bool begins(const uint8_t *bytes, size_t size, const char *magic, size_t length)
 {
 	return size >= length && memcmp(bytes, magic, length) == 0;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arm/sysreg.h"
 #include "cpu/cpu.h"
 #include "host/log.h"
 #include "memmap.h"
@@ -76,7 +77,7 @@ static int cpu_limit_sve(int vcpu_fd, unsigned int max_vl)
 	for (unsigned int word = 0; word < KVM_ARM64_SVE_VLS_WORDS; word++) {
 		for (unsigned int bit = 0; bit < 64; bit++)
 			if ((word * 64 + bit + 1) * SVE_VQ_BITS > max_vl)
-				lengths[word] &= ~(UINT64_C(1) << bit);
+				lengths[word] &= ~BIT(bit);
 		left |= lengths[word] != 0;
 	}
 	if (!left) {
@@ -178,12 +179,12 @@ bool cpu_has_granule(int vcpu_fd, uint32_t page_size)
 	if (kvm_get_reg(vcpu_fd, SYS_ID_AA64MMFR0_EL1, &mmfr0) < 0)
 		return true;
 	switch (page_size) {
-	case KIB(4): /* TGran4, bits [31:28]: 15 means none */
-		return (mmfr0 >> 28 & 0xf) != 0xf;
-	case KIB(16): /* TGran16, bits [23:20]: 0 means none */
-		return (mmfr0 >> 20 & 0xf) != 0;
-	case KIB(64): /* TGran64, bits [27:24]: 15 means none */
-		return (mmfr0 >> 24 & 0xf) != 0xf;
+	case KIB(4):
+		return sysreg_has_granule(mmfr0, 1, 12, false);
+	case KIB(16):
+		return sysreg_has_granule(mmfr0, 1, 14, false);
+	case KIB(64):
+		return sysreg_has_granule(mmfr0, 1, 16, false);
 	default:
 		return true;
 	}

@@ -11,24 +11,7 @@
 #define MAY_EXECUTE 2u
 #define MAY_WRITE   4u
 
-#define PSTATE_PAN 22
-
-#define SCTLR_WXN  19
-#define SCTLR_EPAN 57
-
-/* Leaf descriptors, bit numbers. */
-#define DESC_AP1 6 /* for EL0, too */
-#define DESC_AP2 7 /* read-only */
-#define DESC_PXN 53
-#define DESC_UXN 54 /* XN, where EL0 has no part */
-
-/* Table descriptors, bit numbers. */
-#define DESC_PXNTABLE 59
-#define DESC_UXNTABLE 60
-#define DESC_APTABLE0 61 /* not for EL0 */
-#define DESC_APTABLE1 62 /* read-only */
-
-#define MMFR1_PAN3 3
+#define PAN3 3 /* in MMFR1_PAN */
 
 /* Of one exception level. */
 struct rights {
@@ -44,13 +27,13 @@ struct both {
 static void permission_direct(const struct regime *regime, uint64_t leaf, uint64_t tables,
 			      struct both *both)
 {
-	const bool writable = !bit(leaf, DESC_AP2) && !bit(tables, DESC_APTABLE1);
-	const bool for_el0 = bit(leaf, DESC_AP1) && !bit(tables, DESC_APTABLE0);
-	const bool uxn = bit(leaf, DESC_UXN) || bit(tables, DESC_UXNTABLE);
-	const bool pxn = bit(leaf, DESC_PXN) || bit(tables, DESC_PXNTABLE);
+	const bool writable = !(leaf & DESC_AP2) && !(tables & DESC_APTABLE1);
+	const bool for_el0 = leaf & DESC_AP1 && !(tables & DESC_APTABLE0);
+	const bool uxn = leaf & DESC_UXN || tables & DESC_UXNTABLE;
+	const bool pxn = leaf & DESC_PXN || tables & DESC_PXNTABLE;
 	const unsigned int data = MAY_READ | (writable ? MAY_WRITE : 0);
 
-	both->privileged.wxn = both->el0.wxn = bit(regime->sctlr, SCTLR_WXN);
+	both->privileged.wxn = both->el0.wxn = regime->sctlr & SCTLR_WXN;
 	both->privileged.overlaid = both->el0.overlaid = true;
 	both->privileged.allowed = data;
 	if (regime->kind == REGIME_EL2) {
@@ -84,12 +67,14 @@ static struct rights permission_base(unsigned int pi)
 
 static void permission_indirect(const struct regime *regime, uint64_t leaf, struct both *both)
 {
-	const unsigned int index = bits(leaf, 54, 53) << 2 | bit(leaf, 51) << 1 | bit(leaf, 6);
+	const unsigned int index = field_get(DESC_PIINDEX3_2, leaf) << 2 |
+				   field_get(DESC_PIINDEX1, leaf) << 1 |
+				   field_get(DESC_PIINDEX0, leaf);
 
-	both->privileged = permission_base(regime->pir >> 4 * index & 0xf);
+	both->privileged = permission_base(bits(regime->pir, 4 * index + 3, 4 * index));
 	if (regime->kind == REGIME_EL2)
 		return;
-	both->el0 = permission_base(regime->pire0 >> 4 * index & 0xf);
+	both->el0 = permission_base(bits(regime->pire0, 4 * index + 3, 4 * index));
 	/* Executable above and writable by EL0 does not exist: neither gets anything. */
 	if (both->privileged.allowed & MAY_EXECUTE && both->el0.allowed & MAY_WRITE)
 		both->privileged.allowed = both->el0.allowed = 0;
@@ -98,7 +83,7 @@ static void permission_indirect(const struct regime *regime, uint64_t leaf, stru
 static void permission_overlay(struct rights *rights, bool enabled, uint64_t por,
 			       unsigned int index)
 {
-	unsigned int overlay = por >> 4 * index & 0xf;
+	unsigned int overlay = bits(por, 4 * index + 3, 4 * index);
 
 	if (!enabled || !rights->overlaid) {
 		if (rights->wxn && rights->allowed & MAY_WRITE)
@@ -116,10 +101,10 @@ static void permission_overlay(struct rights *rights, bool enabled, uint64_t por
 /* PSTATE.PAN: no data access to what EL0 has access to; with EPAN, what it can execute, too. */
 static bool permission_pan(const struct regime *regime, const struct rights *el0)
 {
-	const bool has_pan3 = bits(regime->mmfr1, 23, 20) >= MMFR1_PAN3;
-	const bool epan = bit(regime->sctlr, SCTLR_EPAN) || bit(regime->tcr2, TCR2_PIE);
+	const bool has_pan3 = field_get(MMFR1_PAN, regime->mmfr1) >= PAN3;
+	const bool epan = regime->sctlr & SCTLR_EPAN || regime->tcr2 & TCR2_PIE;
 
-	if (!bit(regime->pstate, PSTATE_PAN) || regime->kind == REGIME_EL2)
+	if (!(regime->pstate & PSTATE_PAN) || regime->kind == REGIME_EL2)
 		return false;
 	return el0->allowed & (MAY_READ | MAY_WRITE) ||
 	       (has_pan3 && epan && el0->allowed & MAY_EXECUTE);
@@ -140,15 +125,15 @@ static unsigned int permission_for(enum translate_access access)
 bool permission_stage1(const struct regime *regime, const struct leaf *leaf, bool hierarchical,
 		       enum translate_access access, bool el0)
 {
-	const unsigned int po_index = bits(leaf->descriptor, 62, 60);
+	const unsigned int po_index = field_get(DESC_POINDEX, leaf->descriptor);
 	struct both both = { 0 };
 
-	if (bit(regime->tcr2, TCR2_PIE))
+	if (regime->tcr2 & TCR2_PIE)
 		permission_indirect(regime, leaf->descriptor, &both);
 	else
 		permission_direct(regime, leaf->descriptor, hierarchical ? leaf->tables : 0, &both);
-	permission_overlay(&both.privileged, bit(regime->tcr2, TCR2_POE), regime->por, po_index);
-	permission_overlay(&both.el0, bit(regime->tcr2, TCR2_E0POE), regime->por_el0, po_index);
+	permission_overlay(&both.privileged, regime->tcr2 & TCR2_POE, regime->por, po_index);
+	permission_overlay(&both.el0, regime->tcr2 & TCR2_E0POE, regime->por_el0, po_index);
 
 	if (el0)
 		return both.el0.allowed & permission_for(access);
@@ -161,15 +146,15 @@ bool permission_stage1(const struct regime *regime, const struct leaf *leaf, boo
 bool permission_stage2(const struct regime *regime, uint64_t descriptor,
 		       enum translate_access access, bool el0)
 {
-	const bool has_xnx = bits(regime->mmfr1, 31, 28) != 0;
-	const bool xn = bit(descriptor, 54);
+	const bool has_xnx = regime->mmfr1 & MMFR1_XNX;
+	const bool xn = descriptor & DESC_S2XN1;
 
 	switch (access) {
 	case TRANSLATE_READ:
-		return bit(descriptor, 6);
+		return descriptor & DESC_S2AP_R;
 	case TRANSLATE_WRITE:
-		return bit(descriptor, 7);
+		return descriptor & DESC_S2AP_W;
 	default:
-		return !(xn ^ (has_xnx && !el0 && bit(descriptor, 53)));
+		return !(xn ^ (has_xnx && !el0 && descriptor & DESC_S2XN0));
 	}
 }

@@ -23,8 +23,6 @@
 #define OP1_EL1 0
 #define OP1_EL2 4
 
-#define HCRX_TCR2EN 14
-
 struct wanted {
 	uint64_t id;
 	uint64_t *value;
@@ -53,8 +51,8 @@ static bool regime_has_el2(int vcpu_fd)
 /* Which regime translates at the vCPU's exception level: D8.1.2. */
 static enum regime_kind regime_kind_of(const struct regime *regime)
 {
-	const unsigned int el = bits(regime->pstate, 3, 2);
-	const bool e2h = bit(regime->hcr, HCR_E2H), tge = bit(regime->hcr, HCR_TGE);
+	const unsigned int el = field_get(PSTATE_EL, regime->pstate);
+	const bool e2h = regime->hcr & HCR_E2H, tge = regime->hcr & HCR_TGE;
 
 	if (el == 2)
 		return e2h ? REGIME_EL20 : REGIME_EL2;
@@ -120,14 +118,13 @@ int regime_read(struct regime *regime, int vcpu_fd)
 		err = regime_get_all(vcpu_fd, wanted, ARRAY_SIZE(wanted));
 	if (err < 0)
 		return err;
-	regime->stage2 = regime->kind == REGIME_EL10 &&
-			 (bit(regime->hcr, HCR_VM) || bit(regime->hcr, HCR_DC));
+	regime->stage2 = regime->kind == REGIME_EL10 && regime->hcr & (HCR_VM | HCR_DC);
 	err = regime_get_stage1(regime, vcpu_fd);
 	if (err < 0)
 		return err;
 
 	/* A guest hypervisor decides whether its guest has a TCR2_EL1. */
-	if (regime->kind == REGIME_EL10 && regime_has_el2(vcpu_fd) && !bit(hcrx, HCRX_TCR2EN))
+	if (regime->kind == REGIME_EL10 && regime_has_el2(vcpu_fd) && !(hcrx & HCRX_TCR2EN))
 		regime->tcr2 = 0;
 	return 0;
 }

@@ -5,53 +5,51 @@
  */
 #include "walk.h"
 
-#define SCTLR_M 0
-
-/* Where the fields of TCR_ELx are, by the range that an address is in. */
+/* Masks of the fields of TCR_ELx, by the range that an address is in. */
 struct tcr {
-	unsigned int txsz, tg, ps, ha, ds; /* lowest bits */
-	unsigned int tbi, tbid, hpd;
-	unsigned int epd, e0pd; /* not in REGIME_EL2 */
+	uint64_t txsz, tg, ps, ha, ds;
+	uint64_t tbi, tbid, hpd;
+	uint64_t epd, e0pd; /* not in REGIME_EL2 */
 	unsigned int granule[4]; /* by TG; 0: reserved */
 };
 
 static const struct tcr tcr_lower = {
-	.txsz = 0,
-	.tg = 14,
-	.ps = 32,
-	.ha = 39,
-	.ds = 59,
-	.tbi = 37,
-	.tbid = 51,
-	.hpd = 41,
-	.epd = 7,
-	.e0pd = 55,
+	.txsz = BITS(5, 0),
+	.tg = BITS(15, 14),
+	.ps = BITS(34, 32),
+	.ha = BIT(39),
+	.ds = BIT(59),
+	.tbi = BIT(37),
+	.tbid = BIT(51),
+	.hpd = BIT(41),
+	.epd = BIT(7),
+	.e0pd = BIT(55),
 	.granule = { 12, 16, 14, 0 },
 };
 
 static const struct tcr tcr_upper = {
-	.txsz = 16,
-	.tg = 30,
-	.ps = 32,
-	.ha = 39,
-	.ds = 59,
-	.tbi = 38,
-	.tbid = 52,
-	.hpd = 42,
-	.epd = 23,
-	.e0pd = 56,
+	.txsz = BITS(21, 16),
+	.tg = BITS(31, 30),
+	.ps = BITS(34, 32),
+	.ha = BIT(39),
+	.ds = BIT(59),
+	.tbi = BIT(38),
+	.tbid = BIT(52),
+	.hpd = BIT(42),
+	.epd = BIT(23),
+	.e0pd = BIT(56),
 	.granule = { 0, 14, 12, 16 },
 };
 
 static const struct tcr tcr_el2 = {
-	.txsz = 0,
-	.tg = 14,
-	.ps = 16,
-	.ha = 21,
-	.ds = 32,
-	.tbi = 20,
-	.tbid = 29,
-	.hpd = 24,
+	.txsz = BITS(5, 0),
+	.tg = BITS(15, 14),
+	.ps = BITS(18, 16),
+	.ha = BIT(21),
+	.ds = BIT(32),
+	.tbi = BIT(20),
+	.tbid = BIT(29),
+	.hpd = BIT(24),
 	.granule = { 12, 16, 14, 0 },
 };
 
@@ -70,29 +68,27 @@ static const struct tcr *stage1_tcr(const struct regime *regime, uint64_t va)
 /* HCR_EL2.DC and TGE take stage 1 from the EL1&0 regime; a vCPU without EL2 has them clear. */
 static bool stage1_is_off(const struct regime *regime)
 {
-	if (!bit(regime->sctlr, SCTLR_M))
+	if (!(regime->sctlr & SCTLR_M))
 		return true;
-	return regime->kind == REGIME_EL10 &&
-	       (bit(regime->hcr, HCR_DC) || bit(regime->hcr, HCR_TGE));
+	return regime->kind == REGIME_EL10 && regime->hcr & (HCR_DC | HCR_TGE);
 }
 
 bool stage1_is_hierarchical(const struct regime *regime, uint64_t va)
 {
-	const bool can_disable = bits(regime->mmfr1, 15, 12) != 0;
+	const bool can_disable = regime->mmfr1 & MMFR1_HPDS;
 
-	if (bit(regime->tcr2, TCR2_PIE) || bit(regime->tcr2, TCR2_POE) ||
-	    bit(regime->tcr2, TCR2_E0POE))
+	if (regime->tcr2 & (TCR2_PIE | TCR2_POE | TCR2_E0POE))
 		return false;
-	return !(can_disable && bit(regime->tcr, stage1_tcr(regime, va)->hpd));
+	return !(can_disable && regime->tcr & stage1_tcr(regime, va)->hpd);
 }
 
 /* The highest bit of va that counts: TBI makes it 55, for instructions only if TBID is clear. */
 static unsigned int stage1_top(const struct regime *regime, const struct tcr *tcr,
 			       enum translate_access access)
 {
-	const bool tbid = access == TRANSLATE_EXECUTE && bit(regime->tcr, tcr->tbid);
+	const bool tbid = access == TRANSLATE_EXECUTE && regime->tcr & tcr->tbid;
 
-	return bit(regime->tcr, tcr->tbi) && !tbid ? 55 : 63;
+	return regime->tcr & tcr->tbi && !tbid ? 55 : 63;
 }
 
 static bool stage1_in_range(const struct walk *walk, uint64_t va, bool upper, unsigned int top)
@@ -105,40 +101,31 @@ static bool stage1_in_range(const struct walk *walk, uint64_t va, bool upper, un
 /* E0PDx, EPDx: tables that are not walked for that access. */
 static bool stage1_is_barred(const struct regime *regime, const struct tcr *tcr, bool el0)
 {
-	const bool has_e0pd = bits(regime->mmfr2, 63, 60) != 0;
+	const bool has_e0pd = regime->mmfr2 & MMFR2_E0PD;
 
 	if (regime->kind == REGIME_EL2)
 		return false;
-	return bit(regime->tcr, tcr->epd) || (el0 && has_e0pd && bit(regime->tcr, tcr->e0pd));
+	return regime->tcr & tcr->epd || (el0 && has_e0pd && regime->tcr & tcr->e0pd);
 }
 
-/* Granule, and the sizes of addresses that depend on it. */
 static enum translate_result stage1_sizes(const struct regime *regime, const struct tcr *tcr,
 					  struct walk *walk)
 {
-	const unsigned int pa_size = walk_pa_size(regime->mmfr0);
-	const unsigned int ps = walk_ps(bits(regime->tcr, tcr->ps + 2, tcr->ps));
-	const bool has_lva = bits(regime->mmfr2, 19, 16) != 0;
-	const bool has_ttst = bits(regime->mmfr2, 31, 28) != 0;
-	unsigned int shortest, longest;
+	const struct walk_control control = {
+		.stage = 1,
+		.granule = tcr->granule[field_get(tcr->tg, regime->tcr)],
+		.ps = field_get(tcr->ps, regime->tcr),
+		.txsz = field_get(tcr->txsz, regime->tcr),
+		.ds = regime->tcr & tcr->ds,
+	};
+	const bool has_lva = regime->mmfr2 & MMFR2_VARANGE;
+	enum translate_result result = walk_sizes(walk, regime, &control);
+	unsigned int longest;
 
-	walk->granule = tcr->granule[bits(regime->tcr, tcr->tg + 1, tcr->tg)];
-	/* The CPU takes one that it has, and only itself knows which. */
-	if (walk->granule == 0 || !walk_has_granule(regime->mmfr0, 1, walk->granule, false))
-		return TRANSLATE_FAIL;
-
-	walk->lpa = pa_size == 52;
-	walk->lpa2 = walk->granule != 16 && bit(regime->tcr, tcr->ds) &&
-		     walk_has_granule(regime->mmfr0, 1, walk->granule, true);
-	walk->output_size = ps < pa_size ? ps : pa_size;
-	if (walk->granule != 16 && !walk->lpa2 && walk->output_size > 48)
-		walk->output_size = 48;
-
-	shortest = !has_ttst ? 25 : walk->granule == 16 ? 17 : 16;
+	if (result != TRANSLATE_DONE)
+		return result;
 	longest = (walk->granule == 16 ? has_lva : walk->lpa2) ? 52 : 48;
-	walk->input_size = 64 - bits(regime->tcr, tcr->txsz + 5, tcr->txsz);
-	return walk->input_size < shortest || walk->input_size > longest ? TRANSLATE_AGAIN
-									 : TRANSLATE_DONE;
+	return walk->input_size > longest ? TRANSLATE_AGAIN : TRANSLATE_DONE;
 }
 
 /* The first level is the highest that the input address has bits for. */
@@ -172,7 +159,7 @@ enum translate_result stage1_prepare(const struct regime *regime, uint64_t va,
 	*flat = stage1_is_off(regime);
 	if (*flat)
 		return stage1_flat(regime, va, top, input);
-	if (bit(regime->tcr2, TCR2_D128))
+	if (regime->tcr2 & TCR2_D128)
 		return TRANSLATE_FAIL;
 	result = stage1_sizes(regime, tcr, walk);
 	if (result != TRANSLATE_DONE)
@@ -181,8 +168,8 @@ enum translate_result stage1_prepare(const struct regime *regime, uint64_t va,
 		return TRANSLATE_AGAIN;
 
 	walk->level = stage1_level(walk);
-	walk->big_endian = bit(regime->sctlr, SCTLR_EE);
-	walk->sets_access_flag = bits(regime->mmfr1, 3, 0) != 0 && bit(regime->tcr, tcr->ha);
+	walk->big_endian = regime->sctlr & SCTLR_EE;
+	walk->sets_access_flag = regime->mmfr1 & MMFR1_HAFDBS && regime->tcr & tcr->ha;
 	*input = bits(va, walk->input_size - 1, 0);
 	return walk_base(walk, regime->ttbr[upper]);
 }

@@ -4,12 +4,6 @@
  */
 #include "walk.h"
 
-#define VTCR_HA	   21
-#define VTCR_DS	   32
-#define VTCR_SL2   33
-#define VTCR_S2PIE 36
-#define VTCR_D128  38
-
 #define LEVEL_RESERVED 4
 
 /* VTCR_EL2.SL0, and SL2 with descriptors of LPA2. */
@@ -20,11 +14,11 @@ static int stage2_level(const struct regime *regime, const struct walk *walk)
 		{ 3, 2, 1, 0 },
 		{ 3, 2, 1, LEVEL_RESERVED },
 	};
-	const unsigned int sl0 = bits(regime->vtcr, 7, 6);
+	const unsigned int sl0 = field_get(VTCR_SL0, regime->vtcr);
 	const unsigned int pa_size = walk_pa_size(regime->mmfr0);
-	const bool has_ttst = bits(regime->mmfr2, 31, 28) != 0;
+	const bool has_ttst = regime->mmfr2 & MMFR2_ST;
 
-	if (walk->granule == 12 && walk->lpa2 && bit(regime->vtcr, VTCR_SL2))
+	if (walk->granule == 12 && walk->lpa2 && regime->vtcr & VTCR_SL2)
 		return sl0 == 0 ? -1 : LEVEL_RESERVED;
 	if (walk->granule == 12 && sl0 == 3 && !has_ttst)
 		return LEVEL_RESERVED;
@@ -48,25 +42,18 @@ static bool stage2_level_fits(const struct walk *walk)
 static enum translate_result stage2_sizes(const struct regime *regime, struct walk *walk)
 {
 	static const unsigned int granule[] = { 12, 16, 14, 0 };
-	const unsigned int pa_size = walk_pa_size(regime->mmfr0);
-	const unsigned int ps = walk_ps(bits(regime->vtcr, 18, 16));
-	const bool has_ttst = bits(regime->mmfr2, 31, 28) != 0;
-	unsigned int shortest;
+	const struct walk_control control = {
+		.stage = 2,
+		.granule = granule[field_get(VTCR_TG0, regime->vtcr)],
+		.ps = field_get(VTCR_PS, regime->vtcr),
+		.txsz = field_get(VTCR_T0SZ, regime->vtcr),
+		.ds = regime->vtcr & VTCR_DS,
+	};
+	enum translate_result result = walk_sizes(walk, regime, &control);
 
-	walk->granule = granule[bits(regime->vtcr, 15, 14)];
-	if (walk->granule == 0 || !walk_has_granule(regime->mmfr0, 2, walk->granule, false))
-		return TRANSLATE_FAIL;
-
-	walk->lpa = pa_size == 52;
-	walk->lpa2 = walk->granule != 16 && bit(regime->vtcr, VTCR_DS) &&
-		     walk_has_granule(regime->mmfr0, 2, walk->granule, true);
-	walk->output_size = ps < pa_size ? ps : pa_size;
-	if (walk->granule != 16 && !walk->lpa2 && walk->output_size > 48)
-		walk->output_size = 48;
-
-	shortest = !has_ttst ? 25 : walk->granule == 16 ? 17 : 16;
-	walk->input_size = 64 - bits(regime->vtcr, 5, 0);
-	if (walk->input_size < shortest || walk->input_size > pa_size)
+	if (result != TRANSLATE_DONE)
+		return result;
+	if (walk->input_size > walk_pa_size(regime->mmfr0))
 		return TRANSLATE_AGAIN;
 	return walk->input_size > 48 && walk->granule != 16 && !walk->lpa2 ? TRANSLATE_AGAIN
 									   : TRANSLATE_DONE;
@@ -76,7 +63,7 @@ enum translate_result stage2_prepare(const struct regime *regime, struct walk *w
 {
 	enum translate_result result;
 
-	if (bit(regime->vtcr, VTCR_D128) || bit(regime->vtcr, VTCR_S2PIE))
+	if (regime->vtcr & (VTCR_D128 | VTCR_S2PIE))
 		return TRANSLATE_FAIL;
 	result = stage2_sizes(regime, walk);
 	if (result != TRANSLATE_DONE)
@@ -84,7 +71,7 @@ enum translate_result stage2_prepare(const struct regime *regime, struct walk *w
 	walk->level = stage2_level(regime, walk);
 	if (walk->level == LEVEL_RESERVED || !stage2_level_fits(walk))
 		return TRANSLATE_AGAIN;
-	walk->big_endian = bit(regime->sctlr_el2, SCTLR_EE);
-	walk->sets_access_flag = bits(regime->mmfr1, 3, 0) != 0 && bit(regime->vtcr, VTCR_HA);
+	walk->big_endian = regime->sctlr_el2 & SCTLR_EE;
+	walk->sets_access_flag = regime->mmfr1 & MMFR1_HAFDBS && regime->vtcr & VTCR_HA;
 	return walk_base(walk, regime->vttbr);
 }

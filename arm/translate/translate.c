@@ -3,14 +3,11 @@
 
 #include "walk.h"
 
-#define PSTATE_NRW 4 /* AArch32 */
-#define PSTATE_UAO 23
-
 #define INSN_SIZE sizeof(uint32_t)
 
 static unsigned int translate_el(const struct regime *regime)
 {
-	return bits(regime->pstate, 3, 2);
+	return field_get(PSTATE_EL, regime->pstate);
 }
 
 /* Whose permissions count: those of EL0 there, and for LDTR and STTR where they make a difference.
@@ -18,11 +15,11 @@ static unsigned int translate_el(const struct regime *regime)
 static bool translate_is_el0(const struct regime *regime, bool unprivileged)
 {
 	const unsigned int el = translate_el(regime);
-	const bool host = regime->kind == REGIME_EL20 && bit(regime->hcr, HCR_TGE);
+	const bool host = regime->kind == REGIME_EL20 && regime->hcr & HCR_TGE;
 
 	if (el == 0)
 		return true;
-	return unprivileged && !bit(regime->pstate, PSTATE_UAO) && (el == 1 || host);
+	return unprivileged && !(regime->pstate & PSTATE_UAO) && (el == 1 || host);
 }
 
 /*
@@ -31,15 +28,15 @@ static bool translate_is_el0(const struct regime *regime, bool unprivileged)
  */
 static bool translate_is_refused(const struct regime *regime)
 {
-	if (bit(regime->pstate, PSTATE_NRW) || translate_el(regime) == 3)
+	if (regime->pstate & PSTATE_NRW || translate_el(regime) == 3)
 		return true;
-	return regime->kind == REGIME_EL10 && bit(regime->hcr, HCR_NV) && bit(regime->hcr, HCR_NV1);
+	return regime->kind == REGIME_EL10 && regime->hcr & HCR_NV && regime->hcr & HCR_NV1;
 }
 
 /* MAIR_ELx.Attr<n> by the descriptor's AttrIndx: Device memory has 0 in the upper half. */
 static bool translate_is_device(const struct regime *regime, uint64_t descriptor)
 {
-	return bits(regime->mair >> 8 * bits(descriptor, 4, 2), 7, 4) == 0;
+	return bits(regime->mair >> 8 * field_get(DESC_ATTRINDX, descriptor), 7, 4) == 0;
 }
 
 static enum translate_result translate_stage1(const struct regime *regime, struct walk *walk,
@@ -60,7 +57,7 @@ static enum translate_result translate_stage1(const struct regime *regime, struc
 		*translation = (struct translation){
 			.gpa = input,
 			.size = (UINT64_C(1) << pa_size) - input,
-			.device = !(regime->kind == REGIME_EL10 && bit(regime->hcr, HCR_DC)),
+			.device = !(regime->kind == REGIME_EL10 && regime->hcr & HCR_DC),
 		};
 		return TRANSLATE_DONE;
 	}

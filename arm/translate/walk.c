@@ -12,13 +12,8 @@
 
 #define LAST_LEVEL 3
 
-/* Descriptors, D8.3. */
-#define DESC_VALID  UINT64_C(1)
-#define DESC_TABLE  UINT64_C(2) /* at level 3: a page */
-#define DESC_S2AP_R (UINT64_C(1) << 6)
-#define DESC_AF	    (UINT64_C(1) << 10)
-
-unsigned int walk_ps(unsigned int ps)
+/* The number of bits that a field like TCR_EL1.IPS allows. */
+static unsigned int walk_ps(unsigned int ps)
 {
 	static const unsigned int size[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
 
@@ -27,23 +22,28 @@ unsigned int walk_ps(unsigned int ps)
 
 unsigned int walk_pa_size(uint64_t mmfr0)
 {
-	return walk_ps(bits(mmfr0, 2, 0));
+	return walk_ps(field_get(MMFR0_PARANGE, mmfr0));
 }
 
-/* The fields TGran4, 16, 64, and for stage 2 TGran4_2, 16_2, 64_2, which may refer to the former.
- */
-bool walk_has_granule(uint64_t mmfr0, unsigned int stage, unsigned int granule, bool lpa2)
+enum translate_result walk_sizes(struct walk *walk, const struct regime *regime,
+				 const struct walk_control *control)
 {
-	const unsigned int low = granule == 12 ? 28 : granule == 14 ? 20 : 24;
-	const unsigned int low2 = granule == 12 ? 40 : granule == 14 ? 32 : 36;
-	const unsigned int field = bits(mmfr0, low + 3, low);
-	const unsigned int field2 = bits(mmfr0, low2 + 3, low2);
+	const unsigned int stage = control->stage, granule = control->granule;
+	const unsigned int pa_size = walk_pa_size(regime->mmfr0), ps = walk_ps(control->ps);
+	const bool has_ttst = regime->mmfr2 & MMFR2_ST;
+	const unsigned int shortest = !has_ttst ? 25 : granule == 16 ? 17 : 16;
 
-	if (stage == 2 && field2 != 0)
-		return field2 >= (lpa2 ? 3 : 2);
-	if (granule == 14)
-		return field >= (lpa2 ? 2 : 1);
-	return field != 0xf && field >= lpa2;
+	if (granule == 0 || !sysreg_has_granule(regime->mmfr0, stage, granule, false))
+		return TRANSLATE_FAIL;
+	walk->granule = granule;
+	walk->lpa = pa_size == 52;
+	walk->lpa2 = granule != 16 && control->ds &&
+		     sysreg_has_granule(regime->mmfr0, stage, granule, true);
+	walk->output_size = ps < pa_size ? ps : pa_size;
+	if (granule != 16 && !walk->lpa2 && walk->output_size > 48)
+		walk->output_size = 48;
+	walk->input_size = 64 - control->txsz;
+	return walk->input_size < shortest ? TRANSLATE_AGAIN : TRANSLATE_DONE;
 }
 
 /* Bits of the input address below those that index a table of that level. */

@@ -7,34 +7,39 @@
 #ifndef NIDUS_WALK_H
 #define NIDUS_WALK_H
 
+#include "arm/sysreg.h"
 #include "translate/translate.h"
 
-/* Bit numbers in registers that several of the parts look at. */
+/*
+ * Descriptors, D8.3: masks. Several have other names, or other meanings, by the stage and by how
+ * permissions are given.
+ */
+#define DESC_VALID    BIT(0)
+#define DESC_TABLE    BIT(1) /* at level 3: a page */
+#define DESC_ATTRINDX BITS(4, 2)
+#define DESC_AF	      BIT(10)
 
-#define SCTLR_EE 25
+/* Direct permissions. */
+#define DESC_AP1      BIT(6) /* for EL0, too */
+#define DESC_AP2      BIT(7) /* read-only */
+#define DESC_PXN      BIT(53)
+#define DESC_UXN      BIT(54) /* XN, where EL0 has no part */
+#define DESC_PXNTABLE BIT(59)
+#define DESC_UXNTABLE BIT(60)
+#define DESC_APTABLE0 BIT(61) /* not for EL0 */
+#define DESC_APTABLE1 BIT(62) /* read-only */
 
-#define HCR_VM	0
-#define HCR_DC	12
-#define HCR_TGE 27
-#define HCR_E2H 34
-#define HCR_NV	42
-#define HCR_NV1 43
+/* Indirect permissions and overlays. */
+#define DESC_PIINDEX0	BIT(6)
+#define DESC_PIINDEX1	BIT(51)
+#define DESC_PIINDEX3_2 BITS(54, 53)
+#define DESC_POINDEX	BITS(62, 60)
 
-#define TCR2_PIE   1
-#define TCR2_E0POE 2
-#define TCR2_POE   3
-#define TCR2_D128  5
-
-/* Bits [high:low] of value. */
-static inline uint64_t bits(uint64_t value, unsigned int high, unsigned int low)
-{
-	return value >> low & ~UINT64_C(0) >> (63 - (high - low));
-}
-
-static inline bool bit(uint64_t value, unsigned int n)
-{
-	return value >> n & 1;
-}
+/* Stage 2. */
+#define DESC_S2AP_R BIT(6)
+#define DESC_S2AP_W BIT(7)
+#define DESC_S2XN0  BIT(53)
+#define DESC_S2XN1  BIT(54)
 
 /* One stage: where its tables begin, and how they are read. */
 struct walk {
@@ -67,12 +72,24 @@ enum translate_result walk_base(struct walk *walk, uint64_t ttbr);
 /* input has no bits above walk->input_size. Permissions of the leaf are for the caller to check. */
 enum translate_result walk_tables(const struct walk *walk, uint64_t input, struct leaf *leaf);
 
-/* What ID_AA64MMFR0_EL1 says. The size of physical addresses is in bits, 52 at most. */
+/* The size of physical addresses by ID_AA64MMFR0_EL1, in bits, 52 at most. */
 unsigned int walk_pa_size(uint64_t mmfr0);
-/* The number of bits that a field like TCR_EL1.IPS allows. */
-unsigned int walk_ps(unsigned int ps);
-/* Whether pages of that granule exist at that stage; lpa2: with 52-bit descriptors. */
-bool walk_has_granule(uint64_t mmfr0, unsigned int stage, unsigned int granule, bool lpa2);
+
+/* What TCR_ELx or VTCR_EL2 says, its fields as numbers. */
+struct walk_control {
+	unsigned int stage; /* 1 or 2 */
+	unsigned int granule; /* as in struct walk; 0: a reserved TG */
+	unsigned int ps, txsz;
+	bool ds;
+};
+
+/*
+ * Fills in granule, lpa, lpa2, input_size and output_size. TRANSLATE_FAIL: the CPU has no such
+ * granule, and takes one that only itself knows. TRANSLATE_AGAIN: the input address is too short;
+ * whether it is too long is for the caller to check.
+ */
+enum translate_result walk_sizes(struct walk *walk, const struct regime *regime,
+				 const struct walk_control *control);
 
 /*
  * Stage 1: the walk for va and the address that goes into it. flat: there is nothing to walk, and

@@ -7,15 +7,11 @@
  */
 #include <string.h>
 
+#include "arm/sysreg.h"
 #include "emulate.h"
 #include "vcpu/vcpu.h"
 
 #define SP 31
-
-#define PSTATE_NRW (UINT64_C(1) << 4) /* AArch32 */
-#define PSTATE_EL  (UINT64_C(3) << 2)
-#define SCTLR_E0E  (UINT64_C(1) << 24)
-#define SCTLR_EE   (UINT64_C(1) << 25)
 
 void emulate_order(const struct emulation *emulation, uint8_t *element, unsigned int size)
 {

@@ -13,11 +13,9 @@
  */
 #include <string.h>
 
+#include "arm/sysreg.h"
 #include "emulate.h"
 #include "mm/cache.h"
-
-#define PSTATE_N (UINT64_C(1) << 31)
-#define PSTATE_C (UINT64_C(1) << 29)
 
 #define COPY_SIZE_MAX	 UINT64_C(0x007fffffffffffff) /* of CPY */
 #define FORWARD_SIZE_MAX INT64_MAX /* of CPYF and SET */

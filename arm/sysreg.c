@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "arm/sysreg.h"
+
+#define TGRAN_NONE 0xf
+
+/* The fields for stage 2 may refer to those for stage 1. */
+bool sysreg_has_granule(uint64_t mmfr0, unsigned int stage, unsigned int granule, bool lpa2)
+{
+	const uint64_t mask = granule == 12   ? MMFR0_TGRAN4
+			      : granule == 14 ? MMFR0_TGRAN16
+					      : MMFR0_TGRAN64;
+	const uint64_t mask2 = granule == 12   ? MMFR0_TGRAN4_2
+			       : granule == 14 ? MMFR0_TGRAN16_2
+					       : MMFR0_TGRAN64_2;
+	const unsigned int field = field_get(mask, mmfr0), field2 = field_get(mask2, mmfr0);
+
+	if (stage == 2 && field2 != 0)
+		return field2 >= (lpa2 ? 3 : 2);
+	if (granule == 14)
+		return field >= (lpa2 ? 2 : 1);
+	return field != TGRAN_NONE && field >= lpa2;
+}
