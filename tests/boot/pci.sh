@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
 # images: small
-# board: --timeout 300
+# board: --timeout 1200
 . tests/lib.sh
+
+limit=300
 
 # A disk that says where it is.
 disk=$scratch/disk
