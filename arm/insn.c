@@ -141,7 +141,7 @@ static bool literal(uint32_t word, struct insn *insn)
 	return (!bit(word, 26) || bits(word, 31, 30) != 3) && refuse(word, insn);
 }
 
-/* Of LDG, STG and their like, those of many tags have no offset. */
+/* LDG, STG and their like; those for many tags have no offset. */
 static bool tags(uint32_t word, struct insn *insn)
 {
 	const bool many = bits(word, 11, 10) == 0 && bits(word, 23, 22) != 1;
@@ -199,7 +199,7 @@ static bool exclusive(uint32_t word, struct insn *insn)
 	return true;
 }
 
-/* What CAS and the atomics have in common. */
+/* Fields that CAS and the atomics have in common. */
 static void read_modify_write(uint32_t word, struct insn *insn)
 {
 	insn->load = insn->store = true;
@@ -289,7 +289,7 @@ static bool structure(uint32_t word, struct insn *insn, bool post_index)
 	return true;
 }
 
-/* Behind a post-index of 31 is not XZR but the number of bytes that were accessed. */
+/* A post-index of 31 is not XZR: it stands for the number of bytes accessed. */
 static bool settle_post_index(struct insn *insn, unsigned int bytes)
 {
 	if (insn->addressing == INSN_POST_REGISTER && insn->rm == ZR) {
@@ -382,7 +382,7 @@ static bool sve_whole(uint32_t word, struct insn *insn)
 	return true;
 }
 
-/* Where an element is: base plus Rm in elements, or plus imm4 in multiples of the vector. */
+/* The address of an element: base plus Rm in elements, or plus imm4 in multiples of the vector. */
 static bool sve_address(uint32_t word, struct insn *insn)
 {
 	if (bit(word, 15)) {
@@ -504,7 +504,7 @@ static const struct row rows[] = {
 	/* Advanced SIMD load/store single structure, the same post-indexed. */
 	{ 0xbf9f0000, 0x0d000000, single_structure },
 	{ 0xbf800000, 0x0d800000, single_structure },
-	/* Load register (literal), of which the first is PRFM. */
+	/* Load register (literal); the first is PRFM. */
 	{ 0xff000000, 0xd8000000, prefetch },
 	{ 0x3b000000, 0x18000000, literal },
 	/* LDAPR/STLR (unscaled immediate); memory tags; memory copy and set. */
@@ -529,7 +529,7 @@ static const struct row rows[] = {
 	{ 0x3b200c00, 0x38200800, single_register },
 	{ 0x3f200400, 0x38200400, authenticated },
 	{ 0x3b000000, 0x39000000, single_unsigned_offset },
-	/* SVE: LDR and STR of Z and of P, then what is governed by a predicate. */
+	/* SVE: LDR and STR of Z and of P, then those that a predicate governs. */
 	{ 0xffc0e000, 0x85804000, sve_whole },
 	{ 0xffc0e010, 0x85800000, sve_whole },
 	{ 0xffc0e000, 0xe5804000, sve_whole },

@@ -24,7 +24,7 @@
 void registers_begin(struct registers *registers, int vcpu_fd, bool sve, uint64_t pc,
 		     uint64_t pstate)
 {
-	/* What is not known is never looked at, so that the vectors need no clearing. */
+	/* Vectors that are not known are never looked at, so they need no clearing. */
 	registers->vcpu_fd = vcpu_fd;
 	registers->sve = sve;
 	registers->pc = pc;

@@ -14,11 +14,11 @@
  * that software which places BARs anew puts them there again. Where BARs overlap the first one
  * answers.
  *
- * An interrupt is sent or noted as pending under its vector's lock, and who unmasks a vector looks
- * at the pending bit under the same lock. MSI-X as a whole is turned on, off and masked without
- * it, and so is Bus Master; whoever does so visits every vector afterwards. A vector's message
- * becomes a route when it is unmasked, which is once where the driver writes address and data
- * while it is masked. What KVM refuses stays pending, and is tried again when there is more to
+ * An interrupt is sent or noted as pending under its vector's lock; a write that unmasks a vector
+ * looks at the pending bit under the same lock. MSI-X as a whole is turned on, off and masked
+ * without it, and so is Bus Master; each such write visits every vector afterwards. A vector's
+ * message becomes a route when it is unmasked, which is once where the driver writes address and
+ * data while it is masked. What KVM refuses stays pending, and is tried again when there is more to
  * send.
  *
  * A function can be reset by itself (PCI Express Base 5.0, 6.6.2). What that clears is what a
@@ -40,12 +40,12 @@
 #define FUNCTION_SIZE KIB(4)
 #define SLOT_SIZE     (8 * FUNCTION_SIZE) /* eight functions, of which there is the first */
 
-/* What a driver may look at before it knows that there is no function. */
+/* The bytes that a driver may read before it knows that there is no function. */
 #define HEADER_SIZE 64
 
-/* Of a function; they fill that window. */
+/* At most that many BARs of a function; they fill their window. */
 #define READABLE_BARS 2
-_Static_assert(PCI_READABLE_SIZE == SLOTS * READABLE_BARS * PCI_BAR_SIZE, "one has no place");
+_Static_assert(PCI_READABLE_SIZE == SLOTS * READABLE_BARS * PCI_BAR_SIZE, "a BAR has no place");
 
 #define EXPRESS_VERSION 2
 #define EXPRESS_SIZE	0x3c /* bytes */
@@ -69,8 +69,8 @@ struct pci {
 };
 
 /*
- * The guest is to see what was just written. Without FEAT_S2FWB its accesses, to a device as it
- * believes, go to the Point of Coherency; what was there before its first one KVM has cleaned.
+ * Makes a change visible to the guest. Without FEAT_S2FWB its accesses, to a device as it believes,
+ * go to the Point of Coherency; KVM has cleaned what was there before the first of them.
  */
 static void publish(const struct pci *pci, const _Atomic uint32_t *where)
 {
@@ -132,7 +132,7 @@ static bool set_pending(struct pci_function *function, unsigned int vector, bool
 	return !(old & bit) != !pending;
 }
 
-/* Whether a vector's message means to KVM what its entry says. */
+/* Has KVM send for a vector what its entry says; false where KVM refuses. */
 static bool route(struct pci_function *function, unsigned int vector)
 {
 	const uint64_t address = entry_word(function, vector, PCI_MSIX_ENTRY_LOWER_ADDR) |
@@ -614,7 +614,7 @@ struct pci *pci_create(struct bus *bus, void *memory)
 	pci->memory_next = PCI_BARS_BASE;
 	pci->readable_next = PCI_READABLE_BASE;
 	pthread_mutex_init(&pci->place_lock, NULL);
-	/* No function, no identity: all ones. What lies behind a header nobody asks for then. */
+	/* A slot without a function reads as ones. Drivers look at its header only. */
 	for (uint64_t offset = 0; offset < PCI_ECAM_SIZE; offset += FUNCTION_SIZE)
 		memset(pci->memory + offset, 0xff, HEADER_SIZE);
 	if (bus_add(bus, &pci->device) < 0)

@@ -9,7 +9,7 @@
 #include "mm/cache.h"
 #include "util.h"
 
-/* The guest is to see what was written to size bytes of a page. */
+/* Makes a change of size bytes of a page visible to the guest. */
 static void clean(const volatile void *where, size_t size, uint64_t line)
 {
 	const uintptr_t start = align_down((uintptr_t)where, line);

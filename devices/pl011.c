@@ -10,7 +10,8 @@
  * They take bytes until the FIFO is empty, which with a real line it soon is. So a driver that has
  * taken as much as a FIFO holds and has not seen it empty gets a pause, in which nothing arrives.
  * It is three times as long as that took: by then the driver has emptied the FIFO and had as much
- * time for other things, however slow its accesses are. Who keeps up with the input gets none.
+ * time for other things, however slow its accesses are. A driver that keeps up with the input gets
+ * none.
  *
  * They clear interrupts that the real device would raise only later, or raise again. A receive
  * interrupt that was cleared while the FIFO calls for it comes back after a while (so does the real
@@ -238,7 +239,7 @@ static uint32_t read_flags(struct pl011 *uart)
 {
 	uint32_t flags = FR_TXFE | FR_CTS;
 
-	/* Of input from a file nobody tells; whoever polls is asking for it. */
+	/* Files have no readiness event, so a driver that polls has to look here. */
 	if (uart->fifo_count == 0) {
 		end_pause(uart);
 		pull(uart);

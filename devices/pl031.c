@@ -2,8 +2,8 @@
 /*
  * Theory of operation. The counter is the host's time of day plus an offset that a guest moves by
  * writing RTCLR. The alarm is a host timer armed for the moment at which the counter will reach
- * RTCMR; as on the real thing a match in the past never comes. Whoever needs the time reads the
- * host's clock once and goes by that, for it may turn, or be set, at any moment.
+ * RTCMR; as on the real thing a match in the past never comes. A guest that needs the time reads
+ * the host's clock once and goes by that, for it may turn, or be set, at any moment.
  */
 #include <errno.h>
 #include <pthread.h>

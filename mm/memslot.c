@@ -45,7 +45,8 @@ static int memslot_rom_map(struct memslot_rom *rom, uint64_t gpa, uint64_t size)
 	if (reserved == MAP_FAILED) {
 		int err = -errno;
 
-		log_error("memory for 0x%" PRIx64 ": %s", gpa, strerror(-err));
+		log_error("mapping memory for guest address 0x%" PRIx64 ": %s", gpa,
+			  strerror(-err));
 		return err;
 	}
 	rom->reserved = reserved;

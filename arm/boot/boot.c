@@ -19,7 +19,7 @@
 /* COMMAND_LINE_SIZE of Linux, arch/arm64/include/uapi/asm/setup.h, with the NUL. */
 #define PARAMS_MAX 2048
 
-/* As much as is unpacked at a time. */
+/* The most that is unpacked at a time. */
 #define UNPACK_SIZE KIB(256)
 
 /* A flat binary may map no more than this before it has looked at its device tree. */
@@ -89,7 +89,7 @@ static ssize_t boot_read(const struct boot *boot, void *buffer, size_t size, uin
 	return got < 0 ? -errno : got;
 }
 
-/* What is taken for a flat binary may be known further inside to be something else. */
+/* A seeming flat binary may have the magic number of another format further inside. */
 static int boot_check_part(const struct boot *boot, size_t size, uint64_t offset)
 {
 	uint8_t part[FOREIGN_HEAD_SIZE];

@@ -39,7 +39,7 @@ static const struct foreign list[] = {
 	{ 0, MAGIC("BZh0\x17\x72\x45\x38\x50\x90"), "\xff\xff\xff\xf0\xff\xff\xff\xff\xff\xff",
 	  "is bzip2-compressed" UNPACK },
 	{ 0, MAGIC("\3757zXZ\0"), NULL, "is xz-compressed" UNPACK },
-	/* Of unknown size, which is -1, or of less than a TiB. */
+	/* The size is unknown, which is -1, or less than a TiB. */
 	{ 0, MAGIC("\x5d\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"),
 	  "\xff\xff\xff\0\0\xff\xff\xff\xff\xff\xff\xff\xff", "is lzma-compressed" UNPACK },
 	{ 0, MAGIC("\x5d\0\0\0\0\0\0\0\0\0\0\0\0"), "\xff\xff\xff\0\0\0\0\0\0\0\xff\xff\xff",
@@ -118,7 +118,7 @@ const char *foreign_find(const uint8_t *part, size_t size, uint64_t offset, uint
 {
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++) {
 		const struct foreign *foreign = &list[i];
-		/* A file that is smaller than that has its end nowhere in sight. */
+		/* The end of a file that is smaller is not in sight. */
 		const uint64_t place = foreign->offset < 0 ? file_size + foreign->offset
 							   : (uint64_t)foreign->offset;
 

@@ -82,7 +82,7 @@ static uint64_t pe_file_size(const uint8_t *head, size_t head_size)
 	return needed;
 }
 
-/* Of a PE file that is no Image: what kind of program it is. NULL: it is no PE file. */
+/* Names the kind of program that a PE file is which is no Image; NULL: it is no PE file. */
 static const char *pe_complaint(const uint8_t *head, size_t head_size)
 {
 	const struct sections sections = pe_sections(head, head_size);
@@ -126,7 +126,7 @@ static const char *image_parse_linux(const uint8_t *head, size_t head_size, stru
 	return NULL;
 }
 
-/* file_size: UINT64_MAX where nobody knows it yet. */
+/* file_size: UINT64_MAX while it is not known. */
 static const char *image_parse_head(const uint8_t *head, size_t head_size, uint64_t file_size,
 				    struct image *image)
 {
@@ -159,7 +159,7 @@ const char *image_parse(const uint8_t *head, size_t head_size, uint64_t file_siz
 		return complaint;
 	if (image->sections > file_size)
 		return "is truncated: its sections end beyond the end of the file";
-	/* What somebody has appended (a signature, say) is loaded with it. */
+	/* Appended data (a signature, say) is loaded as well. */
 	if (file_size > image->extent)
 		image->extent = file_size;
 	return NULL;

@@ -19,13 +19,13 @@
 #define ZBOOT_HEAD_SIZE	 56
 #define ZBOOT_ZSTD_LEVEL "zstd22" /* "zstd", as the kernel's makefiles call it */
 
-/* Of a skippable frame: magic number and how many bytes follow, 32 bits each. */
+/* A skippable frame begins with its magic number and the bytes that follow, 32 bits each. */
 #define SKIPPABLE_HEAD_SIZE 8
 
-/* As much of the compressed data as is read at a time. */
+/* The most compressed data that is read at a time. */
 #define INPUT_SIZE KIB(64)
 
-/* As much of it is in sight, if it is there, when it is asked what it begins with. */
+/* The bytes that are looked at, if there are as many, to tell which format begins. */
 #define INPUT_MIN 16
 
 struct unpack {
@@ -59,7 +59,7 @@ static bool is_skippable(const uint8_t *bytes, size_t size)
 	return size >= 4 && (read_le32(bytes) & 0xfffffff0) == 0x184d2a50;
 }
 
-/* What format the bytes begin a member or frame of. There is only one method of gzip's. */
+/* The format whose member or frame begins here. gzip has one method only. */
 static enum packed_format recognize(const uint8_t *bytes, size_t size)
 {
 	if (begins(bytes, size, "\x1f\x8b\x08", 3))
@@ -244,7 +244,7 @@ static int64_t step_zstd(struct unpack *unpack, void *buffer, uint64_t size)
 	return out.pos;
 }
 
-/* What lies in a skippable frame is not even read. */
+/* Skips a skippable frame without reading it. */
 static int skip_frame(struct unpack *unpack)
 {
 	uint64_t length = SKIPPABLE_HEAD_SIZE, beyond;

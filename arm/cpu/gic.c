@@ -212,7 +212,7 @@ void gic_describe(const struct gic *gic, struct devtree *tree)
 
 uint32_t gic_ppi_flags(const struct gic *gic)
 {
-	/* The version 2 binding wants to know which CPUs' interrupt it is: bits [15:8]. */
+	/* Bits [15:8] are the CPUs that have the interrupt, in the binding of version 2. */
 	uint32_t cpus = gic->kind == GIC_V2 ? (1u << gic->cpus) - 1 : 0;
 
 	return cpus << 8 | IRQ_LEVEL_HIGH;

@@ -17,13 +17,13 @@ static bool is_older(const char *release)
 {
 	unsigned int major, minor;
 
-	/* What does not look like a release is no reason to refuse. */
+	/* A name that does not look like a release is no reason to refuse. */
 	if (sscanf(release, "%u.%u", &major, &minor) != 2)
 		return false;
 	return major < LINUX_MAJOR || (major == LINUX_MAJOR && minor < LINUX_MINOR);
 }
 
-/* Whether the last of the words that name a mode names this one: so does Linux read it. */
+/* Whether the last kvm-arm.mode= names this mode: the last one wins, as in Linux. */
 static bool has_nested_mode(const char *parameters)
 {
 	static const char option[] = "kvm-arm.mode=", mode[] = "nested";

@@ -21,12 +21,12 @@ int tlbi_trap(int vm_fd, const struct tlbi_trap *trap)
 
 	supported = kvm_check(vm_fd, KVM_CAP_ARM_TRAP_TLBI);
 	if (supported <= 0) {
-		log_error("--trap-tlbi: this host's KVM cannot: it takes VHE, and the kernel "
+		log_error("--trap-tlbi: this host's KVM cannot: it needs VHE and the kernel "
 			  "patches that come with nidus");
 		return -ENOTSUP;
 	}
 	if (wanted & ~(unsigned int)supported) {
-		log_error("--trap-tlbi: shareable takes FEAT_EVT, which this host's CPU lacks");
+		log_error("--trap-tlbi: shareable needs FEAT_EVT, which this host's CPU lacks");
 		return -ENOTSUP;
 	}
 	err = kvm_enable_with(vm_fd, KVM_CAP_ARM_TRAP_TLBI, wanted);

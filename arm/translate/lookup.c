@@ -45,7 +45,7 @@ static enum translate_result lookup_ask(int vcpu_fd, uint64_t va, enum translate
 	};
 	uint64_t size;
 
-	/* Nothing but a vCPU that executes AArch32 is refused. */
+	/* KVM refuses only vCPUs that execute AArch32. */
 	if (kvm_translate(vcpu_fd, &answer) < 0)
 		return TRANSLATE_FAIL;
 	if (!answer.valid) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who may do what with a page or block: D8.4 "Memory access control". Stage 1 gives permissions
+ * Permissions of a page or block: D8.4 "Memory access control". Stage 1 gives permissions
  * directly, in the descriptor and the tables above it, or indirectly, by an index into PIR_ELx;
  * either can be narrowed by an overlay, an index into POR_ELx.
  */
@@ -13,7 +13,7 @@
 
 #define PAN3 3 /* in MMFR1_PAN */
 
-/* Of one exception level. */
+/* The rights of one exception level. */
 struct rights {
 	unsigned int allowed;
 	bool wxn; /* writable means not executable */
@@ -41,7 +41,7 @@ static void permission_direct(const struct regime *regime, uint64_t leaf, uint64
 		return;
 	}
 	both->el0.allowed = (for_el0 ? data : 0) | (uxn ? 0 : MAY_EXECUTE);
-	/* What EL0 can write nobody above executes. */
+	/* Memory that EL0 can write is not executable above it. */
 	both->privileged.allowed |= pxn || (for_el0 && writable) ? 0 : MAY_EXECUTE;
 }
 
@@ -75,7 +75,7 @@ static void permission_indirect(const struct regime *regime, uint64_t leaf, stru
 	if (regime->kind == REGIME_EL2)
 		return;
 	both->el0 = permission_base(bits(regime->pire0, 4 * index + 3, 4 * index));
-	/* Executable above and writable by EL0 does not exist: neither gets anything. */
+	/* Executable above and writable by EL0 is no combination: then neither has any access. */
 	if (both->privileged.allowed & MAY_EXECUTE && both->el0.allowed & MAY_WRITE)
 		both->privileged.allowed = both->el0.allowed = 0;
 }
@@ -92,7 +92,7 @@ static void permission_overlay(struct rights *rights, bool enabled, uint64_t por
 	}
 	if (overlay > 7)
 		overlay = 0;
-	/* Of the two, an overlay keeps execution. */
+	/* WXN with an overlay takes writing away and keeps execution. */
 	if (rights->wxn && overlay & MAY_EXECUTE)
 		overlay &= ~MAY_WRITE;
 	rights->allowed &= overlay;

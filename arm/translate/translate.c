@@ -10,8 +10,7 @@ static unsigned int translate_el(const struct regime *regime)
 	return field_get(PSTATE_EL, regime->pstate);
 }
 
-/* Whose permissions count: those of EL0 there, and for LDTR and STTR where they make a difference.
- */
+/* Whether the permissions of EL0 count: at EL0, and for LDTR and STTR where these differ. */
 static bool translate_is_el0(const struct regime *regime, bool unprivileged)
 {
 	const unsigned int el = translate_el(regime);
@@ -74,7 +73,7 @@ static enum translate_result translate_stage1(const struct regime *regime, struc
 	return TRANSLATE_DONE;
 }
 
-/* What stage 1 found goes through stage 2. */
+/* Translates the result of stage 1 by stage 2. */
 static enum translate_result translate_stage2(const struct regime *regime,
 					      const struct walk *stage2,
 					      enum translate_access access, bool el0,
@@ -136,7 +135,7 @@ enum translate_result translate_fetch(const struct regime *regime, const struct 
 	struct translation translation;
 	enum translate_result result;
 
-	/* The guest takes that exception by itself. */
+	/* Run again, the guest takes the exception for a misaligned PC. */
 	if (regime->pc % INSN_SIZE != 0)
 		return TRANSLATE_AGAIN;
 	result = translate(regime, memory, regime->pc, TRANSLATE_EXECUTE, false, &translation);

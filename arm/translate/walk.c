@@ -94,7 +94,7 @@ enum translate_result walk_base(struct walk *walk, uint64_t ttbr)
 	return walk->table >> walk->output_size ? TRANSLATE_AGAIN : TRANSLATE_DONE;
 }
 
-/* Where a table is when stage 2 has a say in it: it has to be readable there. */
+/* Translates a table's address by stage 2, where the table has to be readable. */
 static enum translate_result walk_stage2(const struct walk *stage2, uint64_t *address)
 {
 	enum translate_result result;

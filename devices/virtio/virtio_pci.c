@@ -9,13 +9,13 @@
  * device's configuration change by themselves too; whoever changes them copies the latest there is,
  * under view_lock.
  *
- * Of the other structures each has a BAR of its own, and so pages of its own for a guest that is a
+ * Each of the other structures has a BAR of its own, and so pages of its own for a guest that is a
  * hypervisor: it can let a guest of its own ring the doorbells, and that guest gets nothing else
  * with them. The doorbells are where their BAR answers, and are not while it does not.
  *
- * VIRTIO_PCI_CAP_PCI_CFG lets who cannot map the BAR reach it through configuration space, which
- * the guest reads as memory (pci.c). So the register that it chooses is read when it chooses,
- * and again with each change of offset, length or data, not when it looks at the data.
+ * VIRTIO_PCI_CAP_PCI_CFG reaches registers in the BARs through configuration space, which the guest
+ * reads as memory (pci.c). So the register that a driver chooses there is read when it is chosen,
+ * and again with each change of offset, length or data, not when the driver looks at the data.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -127,7 +127,7 @@ static void config_interrupt(struct virtio_transport *transport)
 	pci_function_interrupt(&function->head, atomic_load(&function->config_vector));
 }
 
-/* The generation changes on both sides: who has read any of it between reads again. */
+/* The generation changes on both sides: a driver that reads between them reads again. */
 static void config_changed(struct virtio_transport *transport)
 {
 	struct virtio_pci *function = container_of(transport, struct virtio_pci, transport);

@@ -38,7 +38,7 @@ enum insn_addressing {
 	INSN_POST_REGISTER, /* base, to which rm is added afterwards */
 };
 
-/* Of rm, with the encoding of "option". */
+/* How rm is extended, encoded as "option". */
 enum insn_extend { INSN_UXTW = 2, INSN_LSL = 3, INSN_SXTW = 6, INSN_SXTX = 7 };
 
 /* What an atomic does with memory and rs, with the encoding of o3:opc. */

@@ -28,7 +28,7 @@ struct registers {
 	uint8_t predicate[16][REGISTERS_PREDICATE_BYTES];
 };
 
-/* Of a vCPU that stands at pc with pstate; nothing else is read yet. */
+/* The registers of a vCPU that stands at pc with pstate; the others are not read yet. */
 void registers_begin(struct registers *registers, int vcpu_fd, bool sve, uint64_t pc,
 		     uint64_t pstate);
 

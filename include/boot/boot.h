@@ -45,7 +45,7 @@ void boot_close(struct boot *boot);
  * Finds places in RAM for kernel, initrd and device tree. Linux gets them packed from the base of
  * RAM upwards: kernel with its BSS, initrd, tree. The tree, whose size is not known yet, is last,
  * so that the huge pages that hold kernel and initrd are as few as can be. A flat binary, whose
- * extent nobody knows, gets the tree and below it the initrd at the top of its first 256 MiB, where
+ * extent is not known, gets the tree and below it the initrd at the top of its first 256 MiB, where
  * lkvm has them. -EFBIG, said with both sizes, where they do not fit.
  */
 int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size);

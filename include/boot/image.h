@@ -39,10 +39,10 @@ const char *image_parse(const uint8_t *head, size_t head_size, uint64_t file_siz
 			struct image *image);
 
 /*
- * The same of what a compressed file unpacks to, whose size nobody knows yet. It has to be an Image
- * with an image_size, which says where it can go and bounds what is unpacked. Flat binaries say
- * neither, so they are refused: lkvm takes none that is compressed, and QEMU, which does, unpacks
- * them into a buffer of its own first.
+ * The same for the contents of a compressed file, whose size is not known yet. They have to be an
+ * Image with an image_size, which says where it can go and bounds what is unpacked. Flat binaries
+ * say neither, so they are refused: lkvm takes none that is compressed, and QEMU, which does,
+ * unpacks them into a buffer of its own first.
  */
 const char *image_parse_packed(const uint8_t *head, size_t head_size, struct image *image);
 

@@ -59,7 +59,7 @@ void *memory_at(const struct memory *memory, uint64_t gpa, uint64_t length);
  */
 int memory_load(struct memory *memory, uint64_t gpa, const void *data, uint64_t length);
 
-/* Records the range and hands out where it is, for who writes it by himself, and at once. */
+/* Records the range and returns its place, for a caller that fills it before the next load call. */
 int memory_load_at(struct memory *memory, uint64_t gpa, uint64_t length, void **host);
 
 /* No load call works after this: the first vCPU is about to run. */

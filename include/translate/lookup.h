@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where a vCPU's addresses lead and what instruction it stands at, asked of who knows it for less:
- * of KVM, where it has the patches of kernel/, else of the guest's tables (translate.h). Both give
+ * Where a vCPU's addresses lead and which instruction it stands at, by the cheaper of two ways: KVM
+ * says it, where it has the patches of kernel/, else the guest's tables do (translate.h). Both give
  * the same answers. docs/emulation.md says what each costs.
  */
 #ifndef NIDUS_LOOKUP_H

@@ -18,7 +18,7 @@ enum translate_result {
 	/*
 	 * The guest's tables do not allow that access, now. The vCPU had got past its MMU, so they
 	 * have changed meanwhile, or are changing: run the guest again, which faults by itself, or
-	 * exits again. Who calls bounds how often.
+	 * exits again. The caller bounds the number of retries.
 	 */
 	TRANSLATE_AGAIN,
 	/* Tables or an instruction outside RAM, or what docs/emulation.md says is refused. */

@@ -56,7 +56,7 @@ static void a_host_that_cannot_is_told(void **state)
 	assert_said("--trap-tlbi: this host's KVM cannot");
 	fake_kvm.trap_tlbi = BOTH;
 	assert_int_equal(trap(TLBI_PRECISE, true), -ENOTSUP);
-	assert_said("--trap-tlbi: shareable takes FEAT_EVT");
+	assert_said("--trap-tlbi: shareable needs FEAT_EVT");
 	assert_string_equal(fake_kvm.journal, "");
 }
 

@@ -26,8 +26,7 @@ void counters_retried(struct counters *counters)
 	count(&counters->retried);
 }
 
-/* The entry of gpa, taken for it if need be. Address 0 is no device's: it shares with the others.
- */
+/* The entry of gpa, a new one if need be. Address 0, where no device is, is one of the others. */
 static struct counters_mmio *counters_find(struct counters *counters, uint64_t gpa)
 {
 	/* Fibonacci hashing: registers lie a few bytes apart, devices many. */

@@ -4,7 +4,7 @@
 
 #include "elements.h"
 
-#define BUS_BYTES  8 /* that the bus takes at a time */
+#define BUS_BYTES  8 /* the most that the bus takes at a time */
 #define PAGE_BYTES 4096 /* the smallest page */
 
 void elements_begin(struct elements *elements, const struct lookup *lookup, const struct bus *bus,
@@ -58,7 +58,7 @@ void elements_add(struct elements *elements, uint64_t va, unsigned int size)
 	}
 }
 
-/* Where va is, of what the last translation or a new one has to say. */
+/* Translates va, by the last translation where it holds for it. */
 static enum translate_result elements_look_up(struct elements *elements, uint64_t va,
 					      enum translate_access kind, bool unprivileged)
 {
@@ -122,7 +122,7 @@ bool elements_in_page(const struct elements *elements, uint64_t gpa)
 	return true;
 }
 
-/* Single accesses, for guests look on. */
+/* Each is one access: other vCPUs may be looking at the same memory. */
 
 static uint64_t ram_read(const void *place, unsigned int size)
 {

@@ -48,13 +48,13 @@ void elements_begin(struct elements *elements, const struct lookup *lookup, cons
 
 /* Forgets the elements. */
 void elements_clear(struct elements *elements);
-/* Forgets where anything is. */
+/* Forgets all translations. */
 void elements_forget(struct elements *elements);
 
 /*
  * Adds an element of size bytes at va; one of 16 is two of 8. Unaligned ones are made of aligned
- * pieces, which may lie in different pages. At most ELEMENTS_BYTES_MAX bytes in all, which is for
- * the caller to see to; what is more is left out.
+ * pieces, which may lie in different pages. The caller adds at most ELEMENTS_BYTES_MAX bytes in
+ * all; more are left out.
  */
 void elements_add(struct elements *elements, uint64_t va, unsigned int size);
 
@@ -68,11 +68,11 @@ enum translate_result elements_translate(struct elements *elements, enum transla
 /* Drops the pieces from count on. */
 void elements_cut(struct elements *elements, unsigned int count);
 
-/* Whether any of it is in RAM; whether all of it is in the 4 KiB around gpa. */
+/* Whether any element is in RAM; whether all of them are in the 4 KiB around gpa. */
 bool elements_in_ram(const struct elements *elements);
 bool elements_in_page(const struct elements *elements, uint64_t gpa);
 
-/* Carries out what lies in RAM, or all else, in order, from or to data. Nothing that can fail. */
+/* Carries out the elements in RAM, or all others, in order, from or to data. Cannot fail. */
 void elements_ram(struct elements *elements, bool write);
 void elements_bus(struct elements *elements, bool write);
 

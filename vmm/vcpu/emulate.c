@@ -159,7 +159,7 @@ static enum emulate_result emulate_plain(struct emulation *emulation)
 	return emulate_registers(emulation, list, emulation->insn.class == INSN_PAIR ? 2 : 1);
 }
 
-/* What must be aligned whatever memory it is. */
+/* Whether the access has to be aligned, whatever the memory. */
 static enum emulate_result emulate_ordered(struct emulation *emulation)
 {
 	if (emulate_address(emulation) % emulation->insn.bytes != 0)
@@ -174,7 +174,7 @@ static enum emulate_result emulate_ldst64b(struct emulation *emulation)
 
 	if (emulate_address(emulation) % 64 != 0)
 		return EMULATE_ABORT;
-	/* With a status: all ones say that what is there does not take such a store. */
+	/* A status of all ones says that the device does not take such a store. */
 	if (insn->load && insn->store) {
 		registers_set_x(&emulation->registers, insn->rs, UINT64_MAX);
 		return EMULATE_DONE;
@@ -213,7 +213,7 @@ static uint64_t atomic_result(enum insn_operation operation, uint64_t old, uint6
 	}
 }
 
-/* Of a read and a write in one both must be allowed. */
+/* An access that reads and writes needs both rights. */
 static enum translate_result translate_both(struct emulation *emulation)
 {
 	enum translate_result result =
@@ -224,7 +224,7 @@ static enum translate_result translate_both(struct emulation *emulation)
 		       : result;
 }
 
-/* Makes the elements of a read and a write in one, which are for the bus then. */
+/* Translates the elements of a read and a write in one, which have to be on the bus. */
 static enum emulate_result add_both(struct emulation *emulation, unsigned int count)
 {
 	const unsigned int bytes = emulation->insn.bytes;
@@ -333,7 +333,8 @@ static enum emulate_result carry_out(struct vcpu *vcpu, struct emulation *emulat
 
 	if (!emulators[class])
 		return EMULATE_ABORT;
-	/* What the instruction orders before it and behind it: the bus has no order of its own. */
+	/* The barriers of an instruction that acquires or releases: the bus has no order of its
+	 * own. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (reads_and_writes(class))
 		pthread_mutex_lock(&vcpu->env->read_modify_write);
@@ -344,7 +345,7 @@ static enum emulate_result carry_out(struct vcpu *vcpu, struct emulation *emulat
 	return result;
 }
 
-/* Memory copy and set say themselves where they have got to. */
+/* Memory copy and set advance the PC themselves, when nothing remains. */
 static bool moves_on_by_itself(enum insn_class class)
 {
 	return class == INSN_COPY || class == INSN_SET;

@@ -23,17 +23,17 @@ enum emulate_result {
 struct vcpu;
 
 /*
- * The instruction that the vCPU stands at. class: what it is, INSN_NONE where it is not known. Work
- * is bounded: EMULATE_STRING_MAX bytes, or one instruction of any other class. Called by the
- * vCPU's own thread, outside KVM_RUN. Registers are written when all of it is done; a device keeps
- * what was written to it before a register could not be.
+ * Emulates the instruction that the vCPU stands at. class: its class, INSN_NONE where it is not
+ * known. Work is bounded: EMULATE_STRING_MAX bytes, or one instruction of any other class. Called
+ * by the vCPU's own thread, outside KVM_RUN. Registers are written when all of it is done; a device
+ * keeps what was written to it before a register could not be.
  */
 enum emulate_result emulate(struct vcpu *vcpu, enum insn_class *class);
 
-/* Bytes that memory copy and set get on by in one exit. */
+/* The most bytes that one exit of memory copy and set carries out. */
 #define EMULATE_STRING_MAX 4096
 
-/* The rest is between emulate.c and the files that have a part in it, emulate_*.c. */
+/* The rest is for emulate.c and emulate_*.c alone. */
 
 struct emulation {
 	struct vcpu *vcpu;
@@ -59,13 +59,13 @@ enum emulate_result emulate_translate(struct emulation *emulation,
 void emulate_release(struct emulation *emulation);
 /* All of it, for an instruction that only loads or only stores. */
 enum emulate_result emulate_carry_out(struct emulation *emulation);
-/* What becomes of an instruction of which translation says so. */
+/* The result of an instruction whose translation has this result. */
 enum emulate_result emulate_from(enum translate_result result);
 /* Turns the bytes of an element between memory's order and least significant byte first. */
 void emulate_order(const struct emulation *emulation, uint8_t *element, unsigned int size);
 /* Base register, with the offset that is added before the access. */
 uint64_t emulate_address(struct emulation *emulation);
-/* Behind the access: the base register is written where the instruction does. */
+/* After the access: writes the base register, where the instruction does. */
 void emulate_write_back(struct emulation *emulation);
 
 enum emulate_result emulate_structure(struct emulation *emulation);

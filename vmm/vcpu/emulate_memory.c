@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Theory of operation. A guest that has changed a translation, and whose TLBI and DSB are done,
- * relies on it that no access by the old one is still under way. Of nidus, which has walked the
- * guest's tables and is about to use what it found, its CPU knows nothing. So what was found is
- * used in two cases only:
+ * relies on it that no access by the old one is still under way. The CPU does not know of nidus,
+ * which has walked the guest's tables and is about to use the result. So a result is used in two
+ * cases only:
  *
  * - All of it lies in the page that the CPU has found itself, for KVM told where the access
  *   faulted. No RAM is there. It is as late as any access of a device that exits to user space.
  * - All other vCPUs are paused, from before the first table is read until the last byte of RAM has
  *   been read or written. No TLBI gets done in between. The instruction is fetched once more, too.
  *
- * The first walk, which only finds out which of the two it is, has no order, so nothing that it
- * says stands by itself, not even a fault.
+ * The first walk, which only finds out which of the two cases it is, is not ordered against the
+ * guest's TLBIs, so its result alone decides nothing, not even a fault.
  */
 #include "emulate.h"
 #include "vcpu/vcpu.h"

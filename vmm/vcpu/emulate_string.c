@@ -19,7 +19,7 @@
 
 #define COPY_SIZE_MAX	 UINT64_C(0x007fffffffffffff) /* of CPY */
 #define FORWARD_SIZE_MAX INT64_MAX /* of CPYF and SET */
-#define ADDRESS_BITS	 (UINT64_MAX >> 8) /* that the direction is chosen by */
+#define ADDRESS_BITS	 (UINT64_MAX >> 8) /* those that decide the direction */
 
 /* What remains: upwards from to and from, or, backward, downwards to below them. */
 struct string {
@@ -141,7 +141,7 @@ static void string_add(struct emulation *emulation, struct string ahead)
 	}
 }
 
-/* The failure that comes first counts. */
+/* The first failure counts. */
 static enum translate_result string_translate(struct emulation *emulation)
 {
 	struct elements *elements = &emulation->elements, *source = &emulation->source;
@@ -191,14 +191,14 @@ static enum emulate_result string_batch(struct emulation *emulation, struct stri
 	return result;
 }
 
-/* Progress is no failure: what stands in the way of the rest comes up at the next try. */
+/* Progress is no failure: a fault of the rest comes up at the next try. */
 static enum emulate_result emulate_string(struct emulation *emulation)
 {
 	struct string string;
 	uint64_t size;
 	enum emulate_result result = EMULATE_DONE;
 
-	/* Asked for here, so that all that can fail has failed before the first byte. */
+	/* Read here, so that all that can fail has failed before the first byte. */
 	registers_x(&emulation->registers, emulation->insn.rs);
 	string_begin(emulation, &string);
 	if (emulation->registers.error < 0)

@@ -62,8 +62,7 @@ static bool exit_system_event(struct vcpu *vcpu)
 	case KVM_SYSTEM_EVENT_WAKEUP:
 		return suspend_leave(vcpu) < 0 ? end(vcpu, OUTCOME_KVM_FAILED) : true;
 	default:
-		log_error("vCPU %u: KVM reported system event %" PRIu32
-			  ", which is none of arm64's",
+		log_error("vCPU %u: KVM reported system event %" PRIu32 ", unknown on arm64",
 			  vcpu->index, type);
 		return end(vcpu, OUTCOME_KVM_FAILED);
 	}
@@ -128,7 +127,7 @@ static bool abort_access(struct vcpu *vcpu, enum insn_class class)
 	return true;
 }
 
-/* The CPU does not describe the access to KVM, or KVM leaves it to user space as it is. */
+/* An access that the CPU does not describe to KVM, or that KVM leaves to user space undecoded. */
 static bool exit_undescribed(struct vcpu *vcpu)
 {
 	enum insn_class class = INSN_NONE;

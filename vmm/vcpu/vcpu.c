@@ -5,7 +5,7 @@
  * there, KVM sees immediate_exit; so no kick is lost, and the signal's handler does nothing. The
  * thread clears immediate_exit before it looks for what it was kicked for.
  *
- * Who pauses the others closes the gate, sets their immediate_exit and waits for each whose
+ * A vCPU that pauses the others closes the gate, sets their immediate_exit and waits for each whose
  * in_guest says so. One that is outside KVM_RUN may stay there with whatever it does: on its next
  * way into the guest KVM sends it back at once, and it looks at the gate. It says that it is out
  * when it finds immediate_exit set, whatever brought it back. Both sides write first (in_guest
@@ -119,7 +119,7 @@ static void vcpu_end(struct vcpu *vcpu)
 	pthread_mutex_unlock(&vcpu->job_lock);
 }
 
-/* KVM_RUN, and word to who waits for its end. */
+/* Runs KVM_RUN, and tells a thread that waits for its end. */
 static int vcpu_run(struct vcpu *vcpu)
 {
 	int err;
