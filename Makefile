@@ -168,6 +168,8 @@ install: all
 	install -D -m 755 $(BUILD)/nidus $(DESTDIR)$(PREFIX)/bin/nidus
 	ln -sf nidus $(DESTDIR)$(PREFIX)/bin/lkvm
 	install -D -m 644 docs/nidus.1 $(DESTDIR)$(PREFIX)/share/man/man1/nidus.1
+	install -D -m 644 docs/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nidus
+	ln -sf nidus $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lkvm
 
 clean:
 	rm -rf $(BUILD)

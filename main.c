@@ -11,25 +11,6 @@
 #include "machine/session.h"
 #include "nest/nest_init.h"
 
-const struct command commands[] = {
-	{ "run", "[OPTIONS]", "start a virtual machine", cmd_run, cmd_run_help },
-	{ "nest", "[OPTIONS] [FILE | -- COMMAND]", "start virtual machines inside each other",
-	  cmd_nest, cmd_nest_help },
-	{ "tlbi", "[OPTIONS] PID|NAME", "show the TLB invalidations of a running guest", cmd_tlbi,
-	  cmd_tlbi_help },
-	{ "help", "[COMMAND]", "say what there is, or explain one command", cmd_help, NULL },
-	{ "version", "", "print the version", cmd_version, NULL },
-	{ NULL, NULL, NULL, NULL, NULL },
-};
-
-const struct command *command_find(const char *name)
-{
-	for (const struct command *command = commands; command->name; command++)
-		if (strcmp(command->name, name) == 0)
-			return command;
-	return NULL;
-}
-
 /*
  * Descriptors 0 to 2 must be taken, or else the first files that are opened would become standard
  * input and output. A guest without input or messages is fine; one whose output goes nowhere is a
@@ -74,7 +55,7 @@ int main(int argc, char **argv)
 		log_error("no command given (nidus help lists them)");
 		return STATUS_USAGE;
 	}
-	command = command_find(argv[1]);
+	command = commands_find(argv[1]);
 	if (!command) {
 		log_error("%s: not a command (nidus help lists them)", argv[1]);
 		return STATUS_USAGE;

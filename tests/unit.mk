@@ -56,10 +56,14 @@ $(UNIT_TESTS:%=$(BUILD)/unit/%): $(BUILD)/unit/%: $(BUILD)/unit/tests/unit/%.o $
 $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/fuzz/fakes.a $(BUILD)/fuzz/nidus.a
 	$(FUZZCC) -pthread -fsanitize=fuzzer $(FUZZ_SANITIZE) -o $@ $^ $(HOST_LDLIBS)
 
--include $(UNIT_OBJECTS:.o=.d) $(UNIT_FAKES:.o=.d) $(FUZZ_OBJECTS:.o=.d) $(FUZZ_FAKES:.o=.d) \
+# nidus itself, which tests/host asks for its options.
+$(BUILD)/unit/nidus: $(BUILD)/unit/main.o $(BUILD)/unit/tests/host/program.o $(BUILD)/unit/nidus.a
+	$(HOSTCC) -pthread $(UNIT_SANITIZE) -o $@ $^ $(HOST_LDLIBS)
+
+-include $(BUILD)/unit/main.d $(BUILD)/unit/tests/host/program.d $(UNIT_OBJECTS:.o=.d) $(UNIT_FAKES:.o=.d) $(FUZZ_OBJECTS:.o=.d) $(FUZZ_FAKES:.o=.d) \
 	$(UNIT_TESTS:%=$(BUILD)/unit/tests/unit/%.d) $(FUZZERS:%=$(BUILD)/fuzz/tests/fuzz/%.d)
 
-unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
+unit: $(UNIT_TESTS:%=$(BUILD)/unit/%) $(BUILD)/unit/nidus
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
 
 .PHONY: unit fuzzers

@@ -23,6 +23,7 @@
 #include "backends/report.h"
 #include "host/file.h"
 #include "host/log.h"
+#include "options/number.h"
 #include "util.h"
 
 #define DESCRIPTOR_PREFIX "fd:"
@@ -235,14 +236,10 @@ static int open_name(const char *name)
 /* The number in fd:N, or -1. */
 static int descriptor_number(const char *name)
 {
-	const char *digits = name + strlen(DESCRIPTOR_PREFIX);
-	unsigned long number;
-	char *rest;
+	uint64_t number;
+	const int err = number_parse(name + strlen(DESCRIPTOR_PREFIX), 0, INT_MAX, &number);
 
-	if (*digits < '0' || *digits > '9')
-		return -1;
-	number = strtoul(digits, &rest, 10);
-	return *rest == '\0' && number <= INT_MAX ? (int)number : -1;
+	return err == 0 ? (int)number : -1;
 }
 
 static int open_descriptor(struct stream *stream, int number)

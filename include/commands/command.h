@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The subcommands, one file each. They return the exit status of nidus.
+ * The subcommands, one file each.
  */
 #ifndef NIDUS_COMMAND_H
 #define NIDUS_COMMAND_H
@@ -8,26 +8,26 @@
 #include "machine/config.h"
 
 struct command {
-	const char *name;
-	const char *arguments;
+	const struct options *options; /* its name among them */
+	const char *arguments; /* as help has them */
 	const char *summary; /* one line */
+	/* What help says before the options and after them, by paragraphs, or NULL. */
+	const char *about, *more;
+	/* Returns the exit status of nidus; argv[0] is the name of the subcommand. */
 	int (*run)(enum config_flavour flavour, int argc, char **argv);
-	void (*help)(void); /* the rest of what `help NAME` prints, or NULL */
 };
 
-/* Ends with an entry without a name. */
-extern const struct command commands[];
+extern const struct command cmd_run, cmd_nest, cmd_tlbi, cmd_help, cmd_version;
+
+#define COMMANDS_COUNT 5
+
+/* In the order in which they are listed. */
+extern const struct command *const commands[COMMANDS_COUNT];
 
 /* NULL: there is no such command. */
-const struct command *command_find(const char *name);
+const struct command *commands_find(const char *name);
 
-int cmd_run(enum config_flavour flavour, int argc, char **argv);
-void cmd_run_help(void);
-int cmd_nest(enum config_flavour flavour, int argc, char **argv);
-void cmd_nest_help(void);
-int cmd_tlbi(enum config_flavour flavour, int argc, char **argv);
-void cmd_tlbi_help(void);
-int cmd_help(enum config_flavour flavour, int argc, char **argv);
-int cmd_version(enum config_flavour flavour, int argc, char **argv);
+/* Prints what `nidus help NAME` prints. Returns the exit status. */
+int cmd_help_print(const struct command *command);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "cpu/gic.h"
 #include "cpu/tlbi.h"
@@ -15,6 +14,7 @@
 #include "host/log.h"
 #include "mm/memory.h"
 #include "mm/poc.h"
+#include "options/options.h"
 
 enum config_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 
@@ -78,17 +78,16 @@ struct config {
 	bool defaults; /* devices that nobody asked for */
 };
 
-enum config_result {
-	CONFIG_OK,
-	CONFIG_HELP, /* help was asked for */
-	CONFIG_ERROR, /* said */
-};
+/* The options of `run`, for struct config. */
+extern const struct options config_options;
 
-/* argv[0] is the name of the subcommand. The flags of disks are cut off the words they are in. */
-enum config_result config_parse(struct config *config, enum config_flavour flavour, int argc,
-				char **argv);
+/*
+ * As options_parse(), whose argv this is; the flags of disks are cut off the words they are in. No
+ * defaults are left to be found out but those that depend on the host.
+ */
+int config_parse(struct config *config, enum config_flavour flavour, int argc, char **argv);
 
-/* Prints the options of `run`, with their defaults. */
-void config_help(FILE *stream);
+/* What --mem takes, in bytes. -EINVAL, said. */
+int config_parse_mem(const char *text, uint64_t *bytes);
 
 #endif

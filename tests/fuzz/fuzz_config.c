@@ -22,8 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (argc < ARGS_MAX && rest)
 		argv[argc++] = strsep(&rest, "\n");
 
-	if (config_parse(&config, data[0] & 1 ? CONFIG_LKVM : CONFIG_NIDUS, argc, argv) !=
-	    CONFIG_OK)
+	if (config_parse(&config, data[0] & 1 ? CONFIG_LKVM : CONFIG_NIDUS, argc, argv) != 0)
 		return 0;
 	MUST(config.kernel);
 	MUST(config.cpus > 0);

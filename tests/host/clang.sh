@@ -16,7 +16,8 @@ else
 fi
 
 missing=
-for file in bin/nidus bin/lkvm share/man/man1/nidus.1; do
+for file in bin/nidus bin/lkvm share/man/man1/nidus.1 \
+	share/bash-completion/completions/{nidus,lkvm}; do
 	[[ -s $destination/usr/$file ]] || missing+=" $file"
 done
 if [[ -z $missing ]]; then

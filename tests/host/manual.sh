@@ -1,49 +1,116 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The options that the command's own help lists, the manual page's and, of run, the README's are the same.
+# What nidus itself says of its options is what the manual page, the README and the completion of a shell have. It is
+# asked: build/unit/nidus is nidus as a program of this machine.
 
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+nidus=$PWD/build/unit/nidus
 
-gcc -D_GNU_SOURCE -Iinclude -x c -o "$work/help" - -x c vmm/machine/config.c vmm/host/log.c vmm/host/stream.c <<'C'
-#include "machine/config.h"
-int main(void)
-{
-	config_help(stdout);
+# same WHAT FILE FILE
+same() {
+	local difference
+	if [[ ! -s $2 ]]; then
+		echo "not ok - $1: there are none"
+	elif difference=$(diff "$2" "$3"); then
+		echo "ok - $1"
+	else
+		echo "not ok - $1"
+		echo "$difference"
+	fi
 }
-C
+
 options() {
 	grep -oE -e '--[a-z][a-z0-9-]+' | sort -u
 }
-"$work/help" | sed 's/^ *\(-., \)\?\(--[a-z0-9-]*\).*/\2/' | options >"$work/help.options"
-# Only where an option is introduced: a paragraph's tag, or the first column of a table.
-# manual COMMAND: the manual's options of a command.
-manual() {
-	awk -v head=".SH OPTIONS OF $1" '/^\.SH/ { in_it = $0 == head } in_it' docs/nidus.1 |
+
+# Only where an option is introduced: a line of help, a paragraph's tag of the manual, the first column of a table.
+help_options() {
+	"$nidus" help "$1" | sed -n 's/^  *\(-., \)\?\(--[a-z0-9-]*\).*/\2/p' | options
+}
+manual_options() {
+	awk -v head=".SH OPTIONS OF ${1^^}" '/^\.SH/ { in_it = $0 == head } in_it' docs/nidus.1 |
 		sed 's/\\-/-/g' | grep -A 1 '^\.TP' | options
 }
-manual RUN >"$work/manual.options"
-sed -n 's/^| *\(`[^|]*\)|.*/\1/p' README.md | options >"$work/readme.options"
 
-for page in manual readme; do
-	if difference=$(diff "$work/help.options" "$work/$page.options"); then
-		echo "ok - the $page has the options that help lists"
-	else
-		echo "not ok - the $page has the options that help lists"
-		echo "$difference"
-	fi
+mapfile -t commands < <("$nidus" help | sed -n 's/^  nidus \([a-z]*\) .*/\1/p')
+for command in "${commands[@]}"; do
+	[[ $command != version ]] || continue
+	help_options "$command" >"$work/help"
+	manual_options "$command" >"$work/manual"
+	same "the manual has the options that help lists of $command" "$work/help" "$work/manual"
 done
+help_options run >"$work/help"
+sed -n 's/^| *\(`[^|]*\)|.*/\1/p' README.md | options >"$work/readme"
+same "the README has the options that help lists of run" "$work/help" "$work/readme"
 
-for command in nest tlbi; do
-	sed -n "/^void cmd_${command}_help/,/^}/p" vmm/commands/cmd_$command.c |
-		sed -n 's/^[^-]*"  \( *-., \| *\)\(--[a-z0-9-]*\).*/\2/p' | options >"$work/help.options"
-	manual "${command^^}" >"$work/manual.options"
-	if difference=$(diff "$work/help.options" "$work/manual.options"); then
-		echo "ok - the manual has the options that help lists of $command"
-	else
-		echo "not ok - the manual has the options that help lists of $command"
-		echo "$difference"
-	fi
+# Completion. What stands for a cursor is the end of the words; completes WORD...: what they are completed to.
+"$nidus" help --completion bash >"$work/completion"
+cat >"$work/complete" <<'END'
+source "$1"
+shift
+cd "$1"
+shift
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+_nidus
+((${#COMPREPLY[@]} == 0)) || printf '%s\n' "${COMPREPLY[@]}"
+END
+mkdir -p "$work/there/directory"
+: >"$work/there/diskimage"
+completes() {
+	bash "$work/complete" "$work/completion" "$work/there" "$@"
+}
+# completed WHAT WORD... = EXPECTED...
+completed() {
+	local what=$1 words=()
+	shift
+	while [[ $1 != : ]]; do
+		words+=("$1")
+		shift
+	done
+	shift
+	completes "${words[@]}" | sort >"$work/got"
+	printf '%s\n' "$@" | sort >"$work/expected"
+	same "completion: $what" "$work/expected" "$work/got"
+}
+
+completed "the name of a subcommand" nidus ru : run
+completed "all subcommands" nidus '' : "${commands[@]}"
+completed "the name of an option" nidus run --con : --console
+completed "what it takes" nidus run --console '' : serial virtio
+completed "of that what begins so" lkvm run -k Image --console v : virtio
+completed "the same behind =" nidus run --console = se : serial
+completed "and with nothing there" nidus run --console = : serial virtio
+completed "words with a comma" nidus run --trap-tlbi all : all all,shareable
+completed "a file, by a letter" nidus run -d di : diskimage directory
+completed "a file, by a name" nidus nest --json disk : diskimage
+completed "a directory" nidus run --hugetlbfs di : directory
+completed "what stands by itself" nidus run --pmu disk : diskimage
+completed "a subcommand to explain" nidus help tl : tlbi
+for command in "${commands[@]}"; do
+	{
+		help_options "$command" || true # it may have none
+		echo --help
+	} | sort >"$work/help"
+	completes nidus "$command" -- | sort >"$work/got"
+	same "completion: all options of $command" "$work/help" "$work/got"
+done
+completes nidus run --mem '' >"$work/got"
+completes nidus walk '' >>"$work/got"
+: >"$work/expected"
+verdict() {
+	if "${@:2}"; then echo "ok - $1"; else echo "not ok - $1"; fi
+}
+verdict "completion: nothing where there is nothing to be said" cmp "$work/got" "$work/expected"
+verdict "completion: shellcheck is content" shellcheck -s bash "$work/completion"
+
+# As it is installed: the shell asks the nidus in its path.
+mkdir "$work/bin"
+ln -s "$nidus" "$work/bin/nidus"
+for name in nidus lkvm; do
+	PATH=$work/bin:$PATH bash -c "source docs/completion.bash && complete -p $name" >"$work/got"
+	echo "complete -F _nidus $name" >"$work/expected"
+	same "completion: what is installed is for $name" "$work/expected" "$work/got"
 done

@@ -204,8 +204,8 @@ static void commands(void **state)
 static void time_limits(void **state)
 {
 	static const char *const bad[] = {
-		"0",   "-1", "+5",  " 5",    "5 ",  "5s",
-		"0x5", "x",  "1e3", "86401", "1.5", "99999999999999999999999999",
+		"0", "-1",  "+5",    " 5",  "5 ", "5s",
+		"x", "1e3", "86401", "1.5", "0x", "99999999999999999999999999",
 	};
 
 	make_levels(1);

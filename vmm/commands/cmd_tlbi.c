@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
@@ -12,64 +10,54 @@
 #include "control/tlbi_table.h"
 #include "host/clock.h"
 #include "machine/session.h"
+#include "options/number.h"
+#include "util.h"
 
-#define INTERVAL_MAX 86400
+/* Milliseconds. */
+#define INTERVAL_MIN 10
+#define INTERVAL_MAX 86400000
 
 struct request {
-	double interval; /* seconds; 0: one look */
+	uint64_t interval; /* milliseconds */
+	bool once;
 	const char *who;
 };
 
-static const struct option options[] = {
-	{ "interval", required_argument, NULL, 'i' },
-	{ "once", no_argument, NULL, '1' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
-};
-
-static bool set_interval(struct request *request, const char *text)
+static int set_interval(void *object, const char *text)
 {
-	char *end;
+	struct request *request = object;
 
-	request->interval = strtod(text, &end);
-	if (*end == '\0' && request->interval >= 0.01 && request->interval <= INTERVAL_MAX)
-		return true;
-	log_error("--interval %s: must be a number of seconds, 0.01 to %d", text, INTERVAL_MAX);
-	return false;
+	if (number_parse_seconds(text, INTERVAL_MIN, INTERVAL_MAX, &request->interval) == 0)
+		return 0;
+	log_error("--interval %s: must be a number of seconds from 0.01 to %d", text,
+		  INTERVAL_MAX / 1000);
+	return -EINVAL;
 }
 
-static enum config_result parse(struct request *request, int argc, char **argv)
+static const struct option_row rows[] = {
+	{ OPTION("interval", 'i', "SECONDS", "how often to look (1)"), OPTION_CALL(set_interval) },
+	{ OPTION("once", '1', NULL, "look once"), OPTION_FLAG(struct request, once, true) },
+};
+
+static const struct option_group groups[] = { { rows, ARRAY_SIZE(rows) } };
+
+static const struct options options = {
+	.command = "tlbi",
+	.groups = groups,
+	.group_count = ARRAY_SIZE(groups),
+};
+
+/* 0, OPTIONS_HELP, or -EINVAL, said. */
+static int parse(struct request *request, int argc, char **argv)
 {
-	opterr = 0;
-	optind = 0;
-	for (;;) {
-		switch (getopt_long(argc, argv, ":i:1h", options, NULL)) {
-		case 'i':
-			if (!set_interval(request, optarg))
-				return CONFIG_ERROR;
-			break;
-		case '1':
-			request->interval = 0;
-			break;
-		case 'h':
-			return CONFIG_HELP;
-		case ':':
-			log_error("%s: needs an argument", argv[optind - 1]);
-			return CONFIG_ERROR;
-		case '?':
-			log_error("%s: not an option of tlbi (nidus help tlbi lists them)",
-				  argv[optind - 1]);
-			return CONFIG_ERROR;
-		default:
-			if (argc - optind != 1) {
-				log_error(
-					"tlbi takes one guest, by the id of its nidus or by name");
-				return CONFIG_ERROR;
-			}
-			request->who = argv[optind];
-			return CONFIG_OK;
-		}
-	}
+	struct options_words words;
+	const int result = options_parse(&options, request, argc, argv, &words);
+
+	request->who = words.word;
+	if (result != 0 || words.word)
+		return result;
+	log_error("tlbi takes one guest, by the process id of its nidus or by name");
+	return -EINVAL;
 }
 
 /* The first look, which also tells whether there is anything to see. */
@@ -100,7 +88,7 @@ static int watch(struct peek *before, const struct request *request, pid_t pid)
 	uint64_t then = clock_ns();
 	int err = 0;
 
-	while (err == 0 && end.fd >= 0 && poll(&end, 1, request->interval * 1000) == 0) {
+	while (err == 0 && end.fd >= 0 && poll(&end, 1, request->interval) == 0) {
 		struct peek now;
 		uint64_t moment;
 
@@ -118,22 +106,19 @@ static int watch(struct peek *before, const struct request *request, pid_t pid)
 	return err;
 }
 
-int cmd_tlbi(enum config_flavour flavour, int argc, char **argv)
+static int run(enum config_flavour flavour, int argc, char **argv)
 {
 	const struct peek nothing = { .count = 0 };
-	struct request request = { .interval = 1 };
+	struct request request = { .interval = 1000 };
 	struct peek now;
 	pid_t pid;
-	int err;
+	int err = parse(&request, argc, argv);
 
-	switch (parse(&request, argc, argv)) {
-	case CONFIG_HELP:
-		return cmd_help(flavour, argc, argv);
-	case CONFIG_ERROR:
+	(void)flavour;
+	if (err == OPTIONS_HELP)
+		return cmd_help_print(&cmd_tlbi);
+	if (err < 0)
 		return STATUS_USAGE;
-	case CONFIG_OK:
-		break;
-	}
 	pid = peek_find(request.who);
 	if (pid < 0)
 		return STATUS_USAGE;
@@ -142,25 +127,24 @@ int cmd_tlbi(enum config_flavour flavour, int argc, char **argv)
 		return STATUS_HOST;
 	tlbi_table_print(stdout, &nothing, &now, 0);
 	fflush(stdout);
-	if (request.interval > 0)
+	if (!request.once)
 		err = watch(&now, &request, pid);
 	peek_drop(&now);
 	return err < 0 ? STATUS_HOST : STATUS_OK;
 }
 
-void cmd_tlbi_help(void)
-{
-	puts("\nShows the TLB invalidations of a running guest that KVM traps (nidus run\n"
-	     "--trap-tlbi), by vCPU and kind: first how many there were, then what is done per\n"
-	     "second, until the guest ends. The guest is named by the process id of its nidus or\n"
-	     "by its --name. It is not interrupted for that.\n"
-	     "\n"
-	     "  -i, --interval SECONDS      how often to look (1)\n"
-	     "  -1, --once                  look once\n"
-	     "\n"
-	     "Columns: all: everything of the guest; asid: an ASID; va: an address; range: a range\n"
-	     "of them; * for all ASIDs; local: how many of these ask for no other CPU.\n"
-	     "\n"
-	     "Exit status: 0 it was shown, 2 the command line is wrong or there is no such guest,\n"
-	     "3 the guest or the host has nothing to show, or refuses to.");
-}
+const struct command cmd_tlbi = {
+	.options = &options,
+	.arguments = "[OPTIONS] PID|NAME",
+	.summary = "show the TLB invalidations of a running guest",
+	.about = "Shows the TLB invalidations of a running guest that KVM traps (nidus run "
+		 "--trap-tlbi), by vCPU and kind: first how many there were, then what is done per "
+		 "second, until the guest ends. The guest is named by the process id of its nidus "
+		 "or by its --name. It is not interrupted for that.",
+	.more = "Columns: all: everything of the guest; asid: an ASID; va: an address; range: a "
+		"range of them; * for all ASIDs; local: how many of these ask for no other CPU.\n"
+		"\n"
+		"Exit status: 0 it was shown, 2 the command line is wrong or there is no such "
+		"guest, 3 the guest or the host has nothing to show, or refuses to.",
+	.run = run,
+};

@@ -5,11 +5,29 @@
 #include "machine/session.h"
 #include "version.h"
 
-int cmd_version(enum config_flavour flavour, int argc, char **argv)
+static const struct options options = { .command = "version" };
+
+static int run(enum config_flavour flavour, int argc, char **argv)
 {
+	struct options_words words;
+	const int result = options_parse(&options, NULL, argc, argv, &words);
+
 	(void)flavour;
-	(void)argc;
-	(void)argv;
+	if (result == OPTIONS_HELP)
+		return cmd_help_print(&cmd_version);
+	if (result < 0)
+		return STATUS_USAGE;
+	if (words.word) {
+		log_error("%s: version takes no argument", words.word);
+		return STATUS_USAGE;
+	}
 	puts("nidus " NIDUS_VERSION);
 	return STATUS_OK;
 }
+
+const struct command cmd_version = {
+	.options = &options,
+	.arguments = "",
+	.summary = "print the version",
+	.run = run,
+};

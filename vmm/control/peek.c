@@ -7,7 +7,6 @@
  */
 #include "control/peek.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -20,16 +19,23 @@
 
 #include "host/kvm_stats.h"
 #include "host/log.h"
+#include "options/number.h"
 
 #define STATS_LINK "anon_inode:kvm-vcpu-stats:"
 
-/* A decimal number that is all of text, or -1. */
+/* A number that is all of text, LONG_MAX for a larger one, or -1. */
 static long number(const char *text)
 {
-	char *end;
-	long value = strtol(text, &end, 10);
+	uint64_t value;
 
-	return isdigit((unsigned char)*text) && *end == '\0' ? value : -1;
+	switch (number_parse(text, 0, LONG_MAX, &value)) {
+	case 0:
+		return value;
+	case -ERANGE:
+		return LONG_MAX;
+	default:
+		return -1;
+	}
 }
 
 /* Which vCPU a descriptor is about, or -1. path: below /proc. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/log.h"
+#include "options/number.h"
 #include "util.h"
 
 #define TIME_LIMIT     120 /* seconds */
@@ -150,11 +151,10 @@ static bool set_command(struct nest *nest, json_t *level, const char *value)
 
 static bool set_time_limit(struct nest *nest, json_t *level, const char *value)
 {
-	char *end;
-	unsigned long seconds = strtoul(value, &end, 10);
+	uint64_t seconds;
 
 	(void)nest;
-	if (*value < '0' || *value > '9' || *end || seconds == 0 || seconds > TIME_LIMIT_MAX) {
+	if (number_parse(value, 1, TIME_LIMIT_MAX, &seconds) < 0) {
 		log_error("time-limit %s: must be a number of seconds from 1 to %d", value,
 			  TIME_LIMIT_MAX);
 		return false;
@@ -276,7 +276,7 @@ static bool parse_level(const struct nest *nest, unsigned int number, struct con
 	const char *kernel = kernel_of(nest, level);
 	bool inner = number < nest_depth(nest), fits;
 	json_t *option;
-	enum config_result result;
+	int result;
 	size_t i;
 
 	words->argc = 0;
@@ -292,9 +292,9 @@ static bool parse_level(const struct nest *nest, unsigned int number, struct con
 	if (!fits)
 		return false;
 	result = config_parse(config, CONFIG_NIDUS, words->argc, words->argv);
-	if (result == CONFIG_HELP)
+	if (result == OPTIONS_HELP)
 		log_error("--help among the options: it is none of a level");
-	if (result != CONFIG_OK)
+	if (result != 0)
 		return false;
 	if (config->kernel != words->argv[KERNEL_WORD]) {
 		log_error("--kernel among the options: name it as the level's kernel, or it is "

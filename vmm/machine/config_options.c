@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The options of `run`, each with what parses it, and those of lkvm that nidus does not have.
+ */
+#include "machine/config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "memmap.h"
+#include "options/number.h"
+#include "util.h"
+
+#define CPUS_MAX     4096 /* of the parser; KVM's own limit is lower and checked later */
+#define SVE_VL_STEP  128
+#define SVE_VL_MAX   2048
+#define MEM_MULTIPLE KIB(64) /* the largest page that a host may have */
+
+/* Setters of what is more than a string, a flag, a word or a number. */
+
+int config_parse_mem(const char *text, uint64_t *bytes)
+{
+	/* A bare number counts MiB, as in lkvm. */
+	const int err = number_parse_size(text, 20, RAM_SIZE_MAX, bytes);
+
+	if (err == -EINVAL)
+		log_error("--mem %s: must be a number of MiB, or a number with K, M or G", text);
+	else if (err < 0)
+		log_error("--mem %s: the memory map has room for %" PRIu64 "G at most", text,
+			  RAM_SIZE_MAX >> 30);
+	else if (*bytes == 0 || *bytes % MEM_MULTIPLE != 0)
+		log_error("--mem %s: must be a multiple of 64K, and not nothing", text);
+	else
+		return 0;
+	return -EINVAL;
+}
+
+static int set_mem(void *object, const char *text)
+{
+	struct config *config = object;
+
+	return config_parse_mem(text, &config->mem_size);
+}
+
+/* FILE[,ro][,direct]: the flags are cut off, so that what is left is the name. */
+static int set_disk(void *object, const char *text)
+{
+	struct config *config = object;
+	struct config_disk *disk = &config->disks[config->disk_count];
+	char *flag = strchr(text, ',');
+
+	if (config->disk_count == CONFIG_DISKS_MAX) {
+		log_error("--disk %s: there are %d disks already, and no more than that", text,
+			  CONFIG_DISKS_MAX);
+		return -EINVAL;
+	}
+	*disk = (struct config_disk){ .path = text };
+	while (flag) {
+		char *name = flag + 1, *next = strchr(name, ',');
+
+		*flag = '\0';
+		if (next)
+			*next = '\0';
+		if (strcmp(name, "ro") == 0) {
+			disk->read_only = true;
+		} else if (strcmp(name, "direct") == 0) {
+			disk->direct = true;
+		} else {
+			log_error("--disk %s,%s: what follows the name must be ro or direct", text,
+				  name);
+			return -EINVAL;
+		}
+		flag = next;
+	}
+	config->disk_count++;
+	return 0;
+}
+
+/* Words that stand for a struct: what they stand for is its place in traps. */
+static const struct option_choice trap_words[] = {
+	{ "off", 0 },
+	{ "all", 1 },
+	{ "all,shareable", 2 },
+	{ "precise", 3 },
+	{ "precise,shareable", 4 },
+	{ NULL, 0 },
+};
+
+static int set_trap_tlbi(void *object, const char *text)
+{
+	static const struct tlbi_trap traps[] = {
+		{ TLBI_OFF, false },	 { TLBI_ALL, false },	 { TLBI_ALL, true },
+		{ TLBI_PRECISE, false }, { TLBI_PRECISE, true },
+	};
+	struct config *config = object;
+	const struct option_choice *choice = options_find(trap_words, text);
+
+	if (!choice) {
+		log_error("--trap-tlbi %s: must be off, all or precise, the last two perhaps with "
+			  ",shareable",
+			  text);
+		return -EINVAL;
+	}
+	config->trap_tlbi = traps[choice->value];
+	return 0;
+}
+
+static const struct option_choice networks[] = {
+	{ "mode=none", 0 },
+	{ "none", 0 },
+	{ NULL, 0 },
+};
+
+static int set_network(void *object, const char *text)
+{
+	(void)object;
+	if (options_find(networks, text))
+		return 0;
+	log_error("--network %s: nidus has no network device, only mode=none", text);
+	return -EINVAL;
+}
+
+/* Words. */
+
+static const struct option_choice backings[] = {
+	{ "anon", MEMORY_ANON },
+	{ "memfd", MEMORY_MEMFD },
+	{ "hugetlbfs", MEMORY_HUGETLBFS },
+	{ NULL, 0 },
+};
+
+static const struct option_choice consoles[] = {
+	{ "serial", CONSOLE_SERIAL },
+	{ "virtio", CONSOLE_VIRTIO },
+	{ NULL, 0 },
+};
+
+static const struct option_choice irqchips[] = {
+	{ "gicv3", GIC_V3 },
+	{ "gicv3-its", GIC_V3_ITS },
+	{ "gicv2", GIC_V2 },
+	{ NULL, 0 },
+};
+
+static const struct option_choice transports[] = {
+	{ "auto", TRANSPORT_AUTO },
+	{ "pci", TRANSPORT_PCI },
+	{ "mmio", TRANSPORT_MMIO },
+	{ NULL, 0 },
+};
+
+static const struct option_choice block_engines[] = {
+	{ "io_uring", DISK_ENGINE_IO_URING },
+	{ "aio", DISK_ENGINE_AIO },
+	{ "sync", DISK_ENGINE_SYNC },
+	{ NULL, 0 },
+};
+
+static const struct option_choice cache_policies[] = {
+	{ "touched", POC_TOUCHED },
+	{ "all", POC_ALL },
+	{ "none", POC_NONE },
+	{ NULL, 0 },
+};
+
+static const struct option_choice nisv_ways[] = {
+	{ "emulate", true },
+	{ "abort", false },
+	{ NULL, 0 },
+};
+
+static const struct option_choice log_levels[] = {
+	{ "error", LOG_ERROR },
+	{ "warning", LOG_WARNING },
+	{ "info", LOG_INFO },
+	{ "debug", LOG_DEBUG },
+	{ NULL, 0 },
+};
+
+/* The options. */
+
+static const struct option_row rows[] = {
+	{ OPTION("kernel", 'k', "FILE", "kernel: an arm64 Image, or a flat binary (required)"),
+	  OPTION_TEXT(struct config, kernel), OPTION_FILE },
+	{ OPTION("initrd", 'i', "FILE", "initial RAM disk"), OPTION_TEXT(struct config, initrd),
+	  OPTION_FILE },
+	{ OPTION("params", 'p', "TEXT", "the kernel's command line"),
+	  OPTION_TEXT(struct config, params) },
+	{ OPTION("mem", 'm', "SIZE",
+		 "guest RAM in MiB, or with K, M or G (512M; as lkvm: 256M for one vCPU, "
+		 "64M more for each further one)"),
+	  OPTION_CALL(set_mem) },
+	{ OPTION("cpus", 'c', "N", "number of vCPUs (1)"),
+	  OPTION_NUMBER(struct config, cpus, 1, CPUS_MAX) },
+	{ OPTION("console", 0, "KIND",
+		 "console of the guest, on nidus's own input and output: serial, a PL011 "
+		 "(ttyAMA0), or virtio, hvc0, beside a PL011 for early messages (serial)"),
+	  OPTION_CHOICE(struct config, console, consoles) },
+	{ OPTION("irqchip", 0, "KIND",
+		 "interrupt controller: gicv3, gicv3-its or gicv2 (gicv3 where the host "
+		 "has it, with an ITS where PCI is to have it; else gicv2)"),
+	  OPTION_CHOICE(struct config, irqchip, irqchips) },
+	{ OPTION("pmu", 0, NULL, "give the vCPUs a performance monitoring unit"),
+	  OPTION_FLAG(struct config, pmu, true) },
+	{ OPTION("nested", 0, NULL, "give the vCPUs an EL2, so that the guest can be a hypervisor"),
+	  OPTION_FLAG(struct config, nested, true) },
+	{ OPTION("e2h0", 0, NULL,
+		 "with --nested: an EL2 without VHE, whose guests cannot be hypervisors "
+		 "again"),
+	  OPTION_FLAG(struct config, e2h0, true) },
+	{ OPTION("counter-offset", 0, "N",
+		 "how many ticks the guest's counters are behind the host's (with "
+		 "--nested 0; else the virtual one starts at 0)"),
+	  OPTION_NUMBER(struct config, counter_offset, 0, UINT64_MAX),
+	  OPTION_GIVEN(struct config, has_counter_offset) },
+	{ OPTION("trap-tlbi", 0, "POLICY",
+		 "have KVM trap TLB invalidations of the guest and count them: off, all "
+		 "(each invalidates everything) or precise (what it asks for); with "
+		 ",shareable only those of a shareable domain (off)"),
+	  OPTION_CALL(set_trap_tlbi), .choices = trap_words },
+	{ OPTION("no-pvtime", 0, NULL, "do not tell the guest about stolen time"),
+	  OPTION_FLAG(struct config, pvtime, false) },
+	{ OPTION("sve-max-vl", 0, "BITS", "longest SVE vector, a multiple of 128 (the host's)"),
+	  OPTION_NUMBER(struct config, sve_max_vl, SVE_VL_STEP, SVE_VL_MAX), .step = SVE_VL_STEP },
+	{ OPTION("kaslr-seed", 0, "N",
+		 "seed of the kernel's address space randomization, 0 for none (random)"),
+	  OPTION_NUMBER(struct config, kaslr_seed, 0, UINT64_MAX),
+	  OPTION_GIVEN(struct config, has_kaslr_seed) },
+	{ OPTION("disk", 'd', "FILE[,ro][,direct]",
+		 "a disk: a raw image or a block device; ro: the guest may only read it; "
+		 "direct: past the host's page cache; up to 8 times (none)"),
+	  OPTION_CALL(set_disk), OPTION_FILE },
+	{ OPTION("block-engine", 0, "KIND",
+		 "how disks are read and written: io_uring, aio or sync (io_uring)"),
+	  OPTION_CHOICE(struct config, block_engine, block_engines) },
+	{ OPTION("virtio-transport", 0, "KIND",
+		 "how virtio devices are attached: by pci, mmio or auto, which is pci "
+		 "where there is a disk and the host can (auto)"),
+	  OPTION_CHOICE(struct config, transport, transports) },
+	{ OPTION("rng", 0, NULL, "a source of random numbers"),
+	  OPTION_FLAG(struct config, rng, true) },
+	{ OPTION("network", 'n', "mode=none", "no network device, as without it"),
+	  OPTION_CALL(set_network), .choices = networks },
+	{ OPTION("nodefaults", 0, NULL, "leave out what was not asked for: the PL031 clock"),
+	  OPTION_FLAG(struct config, defaults, false) },
+	{ OPTION("mem-backing", 0, "KIND", "what RAM is made of: anon, memfd or hugetlbfs (anon)"),
+	  OPTION_CHOICE(struct config, mem_backing, backings),
+	  OPTION_GIVEN(struct config, has_mem_backing) },
+	{ OPTION("hugetlbfs", 0, "DIR", "make RAM of pages from this hugetlbfs mount"),
+	  OPTION_TEXT(struct config, hugetlbfs), OPTION_DIRECTORY },
+	{ OPTION("cache-clean", 0, "POLICY",
+		 "what is cleaned to the Point of Coherency before the first vCPU runs: "
+		 "touched, all or none (touched)"),
+	  OPTION_CHOICE(struct config, cache_clean, cache_policies) },
+	{ OPTION("nisv", 0, "WAY",
+		 "accesses to devices that the CPU does not describe to KVM: emulate or "
+		 "abort (emulate)"),
+	  OPTION_CHOICE(struct config, emulation, nisv_ways) },
+	{ OPTION("no-reboot", 0, NULL, "end when the guest resets (as lkvm: always)"),
+	  OPTION_FLAG(struct config, reboot, false) },
+	{ OPTION("name", 0, "NAME", "a name for the guest, shown in statistics and of its threads"),
+	  OPTION_TEXT(struct config, name) },
+	{ OPTION("dump-dtb", 0, "FILE", "write the guest's device tree to a file"),
+	  OPTION_TEXT(struct config, dump_dtb), OPTION_FILE },
+	{ OPTION("report", 0, "FILE",
+		 "what the guest writes to its virtio port org.nidus.report goes to a "
+		 "file, a pipe or a device; fd:N: to descriptor N"),
+	  OPTION_TEXT(struct config, report), OPTION_FILE },
+	{ OPTION("stats", 0, "FILE", "write statistics to a file at the end and on SIGUSR1"),
+	  OPTION_TEXT(struct config, stats_file), OPTION_FILE },
+	{ OPTION("loglevel", 0, "LEVEL", "error, warning, info or debug (warning; as lkvm: info)"),
+	  OPTION_CHOICE(struct config, log_level, log_levels) },
+};
+
+/* Scripts that use one of these are told which one it was. */
+#define REFUSED(name, letter, argument)                                                       \
+	{                                                                                     \
+		OPTION(name, letter, argument, "an option of lkvm that nidus does not have"), \
+			OPTION_REFUSED                                                        \
+	}
+
+static const struct option_row lkvm_rows[] = {
+	REFUSED("9p", 0, "ARGUMENT"),
+	REFUSED("aarch32", 0, NULL),
+	REFUSED("balloon", 0, NULL),
+	REFUSED("debug", 0, NULL),
+	REFUSED("debug-iodelay", 0, "ARGUMENT"),
+	REFUSED("debug-ioport", 0, NULL),
+	REFUSED("debug-mmio", 0, NULL),
+	REFUSED("debug-nohostfs", 0, NULL),
+	REFUSED("debug-single-step", 0, NULL),
+	REFUSED("dev", 0, "ARGUMENT"),
+	REFUSED("disable-mte", 0, NULL),
+	REFUSED("firmware", 'f', "ARGUMENT"),
+	REFUSED("firmware-address", 0, "ARGUMENT"),
+	REFUSED("flash", 'F', "ARGUMENT"),
+	REFUSED("force-pci", 0, NULL),
+	REFUSED("gtk", 0, NULL),
+	REFUSED("no-dhcp", 0, NULL),
+	REFUSED("override-bad-firmware-cntfrq", 0, "ARGUMENT"),
+	REFUSED("pmu-counters", 0, "ARGUMENT"),
+	REFUSED("psci", 0, "ARGUMENT"),
+	REFUSED("sandbox", 0, "ARGUMENT"),
+	REFUSED("sdl", 0, NULL),
+	REFUSED("shmem", 0, "ARGUMENT"),
+	REFUSED("tty", 0, "ARGUMENT"),
+	REFUSED("vcpu-affinity", 0, "ARGUMENT"),
+	REFUSED("vfio-pci", 0, "ARGUMENT"),
+	REFUSED("vidmode", 0, "ARGUMENT"),
+	REFUSED("vnc", 0, NULL),
+	REFUSED("vsock", 0, "ARGUMENT"),
+};
+
+static const struct option_group groups[] = {
+	{ rows, ARRAY_SIZE(rows) },
+	{ lkvm_rows, ARRAY_SIZE(lkvm_rows) },
+};
+
+const struct options config_options = {
+	.command = "run",
+	.groups = groups,
+	.group_count = ARRAY_SIZE(groups),
+	.names = OPTION_NAMES_FILE,
+};
