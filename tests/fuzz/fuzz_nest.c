@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a guest may say of a nest, and what may stand in a nest file: after the first byte, which
- * tells them apart, reports in lines, reports that are right but for some of their members, or the
- * file. Reports come as those of level 1's guest do, through the relay of its port, and whatever
- * they are, the time limit stays and the end of level 1 is what its nidus says.
+ * What a guest may say of a nest, what may stand in a nest file, and in the plan that a level
+ * finds: after the first byte, which tells them apart, reports in lines, reports that are right but
+ * for some of their members, the file, or the plan. Reports come as those of level 1's guest do,
+ * through the relay of its port, and whatever they are, the time limit stays and the end of level 1
+ * is what its nidus says.
  */
 #include <sanitizer/lsan_interface.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "fuzz.h"
 #include "host/file.h"
 #include "util.h"
+#include "vmm/nest/nest_plan.h"
 #include "vmm/nest/nest_relay.h"
 #include "vmm/nest/nest_summary.h"
 
@@ -182,7 +184,7 @@ static void say_all(struct sink *sink, bool lines, struct input *input)
 static void check_summary(const struct nest_summary *summary)
 {
 	for (unsigned int i = 0; i < NEST_LEVELS_MAX; i++) {
-		const struct nest_level *level = &summary->level[i];
+		const struct nest_progress *level = &summary->level[i];
 
 		MUST(i < DEPTH || !level->begun);
 		MUST(level->begun <= level->up || !level->up);
@@ -225,7 +227,7 @@ static void live(struct nest_summary *summary, bool lines, struct input *input)
 
 	MUST(summary->level[0].begun == begun && !summary->level[0].ended);
 	MUST(nest_summary_deadline(summary, &level) <=
-	     summary->started + UINT64_C(1000000000) * nest_time_limit(summary->nest, 1));
+	     summary->started + UINT64_C(1000000000) * summary->nest->levels[0].time_limit);
 	tell(summary,
 	     json_pack("{sisssssssi}", "level", 1, "is", "ended", "by",
 		       status ? "crashed" : "shutdown", "stats", "ours", "status", status));
@@ -243,10 +245,10 @@ static void take_reports(bool lines, struct input *input)
 	char *text = NULL;
 	size_t text_size = 0;
 
-	MUST(nest_create(&nest) == 0);
+	nest_create(&nest);
 	for (unsigned int level = 1; level <= DEPTH; level++)
-		MUST(nest_add_level(&nest));
-	MUST(nest_set(&nest, 2, "command", "true"));
+		MUST(nest_add_level(&nest) == 0);
+	MUST(nest_set(&nest, 2, "command", "true") == 0);
 	nest_summary_create(&summary, &nest);
 
 	stderr = open_memstream(&text, &text_size);
@@ -265,22 +267,62 @@ static void take_reports(bool lines, struct input *input)
 	nest_destroy(&nest);
 }
 
-static void check_level(const struct nest *nest, unsigned int level)
+static void check_level(const struct nest *nest, unsigned int number)
 {
-	struct nest_words words = { .argc = 0 };
+	const struct nest_level *level = &nest->levels[number - 1];
+	struct nest_words words = { 0 };
 	struct config config;
 
-	MUST(nest_time_limit(nest, level) >= 1 && nest_time_limit(nest, level) <= 86400);
-	MUST(json_is_array(nest_command(nest, level)));
-	if (nest_configure(nest, level, &config, &words)) {
+	MUST(level->time_limit >= 1 && level->time_limit <= NEST_TIME_LIMIT_MAX);
+	MUST(level->kernel < (int)nest->sources.count);
+	for (unsigned int i = 0; i < level->file_count; i++)
+		MUST(level->files[i].source < nest->sources.count && level->files[i].path);
+	if (nest_configure(nest, number, &config, &words) == 0) {
 		MUST(config.kernel && *config.kernel);
 		MUST(config.params == words.params && strlen(config.params) < sizeof(words.params));
 		MUST(!config.initrd && !config.initramfs && !config.report);
-		MUST(level >= nest_depth(nest) || config.nested);
-		MUST(!config.e2h0 || level + 1 == nest_depth(nest));
-		MUST(!words.argv[words.argc]);
+		MUST(number >= nest->depth || config.nested);
+		MUST(!config.e2h0 || number + 1 == nest->depth);
+		MUST(!words.list.words[words.list.count]);
 	}
 	nest_release(&words);
+}
+
+static void check_nest(const struct nest *nest)
+{
+	MUST(nest->depth >= 1 && nest->depth <= NEST_LEVELS_MAX);
+	for (unsigned int level = 1; level <= nest->depth; level++)
+		check_level(nest, level);
+}
+
+/* Whatever can be unpacked is the same when it has gone one level further. */
+static void check_way(const struct nest *nest, unsigned int level)
+{
+	json_t *plan = nest_plan_pack(nest, level), *again;
+	unsigned int level_again;
+	struct nest inner;
+
+	MUST(plan && nest_plan_unpack(&inner, &level_again, plan) == 0 && level_again == level);
+	again = nest_plan_pack(&inner, level);
+	MUST(json_equal(plan, again));
+	json_decref(plan);
+	json_decref(again);
+	nest_destroy(&inner);
+}
+
+static void read_plan(const struct input *input)
+{
+	json_t *plan = json_loadb((const char *)input->data, input->size, 0, NULL);
+	unsigned int level;
+	struct nest nest;
+
+	if (nest_plan_unpack(&nest, &level, plan) == 0) {
+		MUST(level >= 1 && level <= nest.depth);
+		check_nest(&nest);
+		check_way(&nest, level);
+		nest_destroy(&nest);
+	}
+	json_decref(plan);
 }
 
 static void read_file(const struct input *input)
@@ -291,15 +333,13 @@ static void read_file(const struct input *input)
 
 	MUST(fd >= 0 && write(fd, input->data, input->size) == (ssize_t)input->size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	MUST(nest_create(&nest) == 0);
-	if (nest_read_file(&nest, path)) {
-		char *text = json_dumps(nest.levels, 0);
+	nest_create(&nest);
+	if (nest_read_file(&nest, path) == 0) {
+		json_t *plan = nest_plan_pack(&nest, 1);
 
-		MUST(text);
-		free(text);
-		MUST(nest_depth(&nest) >= 1 && nest_depth(&nest) <= NEST_LEVELS_MAX);
-		for (unsigned int level = 1; level <= nest_depth(&nest); level++)
-			check_level(&nest, level);
+		MUST(plan);
+		json_decref(plan);
+		check_nest(&nest);
 	}
 	nest_destroy(&nest);
 	close(fd);
@@ -309,7 +349,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char include[] = "@include";
 	struct input input = { data, size };
-	const uint64_t what = take(&input, 1) % 3;
+	const uint64_t what = take(&input, 1) % 4;
 
 	switch (what) {
 	case 0:
@@ -320,6 +360,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* Whatever lies about on this machine is not to be read. */
 		if (!memmem(data, size, include, strlen(include)))
 			read_file(&input);
+		break;
+	case 3:
+		read_plan(&input);
 		break;
 	}
 	return 0;

@@ -16,10 +16,9 @@ static struct nest_summary summary;
 
 static int begin(void **state)
 {
-	if (nest_create(&nest) < 0)
-		return -1;
+	nest_create(&nest);
 	for (unsigned int level = 0; level < DEPTH; level++)
-		if (!nest_add_level(&nest))
+		if (nest_add_level(&nest) < 0)
 			return -1;
 	nest_summary_create(&summary, &nest);
 	return catch_begin(state);
@@ -187,7 +186,7 @@ static void one_cpu_is_one(void **state)
 
 static void command_that_is_asked_for(void **state)
 {
-	assert_true(nest_set(&nest, 2, "command", "true"));
+	assert_int_equal(0, nest_set(&nest, 2, "command", "true"));
 	live_around();
 	assert_true(take_begun(2));
 	assert_true(take_up(2));
@@ -265,7 +264,7 @@ static void level_with_a_bad_status(void **state)
 
 static void level_whose_command_was_not_done(void **state)
 {
-	assert_true(nest_set(&nest, 2, "command", "true"));
+	assert_int_equal(0, nest_set(&nest, 2, "command", "true"));
 	live_around();
 	assert_true(take_begun(2));
 	assert_true(take_up(2));
@@ -276,7 +275,7 @@ static void level_whose_command_was_not_done(void **state)
 
 static void level_whose_command_failed(void **state)
 {
-	assert_true(nest_set(&nest, 2, "command", "false"));
+	assert_int_equal(0, nest_set(&nest, 2, "command", "false"));
 	live_around();
 	assert_true(take_begun(2));
 	assert_true(take_up(2));
@@ -288,7 +287,7 @@ static void level_whose_command_failed(void **state)
 
 static void level_that_was_late(void **state)
 {
-	assert_true(nest_set(&nest, 2, "time-limit", "7"));
+	assert_int_equal(0, nest_set(&nest, 2, "time-limit", "7"));
 	live_around();
 	assert_true(take_begun(2));
 	nest_summary_late(&summary, 2);
@@ -365,7 +364,7 @@ static void time_of_level_1_is_that_of_its_process(void **state)
 static void first_deadline_counts_and_of_several_the_innermost(void **state)
 {
 	summary.started = SECONDS(1000);
-	assert_true(nest_set(&nest, 3, "time-limit", "10"));
+	assert_int_equal(0, nest_set(&nest, 3, "time-limit", "10"));
 	assert_true(take_begun(2));
 	summary.level[1].begun = SECONDS(1000);
 	assert_deadline(SECONDS(1120), 2);
@@ -389,7 +388,7 @@ static void time_in_which_nothing_was_at_work_does_not_count(void **state)
 	before = written(0);
 	nest_summary_paused(&summary, SECONDS(50));
 	assert_deadline(SECONDS(1170), 1);
-	assert_true(nest_set(&nest, 2, "time-limit", "2"));
+	assert_int_equal(0, nest_set(&nest, 2, "time-limit", "2"));
 	assert_deadline(SECONDS(1053), 2);
 	assert_int_equal(summary.level[2].begun, 0);
 	after = written(0);
@@ -767,8 +766,8 @@ static void json_is_written_where_asked_only(void **state)
 
 static void eight_levels(void **state)
 {
-	while (nest_depth(&nest) < NEST_LEVELS_MAX)
-		assert_true(nest_add_level(&nest));
+	while (nest.depth < NEST_LEVELS_MAX)
+		assert_int_equal(nest_add_level(&nest), 0);
 	for (unsigned int level = 1; level <= NEST_LEVELS_MAX; level++)
 		live(level);
 	assert_false(take_begun(NEST_LEVELS_MAX + 1));

@@ -31,7 +31,7 @@ static int set_default(void *object, const char *key, const char *value)
 {
 	struct request *request = object;
 
-	return nest_set(&request->nest, 0, key, value) ? 0 : -EINVAL;
+	return nest_set(&request->nest, 0, key, value);
 }
 
 static int set_kernel(void *object, const char *text)
@@ -110,65 +110,74 @@ static const struct options options = {
 };
 
 /* As many levels as --depth says, each with room for those inside it. */
-static bool add_levels(struct request *request)
+static int add_levels(struct request *request)
 {
 	const uint64_t innermost = request->mem ? request->mem : MEM_INNERMOST;
+	int err = 0;
 
-	for (unsigned int level = 1; level <= request->depth; level++) {
+	for (unsigned int level = 1; level <= request->depth && err == 0; level++) {
 		char mem[32];
 
 		snprintf(mem, sizeof(mem), "%" PRIu64 "B",
 			 innermost + (request->depth - level) * MEM_STEP);
-		if (!nest_add_level(&request->nest) ||
-		    !nest_set(&request->nest, level, "memory", mem))
-			return false;
+		err = nest_add_level(&request->nest);
+		if (err == 0)
+			err = nest_set(&request->nest, level, "memory", mem);
 	}
-	return true;
+	return err;
 }
 
-static bool give_innermost(struct request *request, const struct options_words *words)
+static int give_innermost(struct request *request, const struct options_words *words)
 {
 	struct nest *nest = &request->nest;
-	const unsigned int level = nest_depth(nest);
+	int err = 0;
 
-	for (unsigned int i = 0; i < request->file_count; i++)
-		if (!nest_set(nest, level, "file", request->files[i]))
-			return false;
-	return words->argc == 0 || nest_set_command(nest, level, words->argc, words->argv);
+	for (unsigned int i = 0; i < request->file_count && err == 0; i++)
+		err = nest_set(nest, nest->depth, "file", request->files[i]);
+	if (err == 0 && words->argc > 0)
+		err = nest_set_command(nest, nest->depth, words->argc, words->argv);
+	return err;
 }
 
 /* Where the levels come from: a file, or their number. */
-static bool plan_levels(struct request *request, const char *file)
+static int plan_levels(struct request *request, const char *file)
 {
 	if (!file && !request->depth) {
 		log_error("no nest: give a nest file, or --kernel FILE --depth N");
-		return false;
+		return -EINVAL;
 	}
 	if (file && (request->depth || request->mem)) {
 		log_error("--%s with nest file %s, which says that: leave one of them out",
 			  request->depth ? "depth" : "mem", file);
-		return false;
+		return -EINVAL;
 	}
 	return file ? nest_read_file(&request->nest, file) : add_levels(request);
 }
 
-static bool plan(struct request *request, const struct options_words *words)
+/* Everything that can be found out before anything starts. */
+static int plan(struct request *request, const struct options_words *words)
 {
-	return plan_levels(request, words->word) && give_innermost(request, words) &&
-	       nest_check(&request->nest);
+	int err = plan_levels(request, words->word);
+
+	if (err == 0)
+		err = give_innermost(request, words);
+	if (err == 0)
+		err = nest_check(&request->nest);
+	if (err == 0 && request->json)
+		err = file_check(request->json);
+	return err;
 }
 
 static int run_request(struct request *request, int argc, char **argv)
 {
 	struct options_words words;
-	const int result = options_parse(&options, request, argc, argv, &words);
+	int result = options_parse(&options, request, argc, argv, &words);
 
 	if (result == OPTIONS_HELP)
 		return cmd_help_print(&cmd_nest);
-	if (result < 0 || !plan(request, &words) ||
-	    (request->json && file_check(request->json) < 0))
-		return STATUS_USAGE;
-	return nest_watch(&request->nest, request->json);
+	if (result == 0)
+		result = plan(request, &words);
+	return result < 0 ? nest_status(result) : nest_watch(&request->nest, request->json);
 }
 
 static int run(enum config_flavour flavour, int argc, char **argv)
@@ -177,8 +186,7 @@ static int run(enum config_flavour flavour, int argc, char **argv)
 	int status;
 
 	(void)flavour;
-	if (nest_create(&request.nest) < 0)
-		return STATUS_HOST;
+	nest_create(&request.nest);
 	status = run_request(&request, argc, argv);
 	nest_destroy(&request.nest);
 	return status;

@@ -2,108 +2,164 @@
 #include "nest/nest.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/log.h"
+#include "host/resources.h"
+#include "machine/session.h"
 #include "options/number.h"
 #include "util.h"
 
-#define TIME_LIMIT     120 /* seconds */
-#define TIME_LIMIT_MAX 86400
-#define BLANKS	       " \t"
+#define TIME_LIMIT 120 /* seconds */
+#define BLANKS	   " \t"
 
-int nest_create(struct nest *nest)
+/* The one error that what is below does not say. */
+static int tell(int err)
 {
-	*nest = (struct nest){
-		.sources = json_array(),
-		.defaults = json_pack("{s[]s[]s[]ssss?si}", "options", "files", "command", "params",
-				      "", "kernel", NULL, "time-limit", TIME_LIMIT),
-		.levels = json_array(),
-	};
-	if (nest->sources && nest->defaults && nest->levels)
-		return 0;
-	log_error("nest: %s", strerror(ENOMEM));
-	nest_destroy(nest);
-	return -ENOMEM;
+	if (err == -ENOMEM)
+		log_error("nest: %s", strerror(ENOMEM));
+	return err;
+}
+
+int nest_status(int err)
+{
+	return resources_missing(err) ? STATUS_HOST : STATUS_USAGE;
+}
+
+/* Levels. */
+
+void nest_create(struct nest *nest)
+{
+	*nest = (struct nest){ .defaults = { .kernel = -1, .time_limit = TIME_LIMIT } };
+}
+
+static void level_clear(struct nest_level *level)
+{
+	word_list_clear(&level->options);
+	word_list_clear(&level->command);
+	free(level->params);
+	for (unsigned int i = 0; i < level->file_count; i++)
+		free(level->files[i].path);
+	free(level->files);
 }
 
 void nest_destroy(struct nest *nest)
 {
-	json_decref(nest->sources);
-	json_decref(nest->defaults);
-	json_decref(nest->levels);
+	word_list_clear(&nest->sources);
+	level_clear(&nest->defaults);
+	for (unsigned int i = 0; i < nest->depth; i++)
+		level_clear(&nest->levels[i]);
 }
 
-unsigned int nest_depth(const struct nest *nest)
+static int level_add_file(struct nest_level *level, unsigned int source, const char *path)
 {
-	return json_array_size(nest->levels);
-}
+	struct nest_file *files =
+		realloc(level->files, (level->file_count + 1) * sizeof(*level->files));
+	char *copy = strdup(path);
 
-bool nest_add_level(struct nest *nest)
-{
-	if (nest_depth(nest) == NEST_LEVELS_MAX) {
-		log_error("a nest has no more than %d levels", NEST_LEVELS_MAX);
-		return false;
+	if (files)
+		level->files = files;
+	if (!files || !copy) {
+		free(copy);
+		return -ENOMEM;
 	}
-	return json_array_append_new(nest->levels, json_deep_copy(nest->defaults)) == 0;
+	files[level->file_count++] = (struct nest_file){ source, copy };
+	return 0;
 }
 
-static json_t *level_of(const struct nest *nest, unsigned int level)
+static int level_set_params(struct nest_level *level, const char *params)
 {
-	return level == 0 ? nest->defaults : json_array_get(nest->levels, level - 1);
+	char *copy = strdup(params);
+
+	if (!copy)
+		return -ENOMEM;
+	free(level->params);
+	level->params = copy;
+	return 0;
 }
 
-/* Setting. Each function gets the object of a level, or of the defaults. */
-
-/* A file that is to be carried; each is once. Returns its number. */
-static size_t add_source(struct nest *nest, const char *path)
+/* to is empty. */
+static int level_copy(struct nest_level *to, const struct nest_level *from)
 {
-	size_t i;
-	json_t *source;
+	int err = word_list_add_all(&to->options, &from->options);
 
-	json_array_foreach (nest->sources, i, source)
-		if (strcmp(json_string_value(source), path) == 0)
+	to->kernel = from->kernel;
+	to->time_limit = from->time_limit;
+	if (err == 0)
+		err = word_list_add_all(&to->command, &from->command);
+	if (err == 0 && from->params)
+		err = level_set_params(to, from->params);
+	for (unsigned int i = 0; i < from->file_count && err == 0; i++)
+		err = level_add_file(to, from->files[i].source, from->files[i].path);
+	return err;
+}
+
+int nest_add_level(struct nest *nest)
+{
+	if (nest->depth == NEST_LEVELS_MAX) {
+		log_error("a nest has no more than %d levels", NEST_LEVELS_MAX);
+		return -E2BIG;
+	}
+	return tell(level_copy(&nest->levels[nest->depth++], &nest->defaults));
+}
+
+/* Setting. */
+
+/* A file that is to be carried; each is once. Returns its number, or -ENOMEM. */
+static int add_source(struct nest *nest, const char *path)
+{
+	int err;
+
+	for (unsigned int i = 0; i < nest->sources.count; i++)
+		if (strcmp(nest->sources.words[i], path) == 0)
 			return i;
-	json_array_append_new(nest->sources, json_string(path));
-	return i;
+	err = word_list_add(&nest->sources, path, strlen(path));
+	return err < 0 ? err : (int)nest->sources.count - 1;
 }
 
-static void add_words(json_t *array, const char *text)
+static int add_words(struct word_list *list, const char *text)
 {
-	for (text += strspn(text, BLANKS); *text; text += strspn(text, BLANKS)) {
-		size_t length = strcspn(text, BLANKS);
+	int err = 0;
 
-		json_array_append_new(array, json_stringn(text, length));
+	for (text += strspn(text, BLANKS); *text && err == 0; text += strspn(text, BLANKS)) {
+		const size_t length = strcspn(text, BLANKS);
+
+		err = word_list_add(list, text, length);
 		text += length;
 	}
+	return err;
 }
 
-static bool add_option(json_t *level, const char *option, const char *value)
+static int add_option(struct nest_level *level, const char *option, const char *value)
 {
-	json_t *options = json_object_get(level, "options");
+	const int err = word_list_add(&level->options, option, strlen(option));
 
-	return json_array_append_new(options, json_string(option)) == 0 &&
-	       json_array_append_new(options, json_string(value)) == 0;
+	return err < 0 ? err : word_list_add(&level->options, value, strlen(value));
 }
 
-static bool set_kernel(struct nest *nest, json_t *level, const char *value)
+static int set_kernel(struct nest *nest, struct nest_level *level, const char *value)
 {
-	return json_object_set_new(level, "kernel", json_integer(add_source(nest, value))) == 0;
+	const int source = add_source(nest, value);
+
+	if (source < 0)
+		return source;
+	level->kernel = source;
+	return 0;
 }
 
-static bool set_params(struct nest *nest, json_t *level, const char *value)
+static int set_params(struct nest *nest, struct nest_level *level, const char *value)
 {
 	(void)nest;
-	return json_object_set_new(level, "params", json_string(value)) == 0;
+	return level_set_params(level, value);
 }
 
-static bool set_options(struct nest *nest, json_t *level, const char *value)
+static int set_options(struct nest *nest, struct nest_level *level, const char *value)
 {
 	(void)nest;
-	add_words(json_object_get(level, "options"), value);
-	return true;
+	return add_words(&level->options, value);
 }
 
 /* Whether nidus as init would mount something over a file at path. */
@@ -117,56 +173,62 @@ static bool is_hidden(const char *path)
 	return false;
 }
 
-/* SOURCE[:DESTINATION] */
-static bool set_file(struct nest *nest, json_t *level, const char *value)
+static int add_file(struct nest *nest, struct nest_level *level, const char *source,
+		    const char *path)
+{
+	const int number = add_source(nest, source);
+
+	return number < 0 ? number : level_add_file(level, number, path);
+}
+
+/* SOURCE[:PATH] */
+static int set_file(struct nest *nest, struct nest_level *level, const char *value)
 {
 	const char *colon = strchr(value, ':');
-	size_t length = colon ? (size_t)(colon - value) : strlen(value);
-	char *source = strndup(value, length);
-	const char *name;
-	json_t *file;
+	char *source = strndup(value, colon ? (size_t)(colon - value) : strlen(value));
+	char *path = NULL;
+	int err = -ENOMEM;
 
 	if (!source)
-		return false;
+		return -ENOMEM;
 	if (colon && is_hidden(colon + 1)) {
 		log_error("file %s: what is in /dev, /proc and /sys comes from the kernel", value);
-		free(source);
-		return false;
+		err = -EINVAL;
+	} else if (asprintf(&path, "%s%s", colon ? "" : "/bin/",
+			    colon ? colon + 1 : basename(source)) >= 0) {
+		err = add_file(nest, level, source, path);
+		free(path);
 	}
-	name = strrchr(source, '/') ? strrchr(source, '/') + 1 : source;
-	file = json_pack("{sIso}", "source", (json_int_t)add_source(nest, source), "path",
-			 colon ? json_string(colon + 1) : json_sprintf("/bin/%s", name));
 	free(source);
-	return json_array_append_new(json_object_get(level, "files"), file) == 0;
+	return err;
 }
 
-static bool set_command(struct nest *nest, json_t *level, const char *value)
+static int set_command(struct nest *nest, struct nest_level *level, const char *value)
 {
-	json_t *words = json_array();
-
 	(void)nest;
-	add_words(words, value);
-	return json_object_set_new(level, "command", words) == 0;
+	word_list_clear(&level->command);
+	return add_words(&level->command, value);
 }
 
-static bool set_time_limit(struct nest *nest, json_t *level, const char *value)
+static int set_time_limit(struct nest *nest, struct nest_level *level, const char *value)
 {
 	uint64_t seconds;
 
 	(void)nest;
-	if (number_parse(value, 1, TIME_LIMIT_MAX, &seconds) < 0) {
+	if (number_parse(value, 1, NEST_TIME_LIMIT_MAX, &seconds) < 0) {
 		log_error("time-limit %s: must be a number of seconds from 1 to %d", value,
-			  TIME_LIMIT_MAX);
-		return false;
+			  NEST_TIME_LIMIT_MAX);
+		return -EINVAL;
 	}
-	return json_object_set_new(level, "time-limit", json_integer(seconds)) == 0;
+	level->time_limit = seconds;
+	return 0;
 }
 
 /* Some say by another name what an option of run does. */
 static const struct {
 	const char *name;
 	const char *option; /* or NULL */
-	bool (*set)(struct nest *nest, json_t *level, const char *value);
+	int (*set)(struct nest *nest, struct nest_level *level, const char *value);
 } keys[] = {
 	{ "kernel", NULL, set_kernel },
 	{ "memory", "--mem", NULL },
@@ -181,171 +243,170 @@ static const struct {
 };
 
 /* JSON, as which the plan travels, has no other strings. */
-static bool is_text(const char *key, const char *value)
+static int check_text(const char *key, const char *value)
 {
 	json_t *string = json_string(value);
 
 	json_decref(string);
-	if (!string)
-		log_error("%s: must be UTF-8", key);
-	return string;
+	if (string)
+		return 0;
+	log_error("%s: must be UTF-8", key);
+	return -EINVAL;
 }
 
-bool nest_set(struct nest *nest, unsigned int level, const char *key, const char *value)
+static int check_value(const char *key, const char *value)
 {
-	json_t *object = level_of(nest, level);
+	if (*value)
+		return check_text(key, value);
+	log_error("%s: has no value", key);
+	return -EINVAL;
+}
+
+static struct nest_level *level_of(struct nest *nest, unsigned int level)
+{
+	return level == 0 ? &nest->defaults : &nest->levels[level - 1];
+}
+
+int nest_set(struct nest *nest, unsigned int level, const char *key, const char *value)
+{
+	struct nest_level *object = level_of(nest, level);
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (strcmp(keys[i].name, key) != 0)
 			continue;
-		if (!*value) {
-			log_error("%s: has no value", key);
-			return false;
-		}
-		if (!is_text(key, value))
-			return false;
-		return keys[i].option ? add_option(object, keys[i].option, value)
-				      : keys[i].set(nest, object, value);
+		if (check_value(key, value) < 0)
+			return -EINVAL;
+		return tell(keys[i].option ? add_option(object, keys[i].option, value)
+					   : keys[i].set(nest, object, value));
 	}
 	log_error("%s: a level has no such thing; there are kernel, memory, cpus, disk, console, "
 		  "params, file, command, time-limit and options",
 		  key);
-	return false;
+	return -EINVAL;
 }
 
-bool nest_set_command(struct nest *nest, unsigned int level, int argc, char **argv)
+int nest_set_command(struct nest *nest, unsigned int level, int argc, char **argv)
 {
-	json_t *words;
+	struct word_list *command = &level_of(nest, level)->command;
+	int err = 0;
 
 	for (int i = 0; i < argc; i++)
-		if (!is_text("command", argv[i]))
-			return false;
-	words = json_array();
-	for (int i = 0; i < argc; i++)
-		json_array_append_new(words, json_string(argv[i]));
-	return json_object_set_new(level_of(nest, level), "command", words) == 0;
+		if (check_text("command", argv[i]) < 0)
+			return -EINVAL;
+	word_list_clear(command);
+	for (int i = 0; i < argc && err == 0; i++)
+		err = word_list_add(command, argv[i], strlen(argv[i]));
+	return tell(err);
 }
 
 /* Using. */
 
-unsigned int nest_time_limit(const struct nest *nest, unsigned int level)
-{
-	return json_integer_value(json_object_get(level_of(nest, level), "time-limit"));
-}
-
-const json_t *nest_command(const struct nest *nest, unsigned int level)
-{
-	return json_object_get(level_of(nest, level), "command");
-}
-
-static bool add_word(struct nest_words *words, const char *word)
-{
-	/* The last one is NULL. */
-	if (words->argc + 1 == ARRAY_SIZE(words->argv)) {
-		log_error("more options than %zu", ARRAY_SIZE(words->argv));
-		return false;
-	}
-	words->argv[words->argc] = strdup(word ? word : "");
-	words->argv[words->argc + 1] = NULL;
-	return words->argv[words->argc++] != NULL;
-}
-
 void nest_release(struct nest_words *words)
 {
-	while (words->argc > 0)
-		free(words->argv[--words->argc]);
+	word_list_clear(&words->list);
 }
 
-/* Which of the words names the kernel. */
-#define KERNEL_WORD 2
-
-static const char *kernel_of(const struct nest *nest, const json_t *level)
+/*
+ * The words of `run` that a level is started by. Returns which of them names the kernel, or
+ * -ENOMEM.
+ */
+static int compose_words(const struct nest *nest, unsigned int number, struct word_list *list)
 {
-	const json_t *number = json_object_get(level, "kernel");
+	const struct nest_level *level = &nest->levels[number - 1];
+	const char *path = nest->sources.words[level->kernel];
+	int kernel, err = add_words(list, "run --kernel");
 
-	return json_is_integer(number) ? json_string_value(json_array_get(
-						 nest->sources, json_integer_value(number)))
-				       : NULL;
+	kernel = list->count;
+	if (err == 0)
+		err = word_list_add(list, path, strlen(path));
+	if (err == 0)
+		err = add_words(list, "--console virtio --no-reboot");
+	if (err == 0 && number < nest->depth)
+		err = add_words(list, "--nested");
+	if (err == 0)
+		err = word_list_add_all(list, &level->options);
+	return err < 0 ? err : kernel;
 }
 
-/* What `run` makes of a level's options. */
-static bool parse_level(const struct nest *nest, unsigned int number, struct config *config,
-			struct nest_words *words)
+/* Whether the options of a level leave alone what is a nest's to say. kernel: its own. */
+static int check_config(const struct nest *nest, unsigned int number, const struct config *config,
+			const char *kernel)
 {
-	const json_t *level = level_of(nest, number);
-	const char *kernel = kernel_of(nest, level);
-	bool inner = number < nest_depth(nest), fits;
-	json_t *option;
-	int result;
-	size_t i;
-
-	words->argc = 0;
-	if (!kernel) {
-		log_error("no kernel: each level needs one");
-		return false;
-	}
-	fits = add_word(words, "run") && add_word(words, "--kernel") && add_word(words, kernel) &&
-	       add_word(words, "--console") && add_word(words, "virtio") &&
-	       add_word(words, "--no-reboot") && (!inner || add_word(words, "--nested"));
-	json_array_foreach (json_object_get(level, "options"), i, option)
-		fits = fits && add_word(words, json_string_value(option));
-	if (!fits)
-		return false;
-	result = config_parse(config, CONFIG_NIDUS, words->argc, words->argv);
-	if (result == OPTIONS_HELP)
-		log_error("--help among the options: it is none of a level");
-	if (result != 0)
-		return false;
-	if (config->kernel != words->argv[KERNEL_WORD]) {
+	if (config->kernel != kernel) {
 		log_error("--kernel among the options: name it as the level's kernel, or it is "
 			  "not carried there");
-		return false;
+		return -EINVAL;
 	}
 	if (config->initrd || config->params || config->report) {
 		log_error("--%s among the options: a nest makes that by itself",
 			  config->initrd   ? "initrd"
 			  : config->params ? "params"
 					   : "report");
-		return false;
+		return -EINVAL;
 	}
-	if (config->e2h0 && number + 1 != nest_depth(nest)) {
+	if (config->e2h0 && number + 1 != nest->depth) {
 		log_error("--e2h0: an EL2 without VHE is for the last guest hypervisor, which is "
 			  "level %u here",
-			  nest_depth(nest) - 1);
-		return false;
+			  nest->depth - 1);
+		return -EINVAL;
 	}
-	return true;
+	return 0;
 }
 
-/* Whether the kernel of a level has to give its own guest an EL2. */
-static bool gives_el2(const struct nest *nest, unsigned int level)
+/* What `run` makes of a level's options, all but the parameters of the kernel. */
+static int parse_level(const struct nest *nest, unsigned int number, struct config *config,
+		       struct word_list *list)
+{
+	int kernel, result;
+
+	if (nest->levels[number - 1].kernel < 0) {
+		log_error("no kernel: each level needs one");
+		return -EINVAL;
+	}
+	kernel = compose_words(nest, number, list);
+	if (kernel < 0)
+		return tell(kernel);
+	result = config_parse(config, CONFIG_NIDUS, list->count, list->words);
+	if (result == OPTIONS_HELP) {
+		log_error("--help among the options: it is none of a level");
+		return -EINVAL;
+	}
+	return result < 0 ? result : check_config(nest, number, config, list->words[kernel]);
+}
+
+/* Whether the kernel of a level has to give its own guest an EL2: 0 or 1, or -errno, said. */
+static int gives_el2(const struct nest *nest, unsigned int level)
 {
 	struct config config;
-	struct nest_words words = { .argc = 0 };
-	bool nested;
+	struct word_list list = { 0 };
+	int err;
 
-	if (level == nest_depth(nest))
-		return false;
-	nested = parse_level(nest, level + 1, &config, &words) && config.nested;
-	nest_release(&words);
-	return nested;
+	if (level == nest->depth)
+		return 0;
+	err = parse_level(nest, level + 1, &config, &list);
+	word_list_clear(&list);
+	return err < 0 ? err : config.nested;
 }
 
-bool nest_configure(const struct nest *nest, unsigned int level, struct config *config,
-		    struct nest_words *words)
+int nest_configure(const struct nest *nest, unsigned int level, struct config *config,
+		   struct nest_words *words)
 {
-	const char *params = json_string_value(json_object_get(level_of(nest, level), "params"));
+	const char *params = nest->levels[level - 1].params;
+	int el2, length, err = parse_level(nest, level, config, &words->list);
 
-	if (!parse_level(nest, level, config, words))
-		return false;
-	if ((size_t)snprintf(
-		    words->params, sizeof(words->params), "console=%s quiet panic=-1%s%s%s",
-		    config->console == CONSOLE_VIRTIO ? "hvc0" : "ttyAMA0",
-		    gives_el2(nest, level) ? " kvm-arm.mode=nested" : "",
-		    params && *params ? " " : "", params ? params : "") >= sizeof(words->params)) {
-		log_error("params: are longer than %zu characters", sizeof(words->params));
-		return false;
+	if (err < 0)
+		return err;
+	el2 = gives_el2(nest, level);
+	if (el2 < 0)
+		return el2;
+	length = snprintf(words->params, sizeof(words->params), "console=%s quiet panic=-1%s%s%s",
+			  config->console == CONSOLE_VIRTIO ? "hvc0" : "ttyAMA0",
+			  el2 ? " kvm-arm.mode=nested" : "", params ? " " : "",
+			  params ? params : "");
+	if ((size_t)length >= sizeof(words->params)) {
+		log_error("params: are longer than %zu characters", sizeof(words->params) - 1);
+		return -EINVAL;
 	}
 	config->params = words->params;
-	return true;
+	return 0;
 }

@@ -44,8 +44,8 @@ static void set_place(const struct reader *reader, const config_setting_t *setti
 }
 
 /* One value: a string or a number. */
-static bool take_value(struct reader *reader, unsigned int level, const char *key,
-		       const config_setting_t *setting)
+static int take_value(struct reader *reader, unsigned int level, const char *key,
+		      const config_setting_t *setting)
 {
 	char number[32];
 	const char *value = NULL;
@@ -64,82 +64,92 @@ static bool take_value(struct reader *reader, unsigned int level, const char *ke
 	if (value)
 		return nest_set(reader->nest, level, key, value);
 	log_error("%s: must be a string or a number", key);
-	return false;
+	return -EINVAL;
 }
 
 /* One setting, whose value may be several in brackets. */
-static bool take_setting(struct reader *reader, unsigned int level, const config_setting_t *setting)
+static int take_setting(struct reader *reader, unsigned int level, const config_setting_t *setting)
 {
 	const char *key = config_setting_name(setting);
 	const int type = config_setting_type(setting);
-	bool good = true;
+	int err = 0;
 
 	if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST)
 		return take_value(reader, level, key, setting);
-	for (int i = 0; i < config_setting_length(setting) && good; i++)
-		good = take_value(reader, level, key, config_setting_get_elem(setting, i));
-	return good;
+	for (int i = 0; i < config_setting_length(setting) && err == 0; i++)
+		err = take_value(reader, level, key, config_setting_get_elem(setting, i));
+	return err;
 }
 
-static bool take_group(struct reader *reader, unsigned int level, const config_setting_t *group,
-		       const config_setting_t *except)
+static int take_group(struct reader *reader, unsigned int level, const config_setting_t *group,
+		      const config_setting_t *except)
 {
-	bool good = true;
+	int err = 0;
 
-	for (int i = 0; i < config_setting_length(group) && good; i++) {
+	for (int i = 0; i < config_setting_length(group) && err == 0; i++) {
 		const config_setting_t *setting = config_setting_get_elem(group, i);
 
 		if (setting != except)
-			good = take_setting(reader, level, setting);
+			err = take_setting(reader, level, setting);
 	}
-	return good;
+	return err;
 }
 
-static bool take_level(struct reader *reader, const config_setting_t *setting)
+static int take_level(struct reader *reader, const config_setting_t *setting)
 {
+	int err;
+
 	set_place(reader, setting);
 	if (!config_setting_is_group(setting)) {
 		log_error("a level is a group: { memory = \"256M\"; }");
-		return false;
+		return -EINVAL;
 	}
-	return nest_add_level(reader->nest) &&
-	       take_group(reader, nest_depth(reader->nest), setting, NULL);
+	err = nest_add_level(reader->nest);
+	return err < 0 ? err : take_group(reader, reader->nest->depth, setting, NULL);
 }
 
-static bool take_file(struct reader *reader, const config_t *config)
+static int take_file(struct reader *reader, const config_t *config)
 {
 	const config_setting_t *root = config_root_setting(config);
 	const config_setting_t *levels = config_setting_get_member(root, "levels");
-	bool good = take_group(reader, 0, root, levels);
+	int err = take_group(reader, 0, root, levels);
 
-	if (good &&
+	if (err == 0 &&
 	    (!levels || !config_setting_is_list(levels) || config_setting_length(levels) == 0)) {
 		set_place(reader, levels ? levels : root);
 		log_error("has no levels: they are a list, levels = ( { ... }, { ... } );");
-		return false;
+		return -EINVAL;
 	}
-	for (int i = 0; good && i < config_setting_length(levels); i++)
-		good = take_level(reader, config_setting_get_elem(levels, i));
-	return good;
+	for (int i = 0; err == 0 && i < config_setting_length(levels); i++)
+		err = take_level(reader, config_setting_get_elem(levels, i));
+	return err;
 }
 
-bool nest_read_file(struct nest *nest, const char *path)
+/* error: what errno was left at, or 0. Returns -errno. */
+static int say_unread(const config_t *config, const char *path, int error)
+{
+	if (config_error_type(config) == CONFIG_ERR_FILE_IO) {
+		log_error("%s: %s", path, error ? log_reason(error) : "cannot be read");
+		return error ? -error : -EINVAL;
+	}
+	log_error("%s, line %d: %s", config_error_file(config) ? config_error_file(config) : path,
+		  config_error_line(config), config_error_text(config));
+	return -EINVAL;
+}
+
+int nest_read_file(struct nest *nest, const char *path)
 {
 	struct reader reader = { nest, path };
 	config_t config;
-	bool good = false;
+	int err;
 
 	config_init(&config);
 	errno = 0;
 	if (config_read_file(&config, path))
-		good = take_file(&reader, &config);
-	else if (config_error_type(&config) == CONFIG_ERR_FILE_IO)
-		log_error("%s: %s", path, errno ? strerror(errno) : "cannot be read");
+		err = take_file(&reader, &config);
 	else
-		log_error("%s, line %d: %s",
-			  config_error_file(&config) ? config_error_file(&config) : path,
-			  config_error_line(&config), config_error_text(&config));
+		err = say_unread(&config, path, errno);
 	log_set_subject("");
 	config_destroy(&config);
-	return good;
+	return err;
 }

@@ -95,19 +95,14 @@ static void report_up(unsigned int level, int fd)
 }
 
 /* Returns an error number. */
-static int start_command(const json_t *command, pid_t *child)
+static int start_command(const struct word_list *command, pid_t *child)
 {
 	static char *const environment[] = { "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/",
 					     "TERM=linux", NULL };
-	char *words[json_array_size(command) + 1];
+	char **words = command->words;
 	posix_spawnattr_t attributes;
-	json_t *word;
-	size_t i;
 	int error;
 
-	json_array_foreach (command, i, word)
-		words[i] = (char *)json_string_value(word);
-	words[json_array_size(command)] = NULL;
 	setenv("PATH", strchr(environment[0], '=') + 1, true);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
@@ -116,14 +111,14 @@ static int start_command(const json_t *command, pid_t *child)
 	return error;
 }
 
-static int run_command(const json_t *command)
+static int run_command(const struct word_list *command)
 {
 	int status = STATUS_NOT_RUN << 8, error;
 	pid_t child, ended;
 
 	error = start_command(command, &child);
 	if (error) {
-		log_error("%s: %s", json_string_value(json_array_get(command, 0)), strerror(error));
+		log_error("%s: %s", command->words[0], strerror(error));
 		return STATUS_NOT_RUN;
 	}
 	/* As init we also inherit the processes that it leaves behind. */
@@ -135,13 +130,13 @@ static int run_command(const json_t *command)
 
 static void live(const struct nest *nest, unsigned int level, int port)
 {
-	const json_t *command = nest_command(nest, level);
+	const struct word_list *command = &nest->levels[level - 1].command;
 
 	report_up(level, port);
-	if (json_array_size(command) > 0)
+	if (command->count > 0)
 		nest_report(port, json_pack("{sisssi}", "level", level, "is", "command", "status",
 					    run_command(command)));
-	if (level < nest_depth(nest))
+	if (level < nest->depth)
 		nest_level_run(nest, level + 1, port);
 }
 

@@ -11,7 +11,7 @@
 /* How much of a console is told of a guest that came to a bad end. */
 #define CONSOLE_END 2048
 
-struct level {
+struct level_run {
 	struct session session;
 	json_t *report; /* of how it ended */
 	struct nest_relay relay;
@@ -20,7 +20,7 @@ struct level {
 /* The machine is still there, and its statistics with it. */
 static void level_ended(struct session *session, const struct machine *machine)
 {
-	struct level *level = container_of(session, struct level, session);
+	struct level_run *level = container_of(session, struct level_run, session);
 	const enum outcome outcome = verdict_outcome(&session->verdict);
 
 	json_object_set_new(level->report, "by", json_string(verdict_name(outcome)));
@@ -39,7 +39,7 @@ static json_t *console_end(struct session *session)
 	return json_stringn(text, size);
 }
 
-static int level_live(struct level *level, const struct nest *nest, unsigned int number,
+static int level_live(struct level_run *level, const struct nest *nest, unsigned int number,
 		      const struct config *config)
 {
 	struct session *session = &level->session;
@@ -48,7 +48,7 @@ static int level_live(struct level *level, const struct nest *nest, unsigned int
 	if (status != STATUS_OK)
 		return status;
 	session->ended = level_ended;
-	nest_relay_init(&level->relay, &session->report.sink, number, nest_depth(nest));
+	nest_relay_init(&level->relay, &session->report.sink, number, nest->depth);
 	session->reports = &level->relay.sink;
 	status = session_run(session);
 	if (verdict_outcome(&session->verdict) != OUTCOME_SHUTDOWN)
@@ -57,23 +57,26 @@ static int level_live(struct level *level, const struct nest *nest, unsigned int
 	return status;
 }
 
-static int level_build(struct level *level, const struct nest *nest, unsigned int number,
+static int level_build(struct level_run *level, const struct nest *nest, unsigned int number,
 		       int report_fd)
 {
-	struct archive *archive;
-	struct nest_words words;
+	struct nest_words words = { 0 };
+	struct archive *archive = NULL;
 	struct config config;
 	char report[16];
-	int status = STATUS_USAGE;
+	int status, err = nest_configure(nest, number, &config, &words);
 
-	if (nest_configure(nest, number, &config, &words)) {
+	if (err == 0)
+		err = nest_pack(nest, number, &archive);
+	if (err == 0) {
 		snprintf(report, sizeof(report), "fd:%d", report_fd);
 		config.report = report;
-		config.initramfs = archive = nest_pack(nest, number);
-		if (archive)
-			status = level_live(level, nest, number, &config);
-		archive_destroy(archive);
+		config.initramfs = archive;
+		status = level_live(level, nest, number, &config);
+	} else {
+		status = nest_status(err);
 	}
+	archive_destroy(archive);
 	nest_release(&words);
 	return status;
 }
@@ -81,7 +84,7 @@ static int level_build(struct level *level, const struct nest *nest, unsigned in
 int nest_level_run(const struct nest *nest, unsigned int number, int report_fd)
 {
 	/* Not on the stack: it holds the terminal's buffers. */
-	static struct level level;
+	static struct level_run level;
 	int status;
 
 	nest_report(report_fd, json_pack("{siss}", "level", number, "is", "begun"));

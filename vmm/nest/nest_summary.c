@@ -45,7 +45,7 @@ static void print_text(const char *text)
 		putc(isprint((unsigned char)*text) ? *text : '?', stderr);
 }
 
-static bool take_begun(struct nest_level *level, json_t *report)
+static bool take_begun(struct nest_progress *level, json_t *report)
 {
 	(void)report;
 	if (level->begun)
@@ -54,7 +54,7 @@ static bool take_begun(struct nest_level *level, json_t *report)
 	return true;
 }
 
-static bool take_up(struct nest_level *level, json_t *report)
+static bool take_up(struct nest_progress *level, json_t *report)
 {
 	const char *release;
 	json_int_t cpus, memory;
@@ -83,7 +83,7 @@ static bool has_status(json_t *report)
 	       status <= UINT8_MAX;
 }
 
-static bool take_command(struct nest_level *level, json_t *report)
+static bool take_command(struct nest_progress *level, json_t *report)
 {
 	if (!level->up || level->ended || level->command_report || !has_status(report))
 		return false;
@@ -97,7 +97,7 @@ static bool is_word(const char *text)
 	return *text && text[strspn(text, "abcdefghijklmnopqrstuvwxyz-")] == '\0';
 }
 
-static bool take_ended(struct nest_level *level, json_t *report)
+static bool take_ended(struct nest_progress *level, json_t *report)
 {
 	const char *by = json_string_value(json_object_get(report, "by"));
 
@@ -111,7 +111,7 @@ static bool take_ended(struct nest_level *level, json_t *report)
 bool nest_summary_take(struct nest_summary *summary, json_t *report)
 {
 	static const struct {
-		bool (*take)(struct nest_level *level, json_t *report);
+		bool (*take)(struct nest_progress *level, json_t *report);
 	} kinds[NEST_REPORT_KINDS] = {
 		[NEST_REPORT_BEGUN] = { take_begun },
 		[NEST_REPORT_UP] = { take_up },
@@ -121,7 +121,7 @@ bool nest_summary_take(struct nest_summary *summary, json_t *report)
 	enum nest_report_kind kind;
 	unsigned int level;
 
-	return nest_report_about(report, &level, &kind) && level <= nest_depth(summary->nest) &&
+	return nest_report_about(report, &level, &kind) && level <= summary->nest->depth &&
 	       kinds[kind].take(&summary->level[level - 1], report);
 }
 
@@ -141,8 +141,8 @@ void nest_summary_gone(struct nest_summary *summary, int status)
 void nest_summary_paused(struct nest_summary *summary, uint64_t nanoseconds)
 {
 	summary->started += nanoseconds;
-	for (unsigned int i = 0; i < nest_depth(summary->nest); i++) {
-		struct nest_level *level = &summary->level[i];
+	for (unsigned int i = 0; i < summary->nest->depth; i++) {
+		struct nest_progress *level = &summary->level[i];
 
 		if (level->begun)
 			level->begun += nanoseconds;
@@ -151,13 +151,19 @@ void nest_summary_paused(struct nest_summary *summary, uint64_t nanoseconds)
 	}
 }
 
+/* Seconds. */
+static unsigned int time_limit(const struct nest_summary *summary, unsigned int level)
+{
+	return summary->nest->levels[level - 1].time_limit;
+}
+
 static uint64_t deadline_of(const struct nest_summary *summary, unsigned int level)
 {
-	const struct nest_level *state = &summary->level[level - 1];
+	const struct nest_progress *state = &summary->level[level - 1];
 	const bool at_work = level == 1 ? !summary->gone : state->begun && !state->ended;
 	const uint64_t from = level == 1 ? summary->started : state->begun;
 
-	return at_work ? from + nest_time_limit(summary->nest, level) * SECOND : UINT64_MAX;
+	return at_work ? from + time_limit(summary, level) * SECOND : UINT64_MAX;
 }
 
 uint64_t nest_summary_deadline(const struct nest_summary *summary, unsigned int *level)
@@ -165,7 +171,7 @@ uint64_t nest_summary_deadline(const struct nest_summary *summary, unsigned int 
 	uint64_t first = UINT64_MAX;
 
 	*level = 1;
-	for (unsigned int i = 1; i <= nest_depth(summary->nest); i++) {
+	for (unsigned int i = 1; i <= summary->nest->depth; i++) {
 		const uint64_t deadline = deadline_of(summary, i);
 
 		if (deadline > first)
@@ -180,7 +186,7 @@ void nest_summary_late(struct nest_summary *summary, unsigned int level)
 {
 	unsigned int late = level;
 
-	for (unsigned int inner = level + 1; inner <= nest_depth(summary->nest); inner++)
+	for (unsigned int inner = level + 1; inner <= summary->nest->depth; inner++)
 		if (summary->level[inner - 1].begun && !summary->level[inner - 1].ended)
 			late = inner;
 	summary->level[late - 1].late = level;
@@ -197,18 +203,17 @@ static int status_of(const json_t *report)
 static const char *wrong_with(const struct nest_summary *summary, unsigned int number, char *text,
 			      size_t size)
 {
-	const struct nest_level *level = &summary->level[number - 1];
+	const struct nest_progress *level = &summary->level[number - 1];
 	const char *by = json_string_value(json_object_get(level->ended_report, "by"));
 
 	if (!level->begun)
 		return "did not begin";
 	if (level->late == number)
 		snprintf(text, size, "was not %s within %u seconds", level->up ? "done" : "up",
-			 nest_time_limit(summary->nest, number));
+			 time_limit(summary, number));
 	else if (level->late)
 		snprintf(text, size, "was not %s when the %u seconds of level %u were over",
-			 level->up ? "done" : "up", nest_time_limit(summary->nest, level->late),
-			 level->late);
+			 level->up ? "done" : "up", time_limit(summary, level->late), level->late);
 	else if (!level->ended)
 		return "did not end";
 	else if (strcmp(by, "not-started") == 0)
@@ -220,7 +225,7 @@ static const char *wrong_with(const struct nest_summary *summary, unsigned int n
 		return "shut down before it was up";
 	else if (status_of(level->ended_report) != 0)
 		snprintf(text, size, "ended with status %d", status_of(level->ended_report));
-	else if (json_array_size(nest_command(summary->nest, number)) > 0 && !level->command_report)
+	else if (summary->nest->levels[number - 1].command.count > 0 && !level->command_report)
 		return "shut down before its command was done";
 	else if (status_of(level->command_report) != 0)
 		snprintf(text, size, "had its command end with status %d",
@@ -237,13 +242,13 @@ bool nest_summary_good(const struct nest_summary *summary)
 {
 	char text[128];
 
-	for (unsigned int level = 1; level <= nest_depth(summary->nest); level++)
+	for (unsigned int level = 1; level <= summary->nest->depth; level++)
 		if (wrong_with(summary, level, text, sizeof(text)))
 			return false;
 	return true;
 }
 
-static const json_t *exits_of(const struct nest_level *level)
+static const json_t *exits_of(const struct nest_progress *level)
 {
 	return json_object_get(json_object_get(level->ended_report, "stats"), "exits");
 }
@@ -263,7 +268,7 @@ static void print_exits(const json_t *exits)
 	}
 }
 
-static void print_row(const struct nest_level *level, unsigned int number)
+static void print_row(const struct nest_progress *level, unsigned int number)
 {
 	const json_t *exits = exits_of(level);
 	const char *by = json_string_value(json_object_get(level->ended_report, "by"));
@@ -332,7 +337,7 @@ static void print_wrong(const struct nest_summary *summary, unsigned int number)
 /* The level that was late, 0: none. Those around it were ended for it, those inside never began. */
 static unsigned int late_level(const struct nest_summary *summary)
 {
-	for (unsigned int level = 1; level <= nest_depth(summary->nest); level++)
+	for (unsigned int level = 1; level <= summary->nest->depth; level++)
 		if (summary->level[level - 1].late)
 			return level;
 	return 0;
@@ -344,9 +349,9 @@ void nest_summary_print(const struct nest_summary *summary)
 
 	fprintf(stderr, "%5s  %10s  %8s  %-12s  %s\n", "level", "to init", "exits", "ended by",
 		"exits by reason");
-	for (unsigned int level = 1; level <= nest_depth(summary->nest); level++)
+	for (unsigned int level = 1; level <= summary->nest->depth; level++)
 		print_row(&summary->level[level - 1], level);
-	for (unsigned int level = 1; level <= nest_depth(summary->nest); level++)
+	for (unsigned int level = 1; level <= summary->nest->depth; level++)
 		if (!late || level == late)
 			print_wrong(summary, level);
 }
@@ -362,7 +367,7 @@ static void add_report(json_t *object, const char *name, json_t *report)
 
 static json_t *level_object(const struct nest_summary *summary, unsigned int number)
 {
-	const struct nest_level *level = &summary->level[number - 1];
+	const struct nest_progress *level = &summary->level[number - 1];
 	json_t *object = json_pack("{si}", "level", number);
 	char text[128];
 	const char *wrong = wrong_with(summary, number, text, sizeof(text));
@@ -388,7 +393,7 @@ int nest_summary_write(const struct nest_summary *summary, const char *path, int
 	if (!path)
 		return 0;
 	levels = json_array();
-	for (unsigned int level = 1; level <= nest_depth(summary->nest); level++)
+	for (unsigned int level = 1; level <= summary->nest->depth; level++)
 		json_array_append_new(levels, level_object(summary, level));
 	object = json_pack("{sisiso}", "version", SUMMARY_VERSION, "status", status, "levels",
 			   levels);

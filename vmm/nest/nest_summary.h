@@ -13,7 +13,7 @@
 
 #include "nest/nest.h"
 
-struct nest_level {
+struct nest_progress {
 	uint64_t begun, up, ended; /* clock_ns() when it was told, 0: not yet */
 	json_t *up_report, *command_report, *ended_report; /* or NULL */
 	unsigned int late; /* it was at work when the time of this level was over; 0: it was not */
@@ -21,7 +21,7 @@ struct nest_level {
 
 struct nest_summary {
 	const struct nest *nest;
-	struct nest_level level[NEST_LEVELS_MAX]; /* level 1 first */
+	struct nest_progress level[NEST_LEVELS_MAX]; /* level 1 first */
 
 	/* The process that runs level 1: when it was started, by clock_ns(), and how it ended. */
 	uint64_t started;

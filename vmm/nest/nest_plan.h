@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A nest's plan on its way from level to level: JSON, made in one level and read in the next.
+ */
+#ifndef NIDUS_NEST_PLAN_H
+#define NIDUS_NEST_PLAN_H
+
+#include <jansson.h>
+
+#include "nest/nest.h"
+
+/* Where a level finds the file that is source number so and so. */
+#define NEST_DIRECTORY "/nest"
+#define NEST_PLAN      NEST_DIRECTORY "/plan"
+
+/* Writes that path. */
+void nest_plan_path(char *path, size_t size, unsigned int source);
+
+/* The plan as that level is to find it: the caller's to release. NULL for want of memory. */
+json_t *nest_plan_pack(const struct nest *nest, unsigned int level);
+
+/*
+ * The other way round; nothing of plan, which may be NULL, is taken for granted. Errors, not said:
+ * -EINVAL for what is no plan, -ENOMEM; then there is nothing to destroy.
+ */
+int nest_plan_unpack(struct nest *nest, unsigned int *level, json_t *plan);
+
+#endif
