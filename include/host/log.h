@@ -2,6 +2,11 @@
 /*
  * Messages to the person who started nidus: one line each on standard error, written by one
  * write(2), so that lines of several threads do not mix. Any thread may call these.
+ *
+ * The contract of a function that can fail tells whether the error is "said". If so, the function,
+ * or one that it called, has written one line with what failed and why, and its caller passes the
+ * error on without a word; if it is "not said", the caller knows better what it means, and has to
+ * write that line itself or do without.
  */
 #ifndef NIDUS_LOG_H
 #define NIDUS_LOG_H
@@ -45,6 +50,9 @@ void log_error(const char *format, ...) LOG_FORMAT(1, 2);
 void log_warning(const char *format, ...) LOG_FORMAT(1, 2);
 void log_info(const char *format, ...) LOG_FORMAT(1, 2);
 void log_debug(const char *format, ...) LOG_FORMAT(1, 2);
+
+/* A line that is a result and no message about one: without a prefix, at any level. */
+void log_plain(const char *format, ...) LOG_FORMAT(1, 2);
 
 /*
  * What an error number means, for messages: as strerror(3) has it, and where it is a limit of the

@@ -40,6 +40,7 @@ LOG_FUNCTION(log_error)
 LOG_FUNCTION(log_warning)
 LOG_FUNCTION(log_info)
 LOG_FUNCTION(log_debug)
+LOG_FUNCTION(log_plain)
 
 void log_guest(struct log_limit *limit, const char *format, ...)
 {

@@ -35,6 +35,24 @@ static void starts_at_warning(void **state)
 	assert_said("said");
 }
 
+static void results_are_plain(void **state)
+{
+	char text[1200];
+	const char *line;
+
+	log_set_level(LOG_ERROR);
+	log_set_subject("level 2");
+	log_plain("up after %d s\nand well", 3);
+	assert_string_equal(said(), "up after 3 s?and well\n");
+	log_set_subject("");
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	log_plain("%s", text);
+	line = said();
+	assert_true(strlen(line) <= 1024);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+}
+
 static void long_lines_are_cut_and_end(void **state)
 {
 	/* Around the size of the line, where one too many would show. */
@@ -290,6 +308,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(levels_are_told_apart, catch_begin, level_back),
 		caught_test(starts_at_warning),
+		cmocka_unit_test_setup_teardown(results_are_plain, catch_begin, level_back),
 		caught_test(long_lines_are_cut_and_end),
 		on_subject(subject_is_said_first),
 		on_subject(subject_is_text_and_no_format),

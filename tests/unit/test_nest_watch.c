@@ -230,14 +230,77 @@ static void nothing_is_left_when_a_step_fails(void **state)
 	assert_int_equal(failed, 7);
 }
 
-/* The terminal. */
-
 static void wait_until(bool (*so)(int fd), int fd, bool is)
 {
 	for (unsigned int i = 0; i < SECONDS_MAX * 100 && so(fd) != is; i++)
 		usleep(10000);
 	assert_int_equal(so(fd), is);
 }
+
+/* Standard error. */
+
+static int talk_for_ever(int report_fd)
+{
+	report(report_fd, BEGUN UP "nonsense\n");
+	return for_ever();
+}
+
+static bool child_is_gone(int fd)
+{
+	return shared->child && kill(shared->child, 0) < 0 && errno == ESRCH;
+}
+
+/* A pipe that takes no more. */
+static void fill(int fd)
+{
+	static const char bytes[4096];
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (write(fd, bytes, sizeof(bytes)) > 0)
+		;
+	fcntl(fd, F_SETFL, 0);
+}
+
+/* All that comes, without the zeroes that a pipe was filled with. */
+static void read_all(int fd, char *text, size_t size)
+{
+	size_t used = 0;
+	char byte;
+
+	while (read(fd, &byte, 1) == 1)
+		if (byte && used + 1 < size)
+			text[used++] = byte;
+	text[used] = '\0';
+}
+
+/* The time is over and the nest is ended while nobody reads; who reads at last gets all. */
+static void messages_keep_nobody(void **state)
+{
+	static char text[65536];
+	int ends[2];
+	pid_t pid;
+
+	assert_int_equal(0, nest_set(&nest, 1, "time-limit", "1"));
+	assert_int_equal(pipe(ends), 0);
+	fill(ends[1]);
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		watch(talk_for_ever);
+	}
+	close(ends[1]);
+	wait_until(child_is_gone, -1, true);
+	read_all(ends[0], text, sizeof(text));
+	close(ends[0]);
+	assert_int_equal(status_of(pid), 1);
+	assert_non_null(strstr(text, "level 1: up after "));
+	assert_non_null(strstr(text, "a report of the nest makes no sense"));
+	assert_non_null(strstr(text, "level 1 was not done within 1 seconds"));
+}
+
+/* The terminal. */
 
 /* Whether whoever watches us looks after SIGTSTP by now. */
 static bool watcher_is_ready(int report_fd)
@@ -432,6 +495,7 @@ int main(void)
 		on_nest(process_that_is_killed_is_no_good_end),
 		on_nest(ignored_children_have_a_status),
 		on_nest(nothing_is_left_when_a_step_fails),
+		on_nest(messages_keep_nobody),
 		on_nest(terminal_is_put_back_for_who_was_killed),
 		on_nest(terminal_is_put_back_for_who_had_to_be_killed),
 		on_nest(both_stop_and_go_on_together),

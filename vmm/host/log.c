@@ -143,6 +143,17 @@ void log_keep_no_more(void)
 	pthread_mutex_unlock(&kept_lock);
 }
 
+/* Ends the line that so many bytes of it are, and writes it. There is room for one more. */
+static void line_end(char *line, size_t used)
+{
+	/* One line it stays, whatever is in a file's name. */
+	for (size_t i = 0; i < used; i++)
+		if ((unsigned char)line[i] < ' ')
+			line[i] = '?';
+	line[used++] = '\n';
+	line_write(line, used);
+}
+
 static void log_line(enum log_level level, const char *remark, const char *format, va_list args)
 {
 	static const char *const tag[] = {
@@ -163,15 +174,20 @@ static void log_line(enum log_level level, const char *remark, const char *forma
 	used += vsnprintf(line + used, room - used, format, args);
 	if (used < room)
 		used += snprintf(line + used, room - used, "%s", remark);
-	if (used > room - 1)
-		used = room - 1;
-	/* One line it stays, whatever is in a file's name. */
-	for (size_t i = 0; i < used; i++)
-		if ((unsigned char)line[i] < ' ')
-			line[i] = '?';
-	line[used++] = '\n';
+	line_end(line, used < room ? used : room - 1);
+}
 
-	line_write(line, used);
+void log_plain(const char *format, ...)
+{
+	char line[LINE_MAX_BYTES];
+	const size_t room = sizeof(line) - 1;
+	va_list args;
+	size_t used;
+
+	va_start(args, format);
+	used = vsnprintf(line, room, format, args);
+	va_end(args);
+	line_end(line, used < room ? used : room - 1);
 }
 
 #define LOG_FUNCTION(name, level)                  \

@@ -38,11 +38,15 @@ static double seconds_between(uint64_t from, uint64_t to)
 	return (to - from) / 1e9;
 }
 
-/* A guest's string as it may be printed. */
-static void print_text(const char *text)
+/* The beginning of a guest's string as it may be printed. */
+static const char *printable(const char *text, char *copy, size_t size)
 {
-	for (; *text; text++)
-		putc(isprint((unsigned char)*text) ? *text : '?', stderr);
+	size_t i;
+
+	for (i = 0; i + 1 < size && text[i]; i++)
+		copy[i] = isprint((unsigned char)text[i]) ? text[i] : '?';
+	copy[i] = '\0';
+	return copy;
 }
 
 static bool take_begun(struct nest_progress *level, json_t *report)
@@ -58,6 +62,7 @@ static bool take_up(struct nest_progress *level, json_t *report)
 {
 	const char *release;
 	json_int_t cpus, memory;
+	char text[256];
 
 	if (!level->begun || level->up || level->ended ||
 	    json_unpack(report, "{sssIsI}", "linux", &release, "cpus", &cpus, "memory", &memory) <
@@ -65,12 +70,12 @@ static bool take_up(struct nest_progress *level, json_t *report)
 		return false;
 	level->up = clock_ns();
 	level->up_report = json_incref(report);
-	fprintf(stderr, "level %d: up after %.3f s: Linux ",
-		(int)json_integer_value(json_object_get(report, "level")),
-		seconds_between(level->begun, level->up));
-	print_text(release);
-	fprintf(stderr, ", %" JSON_INTEGER_FORMAT " vCPU%s, %" JSON_INTEGER_FORMAT " MiB\n", cpus,
-		cpus == 1 ? "" : "s", memory);
+	/* The nest goes on meanwhile, so this waits for no reader. */
+	log_plain("level %d: up after %.3f s: Linux %s, %" JSON_INTEGER_FORMAT
+		  " vCPU%s, %" JSON_INTEGER_FORMAT " MiB",
+		  (int)json_integer_value(json_object_get(report, "level")),
+		  seconds_between(level->begun, level->up), printable(release, text, sizeof(text)),
+		  cpus, cpus == 1 ? "" : "s", memory);
 	return true;
 }
 
@@ -256,14 +261,14 @@ static const json_t *exits_of(const struct nest_progress *level)
 static void print_exits(const json_t *exits)
 {
 	const char *separator = "", *name;
+	char text[256];
 	json_t *count;
 
 	json_object_foreach ((json_t *)exits, name, count) {
 		if (strcmp(name, "total") == 0)
 			continue;
-		fputs(separator, stderr);
-		print_text(name);
-		fprintf(stderr, " %" JSON_INTEGER_FORMAT, json_integer_value(count));
+		fprintf(stderr, "%s%s %" JSON_INTEGER_FORMAT, separator,
+			printable(name, text, sizeof(text)), json_integer_value(count));
 		separator = ", ";
 	}
 }

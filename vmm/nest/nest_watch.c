@@ -45,6 +45,8 @@ struct watch {
 
 	pid_t child; /* 0: gone */
 	struct event_source process, reports, stops;
+	struct event_source
+		messages; /* standard error, with messages that wait for it; fd -1: no */
 	struct nest_line line;
 	bool ending; /* told to end, and the timer says when it had time enough */
 };
@@ -269,6 +271,41 @@ static int source_add(struct watch *watch, struct event_source *source, const ch
 	return err;
 }
 
+/* Messages, which the loop must not wait with, for a time limit may be over meanwhile. */
+
+static void messages_ready(struct event_source *source, uint32_t events)
+{
+	(void)source;
+	(void)events;
+	log_flush();
+}
+
+/* By edges: whether standard error is lost is for write(2) to say. */
+static void messages_start(struct watch *watch)
+{
+	watch->messages = (struct event_source){ log_keep(), messages_ready };
+	if (watch->messages.fd < 0)
+		return;
+	/* What cannot be waited for, a regular file, takes everything at once. */
+	if (event_add(&watch->loop, &watch->messages, EPOLLOUT | EPOLLET) < 0) {
+		watch->messages.fd = -1;
+		log_keep_no_more();
+	}
+}
+
+/* Now the nest has gone, so there is time to wait for who reads, but for a signal. */
+static void messages_stop(struct watch *watch)
+{
+	if (watch->messages.fd < 0)
+		return;
+	log_flush();
+	while (log_pending() && verdict_outcome(&watch->verdict) != OUTCOME_KILLED &&
+	       event_loop_turn(&watch->loop, true) >= 0)
+		;
+	event_remove(&watch->loop, &watch->messages);
+	log_keep_no_more();
+}
+
 static int sources_open(struct watch *watch)
 {
 	int err;
@@ -299,10 +336,12 @@ static int watch_loop(struct watch *watch)
 	int err = sources_open(watch);
 
 	if (err == 0) {
+		messages_start(watch);
 		arm_timer(watch);
 		while (err >= 0 && verdict_outcome(&watch->verdict) == OUTCOME_RUNNING)
 			err = event_loop_turn(&watch->loop, true);
 		child_end(watch);
+		messages_stop(watch);
 	}
 	sources_close(watch);
 	return err;
