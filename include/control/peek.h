@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 /*
- * The process that who means: its id in decimal, or the --name of a guest, of which the first ten
+ * The process that who means: its id, or the --name of a guest, of which the first ten
  * characters count. -errno, said, where there is none, or more than one by that name.
  */
 pid_t peek_find(const char *who);

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The subcommands from their command line to what they start, which is made up here, and to their
+ * exit status: what is wrong gives one line and 2, before anything starts.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "commands/command.h"
+#include "control/peek.h"
+#include "machine/session.h"
+#include "nest/nest_watch.h"
+#include "unit.h"
+#include "util.h"
+#include "version.h"
+
+static char kernel[160], directory[128];
+
+/* What is started, in place of vmm/machine/session.c, vmm/nest/nest_watch.c, vmm/control/peek.c. */
+static unsigned int started;
+static int comes_to; /* what the start, or the run, returns */
+static void (*looks_at)(const void *what); /* a struct config or a struct nest */
+static const char *json;
+
+enum status session_create(struct session *session, const struct config *config)
+{
+	started++;
+	if (looks_at)
+		looks_at(config);
+	return comes_to == STATUS_HOST ? STATUS_HOST : STATUS_OK;
+}
+
+int session_run(struct session *session)
+{
+	assert_int_not_equal(comes_to, STATUS_HOST);
+	return comes_to;
+}
+
+void session_destroy(struct session *session)
+{
+	assert_int_not_equal(comes_to, STATUS_HOST);
+}
+
+int nest_watch(const struct nest *nest, const char *json_path)
+{
+	started++;
+	json = json_path;
+	if (looks_at)
+		looks_at(nest);
+	return comes_to;
+}
+
+pid_t peek_find(const char *who)
+{
+	if (strcmp(who, "nobody") != 0)
+		return 1;
+	log_error("nobody: no guest has that name");
+	return -ESRCH;
+}
+
+int peek_take(struct peek *peek, pid_t pid)
+{
+	started++;
+	*peek = (struct peek){ .count = 0 };
+	return 0;
+}
+
+void peek_drop(struct peek *peek)
+{
+}
+
+static int begin(void **state)
+{
+	int fd;
+
+	snprintf(directory, sizeof(directory), "%s", scratch_begin());
+	snprintf(kernel, sizeof(kernel), "%s/kernel", directory);
+	fd = open(kernel, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (write(fd, "flat", 4) != 4)
+		return -1;
+	close(fd);
+	started = 0;
+	comes_to = STATUS_OK;
+	looks_at = NULL;
+	return catch_begin(state);
+}
+
+static int finish(void **state)
+{
+	scratch_end();
+	return catch_end(state);
+}
+
+/* What went to standard output. */
+static char *shown;
+
+/* Words between blanks; KERNEL and DIRECTORY are the above. */
+static int run_as(enum config_flavour flavour, const char *line)
+{
+	FILE *const real = stdout;
+	char words[512], *argv[65];
+	const struct command *command;
+	size_t size;
+	int argc = 0, status;
+
+	snprintf(words, sizeof(words), "%s", line);
+	for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
+		argv[argc++] = strcmp(word, "KERNEL") == 0	? kernel
+			       : strcmp(word, "DIRECTORY") == 0 ? directory
+								: word;
+	argv[argc] = NULL;
+	command = commands_find(argv[0]);
+	assert_non_null(command);
+	free(shown);
+	shown = NULL;
+	stdout = open_memstream(&shown, &size);
+	status = command->run(flavour, argc, argv);
+	fclose(stdout);
+	stdout = real;
+	return status;
+}
+
+static int run(const char *line)
+{
+	return run_as(CONFIG_NIDUS, line);
+}
+
+/* All of them. */
+
+static void names_are_found(void **state)
+{
+	for (unsigned int i = 0; i < COMMANDS_COUNT; i++)
+		assert_ptr_equal(commands_find(commands[i]->options->command), commands[i]);
+	assert_null(commands_find("walk"));
+	assert_null(commands_find(""));
+	assert_null(commands_find("runs"));
+}
+
+static void bad_options_are_refused_by_all(void **state)
+{
+	for (unsigned int i = 0; i < COMMANDS_COUNT; i++) {
+		const char *name = commands[i]->options->command;
+		char line[64], message[64];
+
+		snprintf(line, sizeof(line), "%s --none-such", name);
+		snprintf(message, sizeof(message), "--none-such: not an option of %s", name);
+		assert_int_equal(run(line), STATUS_USAGE);
+		assert_said(message);
+		assert_string_equal(shown, "");
+	}
+	assert_int_equal(started, 0);
+}
+
+static void help_is_the_same_from_both_sides(void **state)
+{
+	for (unsigned int i = 0; i < COMMANDS_COUNT; i++) {
+		const char *name = commands[i]->options->command;
+		char line[64], begin[64], *first;
+
+		snprintf(line, sizeof(line), "%s -h", name);
+		assert_int_equal(run(line), STATUS_OK);
+		first = strdup(shown);
+		snprintf(line, sizeof(line), "help %s", name);
+		assert_int_equal(run(line), STATUS_OK);
+		assert_string_equal(shown, first);
+		snprintf(begin, sizeof(begin), "nidus %s", name);
+		assert_int_equal(strncmp(shown, begin, strlen(begin)), 0);
+		free(first);
+	}
+	assert_int_equal(started, 0);
+	assert_silent();
+}
+
+/* run */
+
+static void run_is_refused(void **state)
+{
+	static const struct {
+		const char *line, *message;
+	} cases[] = {
+		{ "run", "no kernel" },
+		{ "run --mem 1Q KERNEL", "--mem 1Q" },
+		{ "run KERNEL more", "more: run takes options" },
+		{ "run KERNEL --cpus", "--cpus: needs an argument" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(run(cases[i].line), STATUS_USAGE);
+		assert_said(cases[i].message);
+	}
+	assert_int_equal(started, 0);
+}
+
+static void look_at_config(const void *what)
+{
+	const struct config *config = what;
+
+	assert_string_equal(config->kernel, kernel);
+	assert_int_equal(config->mem_size, MIB(320));
+	assert_false(config->reboot);
+}
+
+static void run_passes_on_what_became_of_it(void **state)
+{
+	static const int statuses[] = { STATUS_OK, STATUS_CRASHED, STATUS_HOST,
+					STATUS_SIGNAL + 15 };
+
+	looks_at = look_at_config;
+	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+		comes_to = statuses[i];
+		assert_int_equal(run_as(CONFIG_LKVM, "run -c 2 KERNEL --loglevel warning"),
+				 statuses[i]);
+	}
+	assert_int_equal(started, ARRAY_SIZE(statuses));
+	assert_silent();
+}
+
+/* nest */
+
+static void nest_is_refused(void **state)
+{
+	static const struct {
+		const char *line, *message;
+	} cases[] = {
+		{ "nest", "no nest: give a nest file, or --kernel FILE --depth N" },
+		{ "nest -k KERNEL", "no nest" },
+		{ "nest -k KERNEL --depth 0", "--depth 0: must be a number from 1 to 8" },
+		{ "nest -k KERNEL --depth 9", "--depth 9: must be a number from 1 to 8" },
+		{ "nest --depth 2", "level 2: no kernel" },
+		{ "nest -k KERNEL --depth 2 --mem 1Q", "--mem 1Q" },
+		{ "nest -k KERNEL --depth 2 --cpus 0", "level 2: --cpus 0" },
+		{ "nest -k KERNEL --depth 2 --time-limit 0", "time-limit 0" },
+		{ "nest -k KERNEL --depth 2 --file DIRECTORY", "is not a regular file" },
+		{ "nest -k KERNEL --depth 2 --file /none/such", "/none/such: No such file" },
+		{ "nest -k KERNEL --depth 2 --json DIRECTORY", "Is a directory" },
+		{ "nest -k KERNEL --depth 2 file", "--depth with nest file file" },
+		{ "nest -k KERNEL --mem 64M file", "--mem with nest file file" },
+		{ "nest -k KERNEL one two", "two: nest takes options and no further argument" },
+		{ "nest /none/such", "/none/such: No such file or directory" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(run(cases[i].line), STATUS_USAGE);
+		assert_said(cases[i].message);
+	}
+	assert_int_equal(started, 0);
+}
+
+static void nest_has_a_limit_of_files(void **state)
+{
+	char line[512] = "nest";
+
+	for (unsigned int i = 0; i < 33; i++)
+		strcat(line, " --file=/x");
+	assert_int_equal(run(line), STATUS_USAGE);
+	assert_said("--file /x: there are 32 files already");
+}
+
+/* The host's lack of descriptors, whatever they were for. */
+static void nest_that_the_host_cannot_check(void **state)
+{
+	static const char *const lines[] = {
+		"nest -k KERNEL --depth 2",
+		"nest KERNEL",
+	};
+	struct rlimit before, none;
+
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = (struct rlimit){ 3, before.rlim_max };
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		int status;
+
+		setrlimit(RLIMIT_NOFILE, &none);
+		status = run(lines[i]);
+		setrlimit(RLIMIT_NOFILE, &before);
+		assert_int_equal(status, STATUS_HOST);
+		assert_said("Too many open files");
+	}
+	assert_int_equal(started, 0);
+}
+
+static void look_at_nest(const void *what)
+{
+	const struct nest *nest = what;
+	const struct nest_level *inner = &nest->levels[1];
+
+	assert_int_equal(nest->depth, 2);
+	assert_string_equal(nest->levels[0].options.words[2], "--mem");
+	assert_string_equal(nest->levels[0].options.words[3], "671088640B");
+	assert_string_equal(inner->options.words[0], "--cpus");
+	assert_string_equal(inner->options.words[1], "2");
+	assert_string_equal(inner->options.words[3], "134217728B");
+	assert_string_equal(inner->params, "quiet");
+	assert_int_equal(inner->time_limit, 5);
+	assert_int_equal(inner->file_count, 1);
+	assert_string_equal(inner->files[0].path, "/bin/exe");
+	assert_string_equal(inner->command.words[0], "a");
+	assert_string_equal(inner->command.words[1], "--help");
+	assert_int_equal(nest->levels[0].command.count, 0);
+}
+
+static void nest_starts_what_was_asked_for(void **state)
+{
+	comes_to = STATUS_CRASHED;
+	looks_at = look_at_nest;
+	assert_int_equal(run("nest -c 2 -p quiet --time-limit 5 --file /proc/self/exe -k KERNEL "
+			     "--depth 2 -m 128M -- a --help"),
+			 STATUS_CRASHED);
+	assert_int_equal(started, 1);
+	assert_null(json);
+	looks_at = NULL;
+	assert_int_equal(run("nest -k KERNEL --depth 1 --json /dev/null"), STATUS_CRASHED);
+	assert_string_equal(json, "/dev/null");
+	assert_silent();
+}
+
+/* tlbi, help, version */
+
+static void tlbi_is_refused(void **state)
+{
+	static const struct {
+		const char *line, *message;
+		int status;
+	} cases[] = {
+		{ "tlbi", "tlbi takes one guest", STATUS_USAGE },
+		{ "tlbi one two", "two: tlbi takes options and no further argument", STATUS_USAGE },
+		{ "tlbi -i 0 one", "--interval 0: must be a number of seconds from 0.01",
+		  STATUS_USAGE },
+		{ "tlbi -i nan one", "--interval nan: must be a number", STATUS_USAGE },
+		{ "tlbi -i 86401 one", "--interval 86401: must be a number", STATUS_USAGE },
+		{ "tlbi nobody", "no guest has that name", STATUS_USAGE },
+		{ "tlbi -1 one", "one: shows no statistics", STATUS_HOST },
+		{ "tlbi -i 0.5 one", "one: shows no statistics", STATUS_HOST },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(run(cases[i].line), cases[i].status);
+		assert_said(cases[i].message);
+	}
+}
+
+static void help_lists_all(void **state)
+{
+	assert_int_equal(run("help"), STATUS_OK);
+	for (unsigned int i = 0; i < COMMANDS_COUNT; i++)
+		assert_non_null(strstr(shown, commands[i]->summary));
+	assert_silent();
+}
+
+static void help_is_refused(void **state)
+{
+	assert_int_equal(run("help walk"), STATUS_USAGE);
+	assert_said("walk: not a command");
+	assert_int_equal(run("help run nest"), STATUS_USAGE);
+	assert_said("nest: help takes options and no further argument");
+	assert_int_equal(run("help --completion cmd"), STATUS_USAGE);
+	assert_said("--completion cmd: must be bash");
+}
+
+static void versions(void **state)
+{
+	assert_int_equal(run("version"), STATUS_OK);
+	assert_string_equal(shown, "nidus " NIDUS_VERSION "\n");
+	assert_int_equal(run("version 2"), STATUS_USAGE);
+	assert_said("2: version takes no argument");
+}
+
+#define on_commands(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_commands(names_are_found),
+		on_commands(bad_options_are_refused_by_all),
+		on_commands(help_is_the_same_from_both_sides),
+		on_commands(run_is_refused),
+		on_commands(run_passes_on_what_became_of_it),
+		on_commands(nest_is_refused),
+		on_commands(nest_has_a_limit_of_files),
+		on_commands(nest_that_the_host_cannot_check),
+		on_commands(nest_starts_what_was_asked_for),
+		on_commands(tlbi_is_refused),
+		on_commands(help_lists_all),
+		on_commands(help_is_refused),
+		on_commands(versions),
+	};
+	const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	free(shown);
+	return failed;
+}
