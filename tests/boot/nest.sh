@@ -266,7 +266,7 @@ done <<END
 --depth 2 --file $busybox:/dev/x = what is in /dev, /proc and /sys
 --depth 2 $plan = --depth with nest file
 --mem 1G $plan = --mem with nest file
-one two = two: nest takes one file, which is one here
+one two = two: nest takes options and no further argument
 /nothing = /nothing: No such file
 $scratch/typo = typo, line 1: memroy: a level has no such thing
 $scratch/short = short, line 2: syntax error

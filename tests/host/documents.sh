@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the documents quote is in the tree: each line of C stands in the sources, white space apart, and files and
+# functions that are named exist.
+
+set -euo pipefail
+shopt -s globstar
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+documents=(docs/*.md README.md CONTRIBUTING.md {guest-images,bench,kernel}/README.md)
+git ls-files --cached --others --exclude-standard >"$work/tree"
+
+# verdict WHAT: what is wrong is in $work/wrong, a line each.
+verdict() {
+	if [[ -s $work/wrong ]]; then
+		echo "not ok - $1"
+		sort -u "$work/wrong"
+	else
+		echo "ok - $1"
+	fi
+}
+
+squeeze() {
+	tr -d ' \t'
+}
+
+# Lines of C. "..." stands for what is left out.
+grep '\.[chS]$' "$work/tree" | xargs cat | squeeze | sort -u >"$work/sources"
+for document in "${documents[@]}"; do
+	awk '/^```/ { in_it = $0 == "```c"; next } in_it' "$document" | squeeze | grep -vxE '|.*\.\.\..*' |
+		grep -vxFf "$work/sources" | sed "s|^|$document: |" || true
+done >"$work/wrong"
+verdict "each line of C in the documents stands in the sources"
+
+# Words between backquotes, outside of blocks, with the name of the document before them.
+for document in "${documents[@]}"; do
+	# shellcheck disable=SC2016	# these are not the shell's
+	awk '/^```/ { in_it = !in_it; next } !in_it' "$document" | grep -oE '`[^`]+`' | tr -d '`' | sort -u |
+		sed "s|^|$document |"
+done >"$work/words"
+(($(wc -l <"$work/words") > 500)) || echo "not ok - the documents have words between backquotes"
+
+# Files: NAME.c, or what begins with a directory of the tree. An asterisk stands for anything, {a,b} for both.
+directories=$(sed -n 's|/.*||p' "$work/tree" | sort -u | paste -sd '|')
+exists() {
+	local pattern
+	pattern=$(sed 's|/$||; s/[.+]/\\&/g; s/\*/[^ ]*/g; s/{/(/; s/}/)/; s/,/|/g' <<<"$1")
+	grep -qE "(^|/)$pattern(\$|/)" "$work/tree"
+}
+while read -r document word; do
+	exists "$word" || echo "$document: there is no $word"
+done < <(grep -E "^[^ ]+ (($directories)/[^ ]*|[a-z_0-9{},*]+\.[chS])$" "$work/words" |
+	grep -v ' .*[<>[:upper:]]') >"$work/wrong"
+verdict "each file that the documents name is there"
+
+# Functions: NAME(), but those of Linux and of the C library.
+others='assert|dcache_clean_inval_poc|kvm_arch_flush_remote_tlbs'
+grep -E '\.([chS]|py|patch|sh)$|^(tests|bench|guest-images)/[a-z/]*$' "$work/tree" |
+	xargs -d '\n' grep -ohE '\b[a-zA-Z_0-9]+\(' | tr -d '(' | sort -u >"$work/functions"
+sed -nE 's/^([^ ]+) ([a-z_0-9]+)\(\)$/\1 \2/p' "$work/words" | grep -vE " ($others)$" | while read -r document name; do
+	grep -qx "$name" "$work/functions" || echo "$document: there is no $name()"
+done >"$work/wrong"
+verdict "each function that the documents name is there"
