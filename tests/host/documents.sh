@@ -34,6 +34,12 @@ for document in "${documents[@]}"; do
 done >"$work/wrong"
 verdict "each line of C in the documents stands in the sources"
 
+# missing LIST: of lines "DOCUMENT NAME", those whose name is not in the list.
+missing() {
+	awk -v list="$1" 'BEGIN { while ((getline name <list) > 0) there[name] }
+		!($2 in there) { print $1 ": there is no " $2 }'
+}
+
 # Words between backquotes, outside of blocks, with the name of the document before them.
 for document in "${documents[@]}"; do
 	# shellcheck disable=SC2016	# these are not the shell's
@@ -43,23 +49,30 @@ done >"$work/words"
 (($(wc -l <"$work/words") > 500)) || echo "not ok - the documents have words between backquotes"
 
 # Files: NAME.c, or what begins with a directory of the tree. An asterisk stands for anything, {a,b} for both.
+# names: each file and directory, with and without the directories before it.
+awk -F / '{
+	for (first = 1; first <= NF; first++) {
+		name = ""
+		for (i = first; i <= NF; i++)
+			print name = name (i > first ? "/" : "") $i
+	}
+}' "$work/tree" | sort -u >"$work/names"
 directories=$(sed -n 's|/.*||p' "$work/tree" | sort -u | paste -sd '|')
-exists() {
-	local pattern
-	pattern=$(sed 's|/$||; s/[.+]/\\&/g; s/\*/[^ ]*/g; s/{/(/; s/}/)/; s/,/|/g' <<<"$1")
-	grep -qE "(^|/)$pattern(\$|/)" "$work/tree"
-}
-while read -r document word; do
-	exists "$word" || echo "$document: there is no $word"
-done < <(grep -E "^[^ ]+ (($directories)/[^ ]*|[a-z_0-9{},*]+\.[chS])$" "$work/words" |
-	grep -v ' .*[<>[:upper:]]') >"$work/wrong"
+grep -E "^[^ ]+ (($directories)/[^ ]*|[a-z_0-9{},*]+\.[chS])$" "$work/words" | grep -v ' .*[<>[:upper:]]' |
+	sed 's|/$||' >"$work/files"
+{
+	missing "$work/names" < <(grep -v '[{*]' "$work/files")
+	grep '[{*]' "$work/files" | while read -r document word; do
+		pattern=$(sed 's/[.+]/\\&/g; s/\*/[^ ]*/g; s/{/(/; s/}/)/; s/,/|/g' <<<"$word")
+		grep -qxE "$pattern" "$work/names" || echo "$document: there is no $word"
+	done
+} >"$work/wrong"
 verdict "each file that the documents name is there"
 
 # Functions: NAME(), but those of Linux and of the C library.
 others='assert|dcache_clean_inval_poc|kvm_arch_flush_remote_tlbs'
 grep -E '\.([chS]|py|patch|sh)$|^(tests|bench|guest-images)/[a-z/]*$' "$work/tree" |
 	xargs -d '\n' grep -ohE '\b[a-zA-Z_0-9]+\(' | tr -d '(' | sort -u >"$work/functions"
-sed -nE 's/^([^ ]+) ([a-z_0-9]+)\(\)$/\1 \2/p' "$work/words" | grep -vE " ($others)$" | while read -r document name; do
-	grep -qx "$name" "$work/functions" || echo "$document: there is no $name()"
-done >"$work/wrong"
+sed -nE 's/^([^ ]+) ([a-z_0-9]+)\(\)$/\1 \2/p' "$work/words" | grep -vE " ($others)$" |
+	missing "$work/functions" >"$work/wrong"
 verdict "each function that the documents name is there"
