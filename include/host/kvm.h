@@ -18,12 +18,12 @@ int kvm_open(void);
 /* The value of a capability on /dev/kvm or on a VM; what is unknown to the kernel is 0. */
 int kvm_check(int fd, unsigned int capability);
 int kvm_enable(int vm_fd, unsigned int capability);
-/* The same for a capability that takes an argument, args[0]. */
+/* The same, for a capability with an argument, args[0]. */
 int kvm_enable_with(int vm_fd, unsigned int capability, uint64_t argument);
 
 /* A VM whose guest physical addresses have ipa_bits bits. */
 int kvm_create_vm(int kvm_fd, unsigned int ipa_bits);
-/* What all counters of the VM are behind the host's, in ticks; before the first vCPU. */
+/* Sets how many ticks all counters of the VM are behind the host's; before the first vCPU. */
 int kvm_set_counter_offset(int vm_fd, uint64_t offset);
 int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *region);
 

@@ -22,8 +22,8 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 void log_set_level(enum log_level level);
 
 /*
- * What all messages from now on are about, said first; "" for nothing. It is copied, and cut if it
- * is long. Before there is more than one thread.
+ * All messages from now on begin with what they are about; "" for nothing. It is copied, and cut if
+ * it is long. Before there is more than one thread.
  */
 void log_set_subject(const char *subject);
 
@@ -34,7 +34,7 @@ void log_set_subject(const char *subject);
 #define LOG_KEPT_MAX 16384
 
 /*
- * At the start a message waits for who reads standard error. From now on none does: it is kept
+ * At the start a message waits for the reader of standard error. From now on none does: it is kept
  * instead, and what there is no room for is counted. Returns the descriptor at which to call
  * log_flush() when it can be written to (again), or -errno, not said: then messages wait as before.
  */
@@ -55,12 +55,12 @@ void log_debug(const char *format, ...) LOG_FORMAT(1, 2);
 void log_plain(const char *format, ...) LOG_FORMAT(1, 2);
 
 /*
- * What an error number means, for messages: as strerror(3) has it, and where it is a limit of the
+ * The words for an error number in messages: those of strerror(3), and where it is a limit of the
  * process or the host that was reached, which one, and what raises it.
  */
 const char *log_reason(int error);
 
-/* What one place in the code has said so far about a guest's behaviour. */
+/* How often one place in the code has complained about a guest's behaviour. */
 struct log_limit {
 	atomic_uint said;
 };

@@ -29,7 +29,7 @@ struct signals {
  */
 int signals_create(struct signals *signals, struct event_loop *loop, struct verdict *verdict,
 		   void (*told)(void *opaque, int signal), void *opaque);
-/* From then on those that would have ended the run do what they did before. */
+/* Signals that would have ended the run are unblocked, and do again what they did before. */
 void signals_destroy(struct signals *signals);
 
 /*

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* What one write to a STREAM_SHARED takes at most: a pipe that is ready has room for it. */
+/* The most that one write to a STREAM_SHARED takes: a pipe that is ready has room for it. */
 #define STREAM_SHARED_MAX 4096
 
 struct stream {

@@ -26,7 +26,7 @@ struct config_disk {
 	bool direct; /* past the host's page cache */
 };
 
-/* What virtio devices are attached by. */
+/* How virtio devices are attached. */
 enum config_transport {
 	TRANSPORT_AUTO, /* PCI where there is a disk and the host has an ITS, else MMIO */
 	TRANSPORT_PCI,
@@ -44,7 +44,7 @@ struct config {
 	const char *kernel; /* never NULL */
 	const char *initrd; /* NULL: none */
 	const struct archive
-		*initramfs; /* no option's: what a nest starts its levels from, or NULL */
+		*initramfs; /* set by no option, but by a nest for its levels, or NULL */
 	const char *params; /* NULL: none */
 	const char *hugetlbfs; /* mount point, or NULL */
 	const char *dump_dtb; /* file, or NULL */
@@ -87,7 +87,7 @@ extern const struct options config_options;
  */
 int config_parse(struct config *config, enum config_flavour flavour, int argc, char **argv);
 
-/* What --mem takes, in bytes. -EINVAL, said. */
+/* Parses the argument of --mem, for other commands that have it. -EINVAL, said. */
 int config_parse_mem(const char *text, uint64_t *bytes);
 
 #endif

@@ -28,7 +28,7 @@ struct option_choice {
 	int value;
 };
 
-/* What a shell completes a word to, where there are no choices. */
+/* Which names a shell completes a word to, where there are no choices. */
 enum option_names {
 	OPTION_NAMES_NOTHING,
 	OPTION_NAMES_FILE,
@@ -89,7 +89,7 @@ struct options {
 	bool takes_command; /* what stands after "--" is a command line of another program */
 };
 
-/* What is no option's. All NULL and 0 where it is missing; strings are argv's. */
+/* The words that belong to no option. NULL and 0 where there are none; strings are argv's. */
 struct options_words {
 	const char *word;
 	int argc; /* the words after "--", with takes_command */

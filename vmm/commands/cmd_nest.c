@@ -10,7 +10,7 @@
 #include "nest/nest_watch.h"
 #include "util.h"
 
-/* Without --mem: of the innermost level, and how much more each around it has. */
+/* RAM without --mem: of the innermost level, and how much more each level around it has. */
 #define MEM_INNERMOST MIB(256)
 #define MEM_STEP      MIB(512)
 

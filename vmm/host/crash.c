@@ -13,7 +13,7 @@
 static struct termios crash_settings;
 static uint8_t main_stack[CRASH_STACK_SIZE];
 
-/* Those below SIGRTMIN; of all that are not here the default action does no harm, or is ours. */
+/* Those below SIGRTMIN whose default action ends the process, and that signals.c does not take. */
 static const int fatal[] = { SIGSEGV, SIGBUS,	 SIGILL,  SIGFPE,  SIGABRT,
 			     SIGTRAP, SIGSYS,	 SIGXCPU, SIGUSR2, SIGALRM,
 			     SIGPROF, SIGVTALRM, SIGIO,	  SIGPWR,  SIGSTKFLT };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Theory of operation. A file is written beside its place and then renamed, so that whoever reads
+ * Theory of operation. A file is written beside its place and then renamed, so that a reader
  * it finds all of the old contents or all of the new. A symbolic link stays, and what it points to
  * is replaced: which file that is, the kernel says, by opening it. It may refuse to follow a link
  * that somebody has left in a sticky directory (fs.protected_symlinks), and then we do not either.
@@ -87,7 +87,7 @@ static int name_of(int fd, char *target)
 	return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino ? 0 : -ESTALE;
 }
 
-/* What a rename has to replace. A name that is not taken yet stands for itself. */
+/* The name that a rename has to replace: where links lead to, or the name itself if it is free. */
 static int resolve(const char *path, char *target)
 {
 	int fd = open(path, O_PATH | O_CLOEXEC), err = fd < 0 ? -errno : name_of(fd, target);
@@ -111,7 +111,7 @@ static int replace(const char *path, const char *target, const void *data, size_
 	if ((size_t)snprintf(beside, sizeof(beside), "%s.%d", target, getpid()) >= sizeof(beside))
 		return complain(path, ENAMETOOLONG);
 	err = write_to(beside, O_CREAT | O_EXCL, data, size);
-	/* What stands there is another's. */
+	/* The file there is somebody else's. */
 	if (err == -EEXIST)
 		return complain(beside, EEXIST);
 	if (err == 0 && rename(beside, target) < 0)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Theory of operation. A line is one write(2) by who has something to say. While vCPUs run it must
- * not wait for who reads standard error (`2>&1 | less`), so what cannot be written at once is kept,
- * and written when it can be, by log_flush() or together with a later line. What is beyond
- * LOG_KEPT_MAX is counted, and that is said instead.
+ * Theory of operation. A line is one write(2) by the thread whose message it is. While vCPUs run it
+ * must not wait for the reader of standard error (`2>&1 | less`). So what cannot be written at
+ * once is kept, and written when it can be, by log_flush() or together with a later line. What is
+ * beyond LOG_KEPT_MAX is counted, and that is said instead.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@ void log_set_level(enum log_level level)
 	atomic_store(&limit_level, level);
 }
 
-/* With the colon and blank that follow it. */
+/* Ends in the colon and blank that follow it in a line. */
 static char log_subject[256];
 
 void log_set_subject(const char *subject)
@@ -36,7 +36,7 @@ void log_set_subject(const char *subject)
 		strcat(log_subject, ": ");
 }
 
-/* What is not written yet, and where to: one for the process, as standard error is. */
+/* Lines that are not written yet, and where to: one for the process, as standard error is. */
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER; /* guards all of this, and writing */
 static bool keeping;
 static struct stream kept_stream;
@@ -44,7 +44,7 @@ static char kept[LOG_KEPT_MAX];
 static size_t kept_start, kept_count;
 static unsigned int kept_lost; /* messages that had no room */
 
-/* Nobody is left to tell that standard error is gone: what comes then is dropped. */
+/* Once standard error is gone lines are dropped: there is nowhere left to say so. */
 static void kept_write(void)
 {
 	while (kept_count > 0) {

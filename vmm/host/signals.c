@@ -12,7 +12,7 @@
 static const int ending[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
 static const int telling[] = { SIGUSR1, SIGWINCH, SIGTSTP, SIGCONT };
 
-/* What was ignored stays so: nohup(1), for one, has us outlive the terminal. */
+/* Signals that were ignored stay so: nohup(1), for one, has us outlive the terminal. */
 static void add_unless_ignored(sigset_t *set, const int *signals, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -97,7 +97,7 @@ void signals_destroy(struct signals *signals)
 
 	if (signals->source.fd >= 0) {
 		event_remove(signals->loop, &signals->source);
-		/* Whoever wanted us to end has that already. */
+		/* A second wish to end changes nothing. */
 		while (read(signals->source.fd, &info, sizeof(info)) > 0)
 			;
 		close(signals->source.fd);

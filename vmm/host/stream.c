@@ -2,8 +2,8 @@
 /*
  * Theory of operation. A pipe or a terminal can be opened once more by its name in /proc, for a
  * file description of our own, which may be non-blocking. What cannot be opened twice (a port of
- * virtio's) or not by us (the pipe or terminal of who called su(1)) is duplicated, and each call
- * says that it does not wait.
+ * virtio's) or not by us (the pipe or terminal of the user who called su(1)) is duplicated, and
+ * each call says that it does not wait.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ static int open_again(int fd, int access)
 	again = open(path, how);
 	if (again >= 0 || !isatty(fd))
 		return again;
-	/* The terminal that controls us is ours by this name, whoever owns its file. */
+	/* By this name the terminal that controls us may be opened, whosever its file is. */
 	again = open("/dev/tty", how);
 	if (again >= 0 && !same_terminal(again, fd)) {
 		close(again);

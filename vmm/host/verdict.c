@@ -3,7 +3,7 @@
 
 #define REASON(outcome) (1u << (outcome))
 
-/* By what comes: the outcomes that it overrules. */
+/* For each outcome that may come: those that it overrules. */
 static const unsigned int overruled[] = {
 	[OUTCOME_SHUTDOWN] = REASON(OUTCOME_RUNNING),
 	[OUTCOME_RESET] = REASON(OUTCOME_RUNNING),

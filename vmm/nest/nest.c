@@ -224,7 +224,7 @@ static int set_time_limit(struct nest *nest, struct nest_level *level, const cha
 	return 0;
 }
 
-/* Some say by another name what an option of run does. */
+/* Some are another name of an option of run. */
 static const struct {
 	const char *name;
 	const char *option; /* or NULL */
@@ -242,7 +242,7 @@ static const struct {
 	{ "options", NULL, set_options },
 };
 
-/* JSON, as which the plan travels, has no other strings. */
+/* The plan travels as JSON, which has no other strings. */
 static int check_text(const char *key, const char *value)
 {
 	json_t *string = json_string(value);
@@ -353,7 +353,7 @@ static int check_config(const struct nest *nest, unsigned int number, const stru
 	return 0;
 }
 
-/* What `run` makes of a level's options, all but the parameters of the kernel. */
+/* Parses a level's options as `run` does; the parameters of the kernel are left out. */
 static int parse_level(const struct nest *nest, unsigned int number, struct config *config,
 		       struct word_list *list)
 {

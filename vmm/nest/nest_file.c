@@ -12,7 +12,7 @@
 #include "host/log.h"
 #include "nest/nest.h"
 
-/* So that a line's number fits into what messages begin with. */
+/* Leaves room for the line's number in the subject of messages. */
 #define NAME_MAX_SHOWN 200
 
 struct reader {

@@ -27,7 +27,7 @@
 
 #define PORTS "/sys/class/virtio-ports"
 
-/* What a shell says of commands that it cannot run. */
+/* The exit status that shells have for a command that they cannot run. */
 #define STATUS_NOT_RUN 127
 
 static void mount_all(void)

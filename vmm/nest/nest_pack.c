@@ -169,7 +169,7 @@ int nest_check(const struct nest *nest)
 {
 	int err = 0;
 
-	/* From the innermost: what each level carries and is told has been found good by then. */
+	/* From the innermost: by then all that a level carries for others has been found good. */
 	for (unsigned int level = nest->depth; level > 0 && err == 0; level--) {
 		char subject[32];
 

@@ -3,8 +3,8 @@
  * Reports of a level's guest on their way out: stands between its port and what takes them, and
  * passes on the lines that this guest may say, each as it is.
  *
- * So a guest can say what it likes of itself and of what is inside it, and nothing of what is
- * around it: neither how it ended itself nor what it cost, which the nidus that runs it tells.
+ * So a guest can say what it likes about itself and the levels inside it, and nothing about the
+ * levels around it. How it ended itself and what it cost is for the nidus that runs it to tell.
  */
 #ifndef NIDUS_NEST_RELAY_H
 #define NIDUS_NEST_RELAY_H
@@ -28,7 +28,7 @@ struct nest_relay {
 	struct nest_line line; /* last: little of it is ever touched */
 };
 
-/* For the guest of a level in a nest of so many. out is the relay's from now on. */
+/* level: whose guest speaks; depth: of the nest. out belongs to the relay from now on. */
 void nest_relay_init(struct nest_relay *relay, struct sink *out, unsigned int level,
 		     unsigned int depth);
 

@@ -92,7 +92,7 @@ void nest_line_add(struct nest_line *line, char byte)
 
 json_t *nest_line_report(const struct nest_line *line)
 {
-	/* Of two values by one name another reader may see the other one. */
+	/* Where a name stands twice, another reader might take the other value. */
 	return line->size > NEST_LINE_MAX
 		       ? NULL
 		       : json_loadb(line->text, line->size, JSON_REJECT_DUPLICATES, NULL);

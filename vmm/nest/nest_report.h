@@ -31,12 +31,12 @@ enum nest_report_kind {
 /* Sends report, which it releases; NULL, for want of memory, is said. fd may be non-blocking. */
 void nest_report(int fd, json_t *report);
 
-/* What a report, which may be NULL, is about; level is 1 or more. False where it is none. */
+/* Finds out what a report, which may be NULL, is about; level is 1 or more. False: it is none. */
 bool nest_report_about(const json_t *report, unsigned int *level, enum nest_report_kind *kind);
 
 /*
- * Whether the guest of level speaker may report that of level: of those inside it all that there
- * is, of itself what only it can know, of those around it nothing.
+ * Whether the guest of level speaker may make such a report about level: any about the levels
+ * inside it, about itself those that only it can make, and none about the levels around it.
  */
 bool nest_report_may(unsigned int speaker, unsigned int level, enum nest_report_kind kind);
 

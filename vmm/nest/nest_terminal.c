@@ -8,7 +8,7 @@
 
 void nest_terminal_save(struct nest_terminal *terminal)
 {
-	/* In the background they are those of a shell that edits its command line. */
+	/* In the background, the settings are those of a shell that edits its command line. */
 	*terminal = (struct nest_terminal){ .ours = terminal_in_foreground() };
 	if (tcgetattr(STDIN_FILENO, &terminal->before) < 0)
 		terminal->ours = false;
@@ -19,7 +19,7 @@ void nest_terminal_give_back(struct nest_terminal *terminal)
 	if (!terminal->ours || terminal->given_back || !terminal_in_foreground() ||
 	    tcgetattr(STDIN_FILENO, &terminal->during) < 0)
 		return;
-	/* Who has put them back by itself takes them up by itself as well. */
+	/* The child has put them back by itself, so it takes them up by itself, too. */
 	if (memcmp(&terminal->during, &terminal->before, sizeof(terminal->before)) == 0)
 		return;
 	tcsetattr(STDIN_FILENO, TCSANOW, &terminal->before);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The settings of the terminal that a nest is used at, kept by who watches it. The process that
- * runs level 1 changes them and puts them back, unless it is killed.
+ * The settings of the terminal that a nest is used at, kept by the process that watches it. The one
+ * that runs level 1 changes them and puts them back, unless it is killed.
  */
 #ifndef NIDUS_NEST_TERMINAL_H
 #define NIDUS_NEST_TERMINAL_H

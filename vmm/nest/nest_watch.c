@@ -3,7 +3,7 @@
  * Theory of operation: level 1 runs in a child process, whose input and output are ours, so that
  * the innermost console is used as if there were nothing between. Reports come by a pipe from that
  * process, which passes on what its guest may say. Whether the nest is still there, and whether it
- * came to a good end, is not theirs to tell: that is what the process is asked for.
+ * came to a good end, is not taken from reports: the end of the process tells that.
  */
 #include "nest/nest_watch.h"
 
@@ -162,7 +162,7 @@ static pid_t child_start(struct watch *watch, int *report_fd)
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
-	/* Whoever started us may not have cared for its children; then there is no exit status. */
+	/* With SIGCHLD ignored, as our parent may have left it, there would be no exit status. */
 	signal(SIGCHLD, SIG_DFL);
 	watch->child = fork();
 	err = errno;
@@ -194,7 +194,7 @@ static void child_end(struct watch *watch)
 		;
 }
 
-/* Of a child that nobody can wait for otherwise. */
+/* Ends a child that there is no event loop to wait for with. */
 static void child_kill(struct watch *watch)
 {
 	if (!watch->child)
@@ -261,7 +261,7 @@ static void nothing_told(void *opaque, int signal)
 	(void)signal;
 }
 
-/* Of one whose fd has just been opened, or could not be. Errors: -errno, said. */
+/* Adds a source whose fd has just been opened, or was not: then errno says why. -errno, said. */
 static int source_add(struct watch *watch, struct event_source *source, const char *what)
 {
 	const int err = source->fd < 0 ? -errno : event_add(&watch->loop, source, EPOLLIN);
@@ -271,7 +271,7 @@ static int source_add(struct watch *watch, struct event_source *source, const ch
 	return err;
 }
 
-/* Messages, which the loop must not wait with, for a time limit may be over meanwhile. */
+/* Messages: the loop must not wait for their reader, as a time limit may be over meanwhile. */
 
 static void messages_ready(struct event_source *source, uint32_t events)
 {
@@ -280,7 +280,7 @@ static void messages_ready(struct event_source *source, uint32_t events)
 	log_flush();
 }
 
-/* By edges: whether standard error is lost is for write(2) to say. */
+/* By edges: a standard error that is lost is noticed by write(2). */
 static void messages_start(struct watch *watch)
 {
 	watch->messages = (struct event_source){ log_keep(), messages_ready };
@@ -293,7 +293,7 @@ static void messages_start(struct watch *watch)
 	}
 }
 
-/* Now the nest has gone, so there is time to wait for who reads, but for a signal. */
+/* Now that the nest has gone, the reader may take its time, unless a signal comes. */
 static void messages_stop(struct watch *watch)
 {
 	if (watch->messages.fd < 0)
