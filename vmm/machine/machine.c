@@ -11,8 +11,8 @@
 #include "devices/pl031.h"
 #include "host/clock.h"
 #include "host/file.h"
+#include "host/limits.h"
 #include "host/log.h"
-#include "host/resources.h"
 #include "host/worker.h"
 #include "machine/machine.h"
 #include "memmap.h"
@@ -564,7 +564,7 @@ enum machine_fault machine_create(struct machine *machine, const struct config *
 
 		if (err < 0) {
 			machine_destroy(machine);
-			return resources_missing(err) ? MACHINE_HOST : step->fault;
+			return limits_missing(err) ? MACHINE_HOST : step->fault;
 		}
 		machine->built++;
 	}

@@ -6,8 +6,8 @@
 #include "machine/session.h"
 
 #include "host/file.h"
+#include "host/limits.h"
 #include "host/log.h"
-#include "host/resources.h"
 #include "machine/stats.h"
 #include "util.h"
 
@@ -36,7 +36,7 @@ static void session_told(void *opaque, int signal)
 /* Who is to blame for an error with a file that the command line names. */
 static enum status file_fault(int err)
 {
-	return resources_missing(err) ? STATUS_HOST : STATUS_USAGE;
+	return limits_missing(err) ? STATUS_HOST : STATUS_USAGE;
 }
 
 /* Those that are written only later: before anything costs time. */
@@ -83,7 +83,7 @@ enum status session_create(struct session *session, const struct config *config)
 
 	*session = (struct session){ .config = config };
 	/* From here on nothing is started by exec(2). */
-	resources_raise();
+	limits_raise();
 	err = check_files(config);
 	if (err == 0)
 		err = report_create(&session->report, config->report);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/limits.h"
 #include "host/log.h"
-#include "host/resources.h"
 #include "machine/session.h"
 #include "options/number.h"
 #include "util.h"
@@ -26,7 +26,7 @@ static int tell(int err)
 
 int nest_status(int err)
 {
-	return resources_missing(err) ? STATUS_HOST : STATUS_USAGE;
+	return limits_missing(err) ? STATUS_HOST : STATUS_USAGE;
 }
 
 /* Levels. */

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "host/limits.h"
 #include "host/log.h"
-#include "host/resources.h"
 #include "unit.h"
 #include "util.h"
 
@@ -14,11 +14,11 @@ static void open_files_are_as_many_as_may_be(void **state)
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 64, before.rlim_max }), 0);
-	resources_raise();
+	limits_raise();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
 	assert_int_equal(after.rlim_cur, before.rlim_max);
 	assert_int_equal(after.rlim_max, before.rlim_max);
-	resources_raise();
+	limits_raise();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
 	assert_int_equal(after.rlim_cur, before.rlim_max);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
@@ -33,10 +33,10 @@ static void errors_are_told_apart(void **state)
 				      EBUSY,   ENXIO,  ENODEV, EBADF,  E2BIG,	ENAMETOOLONG };
 
 	for (size_t i = 0; i < ARRAY_SIZE(host); i++)
-		assert_true(resources_missing(-host[i]));
+		assert_true(limits_missing(-host[i]));
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-		assert_false(resources_missing(-others[i]));
-	assert_false(resources_missing(0));
+		assert_false(limits_missing(-others[i]));
+	assert_false(limits_missing(0));
 }
 
 /* Who reads it knows what to do. */

@@ -2,8 +2,8 @@
 /*
  * What the host allows this process, and how errors tell that it allows no more.
  */
-#ifndef NIDUS_RESOURCES_H
-#define NIDUS_RESOURCES_H
+#ifndef NIDUS_LIMITS_H
+#define NIDUS_LIMITS_H
 
 #include <stdbool.h>
 
@@ -12,13 +12,13 @@
  * or disks takes more than the 1,024 that are usual. Programs that are started by exec(2) would
  * inherit it, some of which break with more (select(2)), so call it where there are none to come.
  */
-void resources_raise(void);
+void limits_raise(void);
 
 /*
  * Whether err (-errno) says that the host lacks something or has run out of it: descriptors,
  * memory, threads, space, a system call. Then that is to blame, whatever was being done with what
  * the user gave.
  */
-bool resources_missing(int err);
+bool limits_missing(int err);
 
 #endif

@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <sys/resource.h>
 
-#include "host/resources.h"
+#include "host/limits.h"
 
-void resources_raise(void)
+void limits_raise(void)
 {
 	struct rlimit limit;
 
@@ -15,7 +15,7 @@ void resources_raise(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-bool resources_missing(int err)
+bool limits_missing(int err)
 {
 	switch (-err) {
 	case EMFILE:
