@@ -5,6 +5,7 @@
 #ifndef NIDUS_FILE_H
 #define NIDUS_FILE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -15,11 +16,29 @@
  */
 bool file_is_special(const char *path);
 
+/* A file that is to be written to, once or more often. */
+struct file_place {
+	const char *path; /* the caller's, for messages */
+	int directory; /* that has it; -1: it is special */
+	char name[NAME_MAX + 1]; /* in directory */
+	int special; /* opened by O_PATH; -1: it is not */
+};
+
 /*
- * Makes data the contents of the file at path, all of it or, on an error, none: a regular file is
- * written beside its place and renamed; a symbolic link stays and is followed where open(2) would
- * follow it. What is special is written to, at its end. Errors: -errno, said.
+ * Finds a place without touching anything: a symbolic link is followed where open(2) would follow
+ * it. What is wrong with it is said now: -errno, and there is nothing to be released.
  */
+int file_find(struct file_place *place, const char *path);
+void file_release(struct file_place *place);
+
+/*
+ * Makes data the contents of the file at place, all of it or, on an error, none: a regular file is
+ * written beside its place and renamed. What is special is opened, through /proc, and written to,
+ * at its end. Errors: -errno, said.
+ */
+int file_write(const struct file_place *place, const void *data, size_t size);
+
+/* All three of them. Errors: -errno, said. */
 int file_replace(const char *path, const void *data, size_t size);
 
 /* Whether file_replace() has a chance, without touching anything. Errors: -errno, said. */

@@ -321,6 +321,86 @@ static void check_touches_nothing(void **state)
 	assert_silent();
 }
 
+/* A place that was found stays the same one, whatever its path means by then. */
+static void a_place_outlives_its_path(void **state)
+{
+	struct file_place place;
+	char moved[160], inside[176];
+
+	replace("old");
+	snprintf(inside, sizeof(inside), "%s/inside", directory);
+	snprintf(moved, sizeof(moved), "%s/moved", directory);
+	assert_int_equal(mkdir(inside, 0700), 0);
+	strcat(inside, "/file");
+	assert_int_equal(file_find(&place, inside), 0);
+	*strrchr(inside, '/') = '\0';
+	assert_int_equal(rename(inside, moved), 0);
+	assert_int_equal(symlink(directory, inside), 0);
+	assert_int_equal(file_write(&place, "first", 5), 0);
+	assert_int_equal(file_write(&place, "next", 4), 0);
+	file_release(&place);
+	assert_contents("old", 3);
+	strcat(moved, "/file");
+	strcpy(path, moved);
+	assert_contents("next", 4);
+	assert_silent();
+}
+
+static void a_place_without_its_directory_is_an_error(void **state)
+{
+	char inside[160], file[176];
+	struct file_place place;
+
+	snprintf(inside, sizeof(inside), "%s/inside", directory);
+	snprintf(file, sizeof(file), "%s/file", inside);
+	assert_int_equal(mkdir(inside, 0700), 0);
+	assert_int_equal(file_find(&place, file), 0);
+	assert_int_equal(rmdir(inside), 0);
+	assert_int_equal(file_write(&place, "x", 1), -ENOENT);
+	assert_said("inside/file: No such file or directory");
+	file_release(&place);
+}
+
+static void a_pipe_outlives_its_path(void **state)
+{
+	struct file_place place;
+	char bytes[16];
+	int fd;
+
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(file_find(&place, path), 0);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(file_write(&place, "through", 7), 0);
+	assert_int_equal(read(fd, bytes, sizeof(bytes)), 7);
+	/* And it is not kept open in between. */
+	assert_int_equal(read(fd, bytes, sizeof(bytes)), 0);
+	close(fd);
+	assert_int_equal(file_write(&place, "x", 1), -ENXIO);
+	assert_said("file: No such device or address");
+	file_release(&place);
+	assert_entries(0);
+}
+
+static void what_stands_beside_is_left_alone(void **state)
+{
+	char beside[176];
+
+	snprintf(beside, sizeof(beside), "%s.%d", path, getpid());
+	assert_int_equal(mkdir(beside, 0700), 0);
+	assert_int_equal(file_replace(path, "x", 1), -EEXIST);
+	assert_said("is there already");
+	assert_entries(1);
+}
+
+static void no_file_has_the_name_of_a_directory(void **state)
+{
+	strcat(path, "/");
+	assert_int_equal(file_check(path), -EISDIR);
+	assert_said("file/: Is a directory");
+	assert_entries(0);
+}
+
 static void check_takes_a_bare_name(void **state)
 {
 	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -381,6 +461,11 @@ int main(void)
 		on_files(shared_memory_is_no_device),
 		on_files(special_names_are_told_apart),
 		on_files(check_touches_nothing),
+		on_files(a_place_outlives_its_path),
+		on_files(a_place_without_its_directory_is_an_error),
+		on_files(a_pipe_outlives_its_path),
+		on_files(what_stands_beside_is_left_alone),
+		on_files(no_file_has_the_name_of_a_directory),
 		on_files(check_takes_a_bare_name),
 		on_files(long_names_are_refused),
 		on_files(unwritable_directory_is_an_error),
