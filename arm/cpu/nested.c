@@ -79,7 +79,10 @@ int nested_check(int vm_fd, bool e2h0)
 
 	uname(&name);
 	host.release = name.release;
-	read_parameters(parameters, sizeof(parameters));
+	*parameters = '\0';
+	/* They explain a lack, and are of no other use. */
+	if (!host.el2)
+		read_parameters(parameters, sizeof(parameters));
 	lack = nested_lacks(&host, e2h0);
 	if (!lack)
 		return 0;

@@ -22,6 +22,7 @@ struct worker {
 	struct event_loop loop;
 	struct event_notifier wakeup;
 	pthread_t thread;
+	char name[16]; /* of the thread */
 	atomic_bool stop;
 };
 

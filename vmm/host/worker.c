@@ -68,6 +68,8 @@ static void *worker_thread(void *opaque)
 	int err = 0;
 
 	crash_stack(stack);
+	/* By the thread itself: of another's name the C library writes to a file in /proc. */
+	pthread_setname_np(pthread_self(), worker->name);
 	worker_slice(WORKER_SLICE_NS);
 	while (err >= 0 && !atomic_load(&worker->stop))
 		err = event_loop_turn(&worker->loop, true);
@@ -77,15 +79,14 @@ static void *worker_thread(void *opaque)
 
 int worker_start(struct worker *worker, const char *name)
 {
-	char cut[16];
-	int err = pthread_create(&worker->thread, NULL, worker_thread, worker);
+	int err;
 
+	snprintf(worker->name, sizeof(worker->name), "%s", name);
+	err = pthread_create(&worker->thread, NULL, worker_thread, worker);
 	if (err != 0) {
 		log_error("thread of %s: %s", name, log_reason(err));
 		return -err;
 	}
-	snprintf(cut, sizeof(cut), "%s", name);
-	pthread_setname_np(worker->thread, cut);
 	return 0;
 }
 

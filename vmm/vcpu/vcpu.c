@@ -137,6 +137,16 @@ static int vcpu_run(struct vcpu *vcpu)
 	return err;
 }
 
+/* By the thread itself: of another's name the C library writes to a file in /proc. */
+static void vcpu_name(const struct vcpu *vcpu)
+{
+	char name[16];
+
+	/* Cut to what the kernel takes: a name is a help, not a promise. */
+	snprintf(name, sizeof(name), "%.10s/%u", vcpu->env->thread_name, vcpu->index % 10000);
+	pthread_setname_np(pthread_self(), name);
+}
+
 static void *vcpu_thread(void *opaque)
 {
 	struct vcpu *vcpu = opaque;
@@ -144,6 +154,7 @@ static void *vcpu_thread(void *opaque)
 	bool carry_on = true;
 
 	crash_stack(stack);
+	vcpu_name(vcpu);
 	while (carry_on && !atomic_load(&vcpu->stop)) {
 		int err = vcpu_run(vcpu);
 
@@ -161,7 +172,6 @@ static void *vcpu_thread(void *opaque)
 
 int vcpu_start(struct vcpu *vcpu)
 {
-	char name[16];
 	int err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
 
 	if (err != 0) {
@@ -169,9 +179,6 @@ int vcpu_start(struct vcpu *vcpu)
 		return -err;
 	}
 	vcpu->started = true;
-	/* Cut to what the kernel takes: a name is a help, not a promise. */
-	snprintf(name, sizeof(name), "%.10s/%u", vcpu->env->thread_name, vcpu->index % 10000);
-	pthread_setname_np(vcpu->thread, name);
 	return 0;
 }
 
