@@ -24,12 +24,18 @@
 /* What one request has in the kernel's hands at a time, at most, in bytes. */
 #define DISK_PIECE (UINT64_C(4) << 20)
 
+/* Engines of one disk at a time. */
+#define DISK_ENGINES_MAX 4
+
 struct disk_claim;
 
-/* Once open nothing of it changes but the last. Any thread. */
+/* From disk_begin() on nothing of it changes but the last. Any thread. */
 struct disk {
 	const char *path; /* the caller's */
 	int fd; /* has the lock; engines have descriptors of their own */
+	/* These, as long as no engine has them: the main loop's thread. */
+	int spare[DISK_ENGINES_MAX];
+	unsigned int spare_count;
 	bool direct; /* these are past the host's page cache (O_DIRECT), all of them */
 	uint32_t memory_align, offset_align; /* what direct I/O asks of transfers, in bytes */
 	uint64_t sectors; /* of DISK_SECTOR bytes */
@@ -38,17 +44,27 @@ struct disk {
 	bool read_only;
 	bool is_device; /* a block device, not a file */
 
-	atomic_bool lost; /* a flush has failed, and so does every other until it is opened again */
+	atomic_bool lost; /* a flush has failed, and so does every other until disk_begin() */
 	pthread_mutex_t claims_lock;
 	struct disk_claim *claims; /* in the order in which they were made */
 };
 
 /*
  * Opens and locks an image: any number of readers, or one writer, also among the disks of one
- * nidus. direct: all that is read and written goes past the host's page cache. Errors: -errno,
- * said.
+ * nidus. direct: all that is read and written goes past the host's page cache. engines: how many
+ * there will be at a time, DISK_ENGINES_MAX at most. All that is opened is opened now. Errors:
+ * -errno, said.
  */
-int disk_open(struct disk *disk, const char *path, bool read_only, bool direct);
+int disk_open(struct disk *disk, const char *path, bool read_only, bool direct,
+	      unsigned int engines);
+
+/*
+ * Before the engines of an owner are made, of the first and each later one: measures the disk as it
+ * is by now, and forgets flushes that have failed for who had it before. Errors: -errno, said.
+ */
+int disk_begin(struct disk *disk);
+
+/* There are no engines any more. */
 void disk_close(struct disk *disk);
 
 /* Blocks of a disk that somebody writes to, or waits for; see disk_claim(). */

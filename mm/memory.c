@@ -22,8 +22,7 @@ struct backing {
 	uint64_t page_size;
 };
 
-/* A nameless file on a hugetlbfs mount, with the pages that the mount was made for. */
-static int backing_on_mount(struct backing *backing, const char *path)
+int memory_mount_open(struct memory_mount *mount, const char *path)
 {
 	struct statfs fs;
 	int err;
@@ -34,26 +33,33 @@ static int backing_on_mount(struct backing *backing, const char *path)
 		log_error("--hugetlbfs %s: not a hugetlbfs mount", path);
 		return -EINVAL;
 	} else {
-		backing->page_size = fs.f_bsize;
-		backing->fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-		if (backing->fd >= 0)
+		mount->page_size = fs.f_bsize;
+		mount->fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		if (mount->fd >= 0)
 			return 0;
 		err = -errno;
 	}
-	log_error("--hugetlbfs %s: %s", path, strerror(-err));
+	log_error("--hugetlbfs %s: %s", path, log_reason(-err));
 	return err;
 }
 
-static int backing_open(struct backing *backing, enum memory_backing kind, const char *mount)
+void memory_mount_close(struct memory_mount *mount)
+{
+	close(mount->fd);
+}
+
+static int backing_open(struct backing *backing, enum memory_backing kind,
+			const struct memory_mount *mount)
 {
 	const bool huge = kind == MEMORY_HUGETLBFS;
 
 	*backing = (struct backing){ .fd = -1, .page_size = BLOCK_SIZE };
 	if (kind == MEMORY_ANON)
 		return 0;
-	if (mount)
-		return backing_on_mount(backing, mount);
-
+	if (mount) {
+		*backing = (struct backing){ mount->fd, mount->page_size };
+		return 0;
+	}
 	backing->fd =
 		memfd_create("guest-ram", MFD_CLOEXEC | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
 	if (backing->fd < 0) {
@@ -93,14 +99,14 @@ static int memory_map(struct memory *memory, const struct backing *backing, bool
 }
 
 int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memory_backing kind,
-		  const char *hugetlbfs_path)
+		  const struct memory_mount *mount)
 {
 	const bool huge = kind == MEMORY_HUGETLBFS;
 	struct backing backing;
 	int err;
 
-	*memory = (struct memory){ .base = base, .size = size };
-	err = backing_open(&backing, kind, hugetlbfs_path);
+	*memory = (struct memory){ .base = base, .size = size, .mount = mount };
+	err = backing_open(&backing, kind, mount);
 	if (err < 0)
 		return err;
 
@@ -117,7 +123,8 @@ int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memo
 			err = -ENOMEM;
 		}
 	}
-	if (backing.fd >= 0)
+	/* The mapping keeps what it needs. */
+	if (backing.fd >= 0 && !mount)
 		close(backing.fd);
 	if (err < 0)
 		memory_destroy(memory);
@@ -128,6 +135,9 @@ void memory_destroy(struct memory *memory)
 {
 	if (memory->reserved)
 		munmap(memory->reserved, memory->reserved_size);
+	/* Its pages go, and whoever maps it next finds it empty. */
+	if (memory->mount)
+		ftruncate(memory->mount->fd, 0);
 	*memory = (struct memory){ 0 };
 }
 

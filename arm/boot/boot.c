@@ -25,40 +25,72 @@
 /* A flat binary may map no more than this before it has looked at its device tree. */
 #define FLAT_TOP MIB(256)
 
+static int boot_file_error(const struct boot_file *file, const char *what, int err)
+{
+	log_error("%s %s: %s", what, file->path, log_reason(-err));
+	return err;
+}
+
 static int boot_file_open(struct boot_file *file, const char *what, const char *path)
 {
 	struct stat st;
-	int err;
 
 	file->path = path;
 	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (file->fd < 0 || fstat(file->fd, &st) < 0) {
-		err = -errno;
-		log_error("%s %s: %s", what, path, log_reason(-err));
-		return err;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		log_error("%s %s: is not a regular file", what, path);
-		return -EINVAL;
-	}
-	if (st.st_size == 0) {
-		log_error("%s %s: is empty", what, path);
-		return -ENODATA;
-	}
-	file->size = st.st_size;
-	return 0;
+	if (file->fd < 0 || fstat(file->fd, &st) < 0)
+		return boot_file_error(file, what, -errno);
+	if (S_ISREG(st.st_mode))
+		return 0;
+	log_error("%s %s: is not a regular file", what, path);
+	return -EINVAL;
+}
+
+static int boot_file_measure(const struct boot_file *file, const char *what, uint64_t *size)
+{
+	struct stat st;
+
+	if (fstat(file->fd, &st) < 0)
+		return boot_file_error(file, what, -errno);
+	*size = st.st_size;
+	if (*size > 0)
+		return 0;
+	log_error("%s %s: is empty", what, file->path);
+	return -ENODATA;
+}
+
+int boot_files_open(struct boot_files *files, const char *kernel, const char *initrd,
+		    const struct archive *archive)
+{
+	int err;
+
+	*files = (struct boot_files){ { NULL, -1 }, { NULL, -1 }, archive };
+	err = boot_file_open(&files->kernel, "kernel", kernel);
+	if (err == 0 && initrd)
+		err = boot_file_open(&files->initrd, "initrd", initrd);
+	if (err < 0)
+		boot_files_close(files);
+	return err;
+}
+
+void boot_files_close(struct boot_files *files)
+{
+	if (files->kernel.fd >= 0)
+		close(files->kernel.fd);
+	if (files->initrd.fd >= 0)
+		close(files->initrd.fd);
+	files->kernel.fd = files->initrd.fd = -1;
 }
 
 static int boot_kernel_error(const struct boot *boot, int err, const char *complaint)
 {
-	log_error("kernel %s: %s", boot->kernel.path, complaint);
+	log_error("kernel %s: %s", boot->files->kernel.path, complaint);
 	return err;
 }
 
 /* What a compressed kernel is, by the beginning of what it unpacks to. */
 static int boot_parse_packed(struct boot *boot)
 {
-	struct unpack *unpack = unpack_open(&boot->packed, boot->kernel.fd);
+	struct unpack *unpack = unpack_open(&boot->packed, boot->files->kernel.fd);
 	uint8_t head[IMAGE_HEAD_SIZE];
 	const char *complaint;
 	int64_t got;
@@ -71,7 +103,7 @@ static int boot_parse_packed(struct boot *boot)
 		return boot_kernel_error(boot, got, unpack_complaint(got));
 	complaint = image_parse_packed(head, got, &boot->image);
 	if (complaint) {
-		log_error("kernel %s: %s, and what it holds %s", boot->kernel.path,
+		log_error("kernel %s: %s, and what it holds %s", boot->files->kernel.path,
 			  unpack_format(&boot->packed), complaint);
 		return -ENOEXEC;
 	}
@@ -84,7 +116,7 @@ static ssize_t boot_read(const struct boot *boot, void *buffer, size_t size, uin
 	ssize_t got;
 
 	do
-		got = pread(boot->kernel.fd, buffer, size, offset);
+		got = pread(boot->files->kernel.fd, buffer, size, offset);
 	while (got < 0 && errno == EINTR);
 	return got < 0 ? -errno : got;
 }
@@ -98,13 +130,13 @@ static int boot_check_part(const struct boot *boot, size_t size, uint64_t offset
 
 	if (got < 0)
 		return boot_kernel_error(boot, got, strerror(-got));
-	complaint = foreign_find(part, got, offset, boot->kernel.size);
+	complaint = foreign_find(part, got, offset, boot->kernel_size);
 	return complaint ? boot_kernel_error(boot, -ENOEXEC, complaint) : 0;
 }
 
 static int boot_check_flat(const struct boot *boot)
 {
-	const uint64_t size = boot->kernel.size;
+	const uint64_t size = boot->kernel_size;
 	int err = 0;
 
 	if (size > IMAGE_HEAD_SIZE)
@@ -122,28 +154,28 @@ static int boot_parse_kernel(struct boot *boot)
 
 	if (got < 0)
 		return boot_kernel_error(boot, got, strerror(-got));
-	complaint = unpack_parse(head, got, boot->kernel.size, &boot->packed);
+	complaint = unpack_parse(head, got, boot->kernel_size, &boot->packed);
 	if (!complaint && boot->packed.format != PACKED_NOT)
 		return boot_parse_packed(boot);
 	if (!complaint)
-		complaint = image_parse(head, got, boot->kernel.size, &boot->image);
+		complaint = image_parse(head, got, boot->kernel_size, &boot->image);
 	if (complaint)
 		return boot_kernel_error(boot, -ENOEXEC, complaint);
 	return boot->image.kind == IMAGE_FLAT ? boot_check_flat(boot) : 0;
 }
 
-int boot_open(struct boot *boot, const char *kernel, const char *initrd)
+int boot_parse(struct boot *boot, const struct boot_files *files)
 {
 	int err;
 
-	*boot = (struct boot){ .kernel.fd = -1, .initrd.fd = -1 };
-	err = boot_file_open(&boot->kernel, "kernel", kernel);
+	*boot = (struct boot){ .files = files };
+	err = boot_file_measure(&files->kernel, "kernel", &boot->kernel_size);
 	if (err == 0)
 		err = boot_parse_kernel(boot);
-	if (err == 0 && initrd)
-		err = boot_file_open(&boot->initrd, "initrd", initrd);
-	if (err < 0)
-		boot_close(boot);
+	if (err == 0 && files->archive)
+		boot->initrd_size = archive_size(files->archive);
+	else if (err == 0 && files->initrd.path)
+		err = boot_file_measure(&files->initrd, "initrd", &boot->initrd_size);
 	return err;
 }
 
@@ -158,29 +190,14 @@ void boot_check_params(const struct boot *boot, const char *params)
 			  length, PARAMS_MAX - 1);
 }
 
-void boot_use_archive(struct boot *boot, const struct archive *archive)
-{
-	boot->archive = archive;
-	boot->initrd.size = archive_size(archive);
-}
-
-void boot_close(struct boot *boot)
-{
-	if (boot->kernel.fd >= 0)
-		close(boot->kernel.fd);
-	if (boot->initrd.fd >= 0)
-		close(boot->initrd.fd);
-	boot->kernel.fd = boot->initrd.fd = -1;
-}
-
 int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size)
 {
 	const uint64_t extent = boot->image.text_offset + boot->image.extent;
 	/* Each summand is below 2^62, so nothing wraps. */
 	const uint64_t needed = align_up(extent, TREE_ALIGN) + BOOT_TREE_SIZE_MAX +
-				align_up(boot->initrd.size, INITRD_ALIGN);
+				align_up(boot->initrd_size, INITRD_ALIGN);
 
-	if (boot->kernel.size > INT64_MAX / 4 || boot->initrd.size > INT64_MAX / 4 ||
+	if (boot->kernel_size > INT64_MAX / 4 || boot->initrd_size > INT64_MAX / 4 ||
 	    needed > ram_size) {
 		log_error("kernel, device tree and initrd need %" PRIu64
 			  " MiB of RAM, but the guest has %" PRIu64 " MiB%s",
@@ -194,7 +211,7 @@ int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size)
 	boot->kernel_gpa = ram_base + boot->image.text_offset;
 	if (boot->image.extent_known) {
 		boot->initrd_gpa = ram_base + align_up(extent, INITRD_ALIGN);
-		boot->tree_gpa = boot->initrd_gpa + align_up(boot->initrd.size, TREE_ALIGN);
+		boot->tree_gpa = boot->initrd_gpa + align_up(boot->initrd_size, TREE_ALIGN);
 	} else {
 		uint64_t top = ram_size < FLAT_TOP ? ram_size : FLAT_TOP;
 
@@ -203,15 +220,15 @@ int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size)
 		if (top < needed)
 			top = needed;
 		boot->tree_gpa = ram_base + align_down(top - BOOT_TREE_SIZE_MAX, TREE_ALIGN);
-		boot->initrd_gpa = align_down(boot->tree_gpa - boot->initrd.size, INITRD_ALIGN);
+		boot->initrd_gpa = align_down(boot->tree_gpa - boot->initrd_size, INITRD_ALIGN);
 	}
 	return 0;
 }
 
-static int boot_load_file(const struct boot_file *file, const char *what, uint64_t gpa,
-			  struct memory *memory)
+static int boot_load_file(const struct boot_file *file, const char *what, uint64_t size,
+			  uint64_t gpa, struct memory *memory)
 {
-	int err = load_file(memory, gpa, file->fd, file->size);
+	int err = load_file(memory, gpa, file->fd, size);
 
 	if (err < 0)
 		log_error("%s %s: %s", what, file->path,
@@ -253,8 +270,8 @@ static int64_t boot_unpack_more(struct unpack *unpack)
 
 static int boot_load_packed(const struct boot *boot, struct memory *memory)
 {
-	const char *const path = boot->kernel.path;
-	struct unpack *unpack = unpack_open(&boot->packed, boot->kernel.fd);
+	const char *const path = boot->files->kernel.path;
+	struct unpack *unpack = unpack_open(&boot->packed, boot->files->kernel.fd);
 	int64_t got, more = 0;
 
 	if (!unpack)
@@ -287,16 +304,19 @@ static int boot_load_kernel(const struct boot *boot, struct memory *memory)
 {
 	if (boot->packed.format != PACKED_NOT)
 		return boot_load_packed(boot, memory);
-	return boot_load_file(&boot->kernel, "kernel", boot->kernel_gpa, memory);
+	return boot_load_file(&boot->files->kernel, "kernel", boot->kernel_size, boot->kernel_gpa,
+			      memory);
 }
 
 int boot_load(const struct boot *boot, struct memory *memory)
 {
+	const struct boot_files *files = boot->files;
 	int err = boot_load_kernel(boot, memory);
 
-	if (err == 0 && boot->archive)
-		err = archive_load(boot->archive, memory, boot->initrd_gpa);
-	else if (err == 0 && boot->initrd.path)
-		err = boot_load_file(&boot->initrd, "initrd", boot->initrd_gpa, memory);
+	if (err == 0 && files->archive)
+		err = archive_load(files->archive, memory, boot->initrd_gpa);
+	else if (err == 0 && files->initrd.path)
+		err = boot_load_file(&files->initrd, "initrd", boot->initrd_size, boot->initrd_gpa,
+				     memory);
 	return err;
 }

@@ -16,7 +16,8 @@
  *
  * The kernel tells of data that it could not write back once for each open file description, and
  * then takes them for clean. So each engine has a description of its own, with one flush under way
- * on it at most, and after a flush that failed none succeeds any more.
+ * on it at most, and after a flush that failed none succeeds any more. All of them are opened with
+ * the disk, and outlive engines: a disk that is given to the next owner is opened by nobody again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -147,7 +148,28 @@ static int align(struct disk *disk)
 	return -EINVAL;
 }
 
-int disk_open(struct disk *disk, const char *path, bool read_only, bool direct)
+/* Open file descriptions of the image for engines alone. */
+static int open_spare(struct disk *disk, unsigned int count)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", disk->fd);
+	while (disk->spare_count < count) {
+		int fd = open(path, open_flags(disk));
+
+		if (fd < 0) {
+			int err = -errno;
+
+			log_error("disk %s: %s", disk->path, log_reason(-err));
+			return err;
+		}
+		disk->spare[disk->spare_count++] = fd;
+	}
+	return 0;
+}
+
+int disk_open(struct disk *disk, const char *path, bool read_only, bool direct,
+	      unsigned int engines)
 {
 	int err;
 
@@ -158,17 +180,36 @@ int disk_open(struct disk *disk, const char *path, bool read_only, bool direct)
 	pthread_mutex_init(&disk->claims_lock, NULL);
 	err = lock(disk);
 	if (err == 0)
-		err = measure(disk);
-	if (err == 0 && direct)
-		err = align(disk);
+		err = open_spare(disk, engines);
 	if (err < 0)
 		disk_close(disk);
+	return err;
+}
+
+/* Each description tells once of data that could not be written back. */
+static void forget_lost(struct disk *disk)
+{
+	for (unsigned int i = 0; i < disk->spare_count; i++)
+		fdatasync(disk->spare[i]);
+	atomic_store(&disk->lost, false);
+}
+
+int disk_begin(struct disk *disk)
+{
+	int err = measure(disk);
+
+	if (err == 0 && disk->direct)
+		err = align(disk);
+	if (err == 0 && atomic_load(&disk->lost))
+		forget_lost(disk);
 	return err;
 }
 
 void disk_close(struct disk *disk)
 {
 	pthread_mutex_destroy(&disk->claims_lock);
+	while (disk->spare_count > 0)
+		close(disk->spare[--disk->spare_count]);
 	close(disk->fd);
 }
 
@@ -582,15 +623,15 @@ static const struct disk_engine_ops *next_best(const struct disk_engine_ops *ops
 	return NULL;
 }
 
-/* An open file description of the image for an engine alone. */
-static int open_again(const struct disk *disk)
+/* An engine's descriptor, -EBUSY where there are more of them than the disk was opened for. */
+static int take_spare(struct disk *disk)
 {
-	char path[32];
-	int fd;
+	return disk->spare_count > 0 ? disk->spare[--disk->spare_count] : -EBUSY;
+}
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", disk->fd);
-	fd = open(path, open_flags(disk));
-	return fd < 0 ? -errno : fd;
+static void give_back(struct disk *disk, int fd)
+{
+	disk->spare[disk->spare_count++] = fd;
 }
 
 struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct disk *disk,
@@ -598,7 +639,7 @@ struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct
 {
 	const struct disk_engine_ops *next;
 	struct disk_engine *engine = NULL;
-	int fd = open_again(disk), err = fd;
+	int fd = take_spare(disk), err = fd;
 
 	if (fd < 0) {
 		log_error("disk %s: %s", disk->path, log_reason(-err));
@@ -616,7 +657,7 @@ struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct
 	if (err < 0) {
 		if (!disk_lacks_descriptors(err))
 			log_error("disk %s: %s: %s", disk->path, ops->name, log_reason(-err));
-		close(fd);
+		give_back(disk, fd);
 		return NULL;
 	}
 	engine->ops = ops;
@@ -627,8 +668,9 @@ struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct
 
 void disk_engine_destroy(struct disk_engine *engine)
 {
+	struct disk *disk = engine->disk;
 	const int fd = engine->fd;
 
 	engine->ops->destroy(engine);
-	close(fd);
+	give_back(disk, fd);
 }

@@ -78,7 +78,7 @@ struct block_queue {
 
 struct virtio_block {
 	struct virtio virtio;
-	struct disk disk;
+	struct disk *disk;
 	char serial[VIRTIO_BLK_ID_BYTES]; /* filled up with NUL, if there is room */
 	struct log_limit limit;
 	struct block_queue *queues;
@@ -135,7 +135,7 @@ static void conclude(struct request *request, int result)
 	if (result == -ECANCELED && virtio_queue_stopping(virtio_queue_of(queue)))
 		return;
 	if (result < 0)
-		log_guest(&queue->device->limit, "disk %s: %s: %s", queue->device->disk.path,
+		log_guest(&queue->device->limit, "disk %s: %s: %s", queue->device->disk->path,
 			  operation_name(request->disk.operation), strerror(-result));
 	if (result < 0)
 		finish(request, VIRTIO_BLK_S_IOERR, 0);
@@ -149,7 +149,7 @@ static void request_done(struct disk_request *disk, int result)
 	struct block_queue *queue = request->queue;
 
 	conclude(request, result);
-	disk_release(&queue->device->disk, disk);
+	disk_release(queue->device->disk, disk);
 	if (queue->flush == request)
 		queue->flush = NULL;
 	if (queue->waiting > 0)
@@ -168,7 +168,7 @@ static bool start_now(struct request *request)
 	struct block_queue *queue = request->queue;
 	const bool flushes = disk_flushes(&request->disk);
 
-	if ((flushes && queue->flush) || !disk_claimed(&queue->device->disk, &request->disk))
+	if ((flushes && queue->flush) || !disk_claimed(queue->device->disk, &request->disk))
 		return false;
 	if (flushes)
 		queue->flush = request;
@@ -197,7 +197,7 @@ static void start(struct request *request, enum disk_operation operation)
 	request->weight = length < DISK_PIECE ? length : DISK_PIECE;
 	queue->in_flight++;
 	queue->in_flight_bytes += request->weight;
-	disk_claim(&queue->device->disk, &request->disk);
+	disk_claim(queue->device->disk, &request->disk);
 	request->waits = !start_now(request);
 	queue->waiting += request->waits;
 }
@@ -223,7 +223,7 @@ static bool give_up(struct request *request)
 
 static bool inside(const struct virtio_block *device, uint64_t sector, uint64_t bytes)
 {
-	const uint64_t sectors = device->disk.sectors;
+	const uint64_t sectors = device->disk->sectors;
 
 	return sector <= sectors && bytes / DISK_SECTOR <= sectors - sector;
 }
@@ -259,7 +259,7 @@ static void transfer(struct request *request, const struct virtqueue_chain *chai
 	const uint32_t length = write ? chain->out_bytes - sizeof(*header) : chain->in_bytes - 1;
 
 	if (length % DISK_SECTOR != 0 || !inside(device, header->sector, length) ||
-	    (write && device->disk.read_only)) {
+	    (write && device->disk->read_only)) {
 		finish(request, VIRTIO_BLK_S_IOERR, 0);
 		return;
 	}
@@ -436,13 +436,13 @@ static void virtio_block_config_read(struct virtio *virtio, uint32_t offset, voi
 {
 	const struct virtio_block *device = device_of(virtio);
 	const struct virtio_blk_config config = {
-		.capacity = device->disk.sectors,
+		.capacity = device->disk->sectors,
 		.seg_max = SEG_MAX,
-		.blk_size = device->disk.block_size,
+		.blk_size = device->disk->block_size,
 		.num_queues = device->queue_count,
 		.max_discard_sectors = DISCARD_SECTORS_MAX,
 		.max_discard_seg = RANGES_MAX,
-		.discard_sector_alignment = device->disk.discard_align / DISK_SECTOR,
+		.discard_sector_alignment = device->disk->discard_align / DISK_SECTOR,
 		.max_write_zeroes_sectors = ZEROES_SECTORS_MAX,
 		.max_write_zeroes_seg = RANGES_MAX,
 		.write_zeroes_may_unmap = 1,
@@ -467,7 +467,7 @@ static int block_queue_create(struct block_queue *queue, const struct disk_engin
 	if (err < 0)
 		return err;
 	queue->engine =
-		disk_engine_create(engine, &queue->device->disk, &queue->worker.loop, QUEUE_SIZE);
+		disk_engine_create(engine, queue->device->disk, &queue->worker.loop, QUEUE_SIZE);
 	if (!queue->engine) {
 		worker_destroy(&queue->worker);
 		return -EIO;
@@ -487,11 +487,9 @@ static void destroy_queues(struct virtio_block *device)
 
 static int create_queues(struct virtio_block *device, const struct virtio_block_options *options)
 {
-	unsigned int count = options->queues;
+	const unsigned int count = options->queues;
 	int err = 0;
 
-	if (count > VIRTIO_BLOCK_QUEUES_MAX)
-		count = VIRTIO_BLOCK_QUEUES_MAX;
 	device->queues = calloc(count, sizeof(*device->queues));
 	if (!device->queues) {
 		log_error("virtio-block: %s", strerror(ENOMEM));
@@ -542,7 +540,6 @@ static void virtio_block_destroy(struct virtio *virtio)
 	stop_workers(device, device->queue_count);
 	virtio_fini(virtio);
 	destroy_queues(device);
-	disk_close(&device->disk);
 	free(device);
 }
 
@@ -565,7 +562,7 @@ static int init_virtio(struct virtio_block *device, const struct memory *memory)
 
 	if (device->queue_count > 1)
 		features |= FEATURE(VIRTIO_BLK_F_MQ);
-	if (device->disk.read_only)
+	if (device->disk->read_only)
 		features |= FEATURE(VIRTIO_BLK_F_RO);
 	else
 		features |= FEATURE(VIRTIO_BLK_F_DISCARD) | FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
@@ -581,10 +578,17 @@ static int init_virtio(struct virtio_block *device, const struct memory *memory)
 
 static void set_serial(struct virtio_block *device)
 {
-	const char *slash = strrchr(device->disk.path, '/');
-	const char *name = slash ? slash + 1 : device->disk.path;
+	const char *slash = strrchr(device->disk->path, '/');
+	const char *name = slash ? slash + 1 : device->disk->path;
 
 	memcpy(device->serial, name, strnlen(name, sizeof(device->serial)));
+}
+
+_Static_assert(VIRTIO_BLOCK_QUEUES_MAX <= DISK_ENGINES_MAX, "an engine for each");
+
+unsigned int virtio_block_queues(unsigned int cpus)
+{
+	return cpus < VIRTIO_BLOCK_QUEUES_MAX ? cpus : VIRTIO_BLOCK_QUEUES_MAX;
 }
 
 struct virtio *virtio_block_create(const struct memory *memory,
@@ -597,13 +601,14 @@ struct virtio *virtio_block_create(const struct memory *memory,
 		log_error("virtio-block: %s", strerror(ENOMEM));
 		return NULL;
 	}
-	err = disk_open(&device->disk, options->path, options->read_only, options->direct);
+	device->disk = options->disk;
+	err = disk_begin(device->disk);
 	if (err < 0)
 		goto free_device;
 	set_serial(device);
 	err = create_queues(device, options);
 	if (err < 0)
-		goto close_disk;
+		goto free_device;
 	err = init_virtio(device, memory);
 	if (err < 0)
 		goto destroy_queues;
@@ -616,8 +621,6 @@ fini_virtio:
 	virtio_fini(&device->virtio);
 destroy_queues:
 	destroy_queues(device);
-close_disk:
-	disk_close(&device->disk);
 free_device:
 	free(device);
 	errno = -err;

@@ -18,28 +18,43 @@
 struct boot_file {
 	const char *path; /* NULL: none; the command line's */
 	int fd; /* -1 unless open */
-	uint64_t size; /* bytes */
+};
+
+/* Opened once; what is in them is read, from their beginning, as often as a guest is started. */
+struct boot_files {
+	struct boot_file kernel, initrd;
+	const struct archive *archive; /* in place of an initrd's file, or NULL; not ours */
 };
 
 struct boot {
-	struct boot_file kernel, initrd;
-	const struct archive *archive; /* in place of an initrd's file, or NULL; not ours */
+	const struct boot_files *files;
+	uint64_t kernel_size, initrd_size; /* bytes of the files, or of the archive */
 	struct packed packed; /* how the kernel is compressed */
 	struct image image; /* the kernel, unpacked */
 	/* Guest physical addresses, from boot_place() on. */
 	uint64_t kernel_gpa, initrd_gpa, tree_gpa;
 };
 
-/* Opens both files (initrd may be NULL) and parses the kernel. Errors: -errno, said. */
-int boot_open(struct boot *boot, const char *kernel, const char *initrd);
+/*
+ * Opens both files, which have to be regular ones; initrd may be NULL, and archive, which is
+ * finished and outlives files, is loaded in its place unless it is NULL. Errors: -errno, said; then
+ * nothing is open.
+ */
+int boot_files_open(struct boot_files *files, const char *kernel, const char *initrd,
+		    const struct archive *archive);
+void boot_files_close(struct boot_files *files);
+
+/*
+ * Measures the files, which outlive boot, and parses the kernel, as they are by now. Opens nothing.
+ * Errors: -errno, said.
+ */
+int boot_parse(struct boot *boot, const struct boot_files *files);
+
 /*
  * Warns where the kernel is an Image and params (NULL: none) are more than Linux takes. For every
  * life of the guest: it is said no more when a guest has reset itself often enough.
  */
 void boot_check_params(const struct boot *boot, const char *params);
-/* Has archive, which is finished and outlives boot, loaded as the initrd. */
-void boot_use_archive(struct boot *boot, const struct archive *archive);
-void boot_close(struct boot *boot);
 
 /*
  * Finds places in RAM for kernel, initrd and device tree. Linux gets them packed from the base of

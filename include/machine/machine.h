@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A virtual machine, from its files to its vCPUs: built in one visible order, run, torn down in
+ * A virtual machine, from its RAM to its vCPUs: built in one visible order, run, torn down in
  * reverse. A guest that resets gets a new one.
  */
 #ifndef NIDUS_MACHINE_H
@@ -15,6 +15,8 @@
 #include "devices/pci.h"
 #include "host/verdict.h"
 #include "machine/config.h"
+#include "machine/resources.h"
+#include "machine/status.h"
 #include "mm/memory.h"
 #include "mm/memslot.h"
 #include "mm/poc.h"
@@ -31,7 +33,8 @@ enum machine_phase {
 
 struct machine {
 	/* Not the machine's; they outlive it. */
-	const struct config *config;
+	const struct config *config; /* that of resources */
+	struct resources *resources;
 	struct event_loop *loop;
 	struct terminal *terminal;
 	struct sink *report; /* NULL: none was asked for */
@@ -40,7 +43,7 @@ struct machine {
 	/* In the order in which they are built. */
 	struct boot boot;
 	struct memory memory;
-	int kvm_fd, vm_fd;
+	int vm_fd;
 	struct cpu_model model;
 	struct vcpu_env env;
 	struct gic gic;
@@ -60,16 +63,13 @@ struct machine {
 	} phase[PHASES];
 };
 
-enum machine_fault {
-	MACHINE_OK,
-	MACHINE_BAD_INPUT, /* a file is not what it should be */
-	MACHINE_HOST, /* the host lacks or refuses something */
-};
-
-/* Builds everything up to the first KVM_RUN. What is wrong is said; nothing is left then. */
-enum machine_fault machine_create(struct machine *machine, const struct config *config,
-				  struct event_loop *loop, struct terminal *terminal,
-				  struct sink *report, struct verdict *verdict);
+/*
+ * Builds everything up to the first KVM_RUN, of what is open already. resources: no other machine
+ * has them now. What is wrong is said; nothing is left then.
+ */
+enum status machine_create(struct machine *machine, struct resources *resources,
+			   struct event_loop *loop, struct terminal *terminal, struct sink *report,
+			   struct verdict *verdict);
 void machine_destroy(struct machine *machine);
 
 /* Runs the vCPUs, and the event loop in the calling thread, until there is a verdict. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One `nidus run`: what lives as long as the process (event loop, signals, terminal, verdict), and
- * the machine, or one machine after another while the guest resets.
+ * One `nidus run`: what lives as long as the process (files, event loop, signals, terminal,
+ * verdict), and the machine, or one machine after another while the guest resets.
  */
 #ifndef NIDUS_SESSION_H
 #define NIDUS_SESSION_H
@@ -13,18 +13,12 @@
 #include "host/verdict.h"
 #include "machine/config.h"
 #include "machine/machine.h"
-
-/* The exit status of nidus, for test runners; 128 + N when signal N ended it. */
-enum status {
-	STATUS_OK = 0, /* the guest shut down, or the user ended it */
-	STATUS_CRASHED = 1, /* the guest crashed, or KVM gave up on it */
-	STATUS_USAGE = 2, /* the command line is wrong, or a file that it has nidus read or write */
-	STATUS_HOST = 3, /* the host lacks or refuses something */
-	STATUS_SIGNAL = 128,
-};
+#include "machine/resources.h"
+#include "machine/status.h"
 
 struct session {
 	const struct config *config;
+	struct resources resources;
 	struct event_loop loop;
 	struct verdict verdict;
 	struct signals signals;
@@ -44,10 +38,13 @@ struct session {
 	void (*ended)(struct session *session, const struct machine *machine);
 };
 
-/* config outlives the session. STATUS_OK, or what to exit with; then nothing is to be destroyed. */
+/*
+ * All that is opened by a path is opened now. config outlives the session. STATUS_OK, or what to
+ * exit with; then nothing is to be destroyed.
+ */
 enum status session_create(struct session *session, const struct config *config);
 /* Until the guest ends for good. What to exit with. */
-int session_run(struct session *session);
+enum status session_run(struct session *session);
 void session_destroy(struct session *session);
 
 #endif

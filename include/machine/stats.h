@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "host/file.h"
 #include "machine/machine.h"
 
 #define STATS_VERSION 1
@@ -17,7 +18,7 @@
  */
 json_t *stats_collect(const struct machine *machine, unsigned int resets);
 
-/* Writes the same to path, or nothing where path is NULL. Errors: -errno, said. */
-int stats_write(const char *path, const struct machine *machine, unsigned int resets);
+/* Writes the same to place, or nothing where that has no path. Errors: -errno, said. */
+int stats_write(const struct file_place *place, const struct machine *machine, unsigned int resets);
 
 #endif

@@ -20,6 +20,17 @@ struct memory_range {
 	uint64_t size; /* bytes */
 };
 
+/* A nameless file on a hugetlbfs mount: RAM is mapped from it as often as wanted, once at a time.
+ */
+struct memory_mount {
+	int fd;
+	uint64_t page_size; /* bytes: that which the mount was made for */
+};
+
+/* Errors: -errno, said; nothing is to be closed then. memory_mount_close(): no RAM is mapped. */
+int memory_mount_open(struct memory_mount *mount, const char *path);
+void memory_mount_close(struct memory_mount *mount);
+
 #define MEMORY_TOUCHED_MAX 16
 
 struct memory {
@@ -29,6 +40,7 @@ struct memory {
 
 	void *reserved; /* the mapping that host lies in; what surrounds RAM is inaccessible */
 	uint64_t reserved_size;
+	const struct memory_mount *mount; /* what it is mapped from, or NULL */
 
 	/* What the load calls have written, sorted and disjoint. */
 	struct memory_range touched[MEMORY_TOUCHED_MAX];
@@ -37,13 +49,13 @@ struct memory {
 };
 
 /*
- * Maps RAM. hugetlbfs_path: with MEMORY_HUGETLBFS the mount to make a (nameless) file on, or NULL
- * for the kernel's own 2 MiB pages. Errors: -errno, said; nothing is left mapped. -ENOMEM is that
- * the host does not give the memory, whatever its reason; others are about hugetlbfs_path, or about
- * a size that is no multiple of the huge pages.
+ * Maps RAM, all zeroes. mount, which outlives it: with MEMORY_HUGETLBFS the file that it is made
+ * of, or NULL for the kernel's own 2 MiB pages; else NULL. Opens nothing by its path. Errors:
+ * -errno, said; nothing is left mapped. -ENOMEM is that the host does not give the memory, whatever
+ * its reason; -EINVAL that the size is no multiple of the huge pages.
  */
 int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memory_backing backing,
-		  const char *hugetlbfs_path);
+		  const struct memory_mount *mount);
 /* After every descriptor that holds the VM is closed. */
 void memory_destroy(struct memory *memory);
 

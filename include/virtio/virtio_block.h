@@ -2,8 +2,6 @@
 #ifndef NIDUS_VIRTIO_BLOCK_H
 #define NIDUS_VIRTIO_BLOCK_H
 
-#include <stdbool.h>
-
 #include "disk.h"
 #include "mm/memory.h"
 #include "virtio/virtio.h"
@@ -12,12 +10,13 @@
 #define VIRTIO_BLOCK_QUEUES_MAX 4
 
 struct virtio_block_options {
-	const char *path; /* of the image */
-	bool read_only;
-	bool direct; /* past the host's page cache */
+	struct disk *disk; /* opened for as many engines as there will be queues; nobody else's */
 	const struct disk_engine_ops *engine; /* see disk_engine_choose() */
-	unsigned int queues; /* vCPUs, of which each should have one; cut to the maximum */
+	unsigned int queues; /* see virtio_block_queues() */
 };
+
+/* How many queues serve so many vCPUs: one each, up to the maximum. */
+unsigned int virtio_block_queues(unsigned int cpus);
 
 /*
  * A block device (virtio 1.3, 5.2) on a disk image, with a thread and an engine for each of its

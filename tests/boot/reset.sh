@@ -9,10 +9,15 @@ lives() {
 	grep -c '^nidus guest: up' "$console"
 }
 
-begin "a guest that resets itself starts again, ten times"
-nidus run --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --cpus 2 --stats "$scratch/stats" \
+cp "$NIDUS_KERNEL" "$scratch/kernel"
+cp "$NIDUS_INITRD" "$scratch/initrd"
+
+begin "a guest that resets itself starts again, ten times, from files that are gone by then"
+nidus run --kernel "$scratch/kernel" --initrd "$scratch/initrd" --cpus 2 --stats "$scratch/stats" \
 	--params "console=ttyAMA0 quiet reboot" </dev/null >"$console" 2>"$messages" &
 pid=$!
+wait_for '^nidus guest: up' "$console"
+rm "$scratch/kernel" "$scratch/initrd"
 while [ "$(lives)" -lt 11 ] && kill -0 $pid; do
 	usleep 100000
 done

@@ -24,7 +24,7 @@ static void check_places(const struct boot *boot, uint64_t ram)
 {
 	const uint64_t end = RAM_BASE + ram, extent = boot->image.extent;
 	const uint64_t kernel = boot->kernel_gpa, tree = boot->tree_gpa, initrd = boot->initrd_gpa;
-	const uint64_t size = boot->initrd.size;
+	const uint64_t size = boot->initrd_size;
 
 	MUST(kernel >= RAM_BASE && kernel <= end && extent <= end - kernel);
 	MUST(tree >= RAM_BASE && tree <= end && BOOT_TREE_SIZE_MAX <= end - tree);
@@ -38,21 +38,21 @@ static void check_places(const struct boot *boot, uint64_t ram)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = { data, size };
-	struct boot boot = { .kernel.fd = -1, .initrd.fd = -1 };
+	struct boot boot = { 0 };
 	uint64_t ram;
 	size_t head;
 
 	/* Sizes of all magnitudes: a number, and how far it is moved to the right. */
-	boot.kernel.size = take(&input, 8) >> take(&input, 1) % 64;
-	boot.initrd.size = take(&input, 8) >> take(&input, 1) % 64;
+	boot.kernel_size = take(&input, 8) >> take(&input, 1) % 64;
+	boot.initrd_size = take(&input, 8) >> take(&input, 1) % 64;
 	ram = align_down((take(&input, 8) >> take(&input, 1) % 64) % (RAM_SIZE_MAX + 1), KIB(64));
 
 	head = input.size < IMAGE_HEAD_SIZE ? input.size : IMAGE_HEAD_SIZE;
-	if (head > boot.kernel.size)
-		head = boot.kernel.size;
-	if (image_parse(input.data, head, boot.kernel.size, &boot.image))
+	if (head > boot.kernel_size)
+		head = boot.kernel_size;
+	if (image_parse(input.data, head, boot.kernel_size, &boot.image))
 		return 0;
-	check_image(&boot.image, boot.kernel.size);
+	check_image(&boot.image, boot.kernel_size);
 	if (boot_place(&boot, RAM_BASE, ram) == 0)
 		check_places(&boot, ram);
 	return 0;

@@ -95,12 +95,15 @@ static void count(struct vcpu *vcpu, struct input *input)
 static json_t *written(const struct machine *machine)
 {
 	int fd = memfd_create("written", MFD_CLOEXEC);
+	struct file_place place;
 	char path[32];
 	json_t *stats;
 
 	MUST(fd >= 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	MUST(stats_write(path, machine, 1) == 0);
+	MUST(file_find(&place, path) == 0);
+	MUST(stats_write(&place, machine, 1) == 0);
+	file_release(&place);
 	lseek(fd, 0, SEEK_SET);
 	stats = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
 	close(fd);

@@ -112,6 +112,7 @@ static void load(struct boot *boot)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = { data, size };
+	struct boot_files files;
 	struct boot boot;
 	size_t file_size;
 	const uint8_t *file = make_file(&input, &file_size);
@@ -123,15 +124,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fd = memfd_create("kernel", MFD_CLOEXEC);
 	MUST(fd >= 0 && write(fd, file, file_size) == (ssize_t)file_size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (boot_open(&boot, path, NULL) == 0) {
+	MUST(boot_files_open(&files, path, NULL, NULL) == 0);
+	if (boot_parse(&boot, &files) == 0) {
 		if (boot.packed.format != PACKED_NOT) {
 			MUST(boot.image.kind == IMAGE_LINUX && boot.image.extent_known);
 			MUST(boot.packed.offset + boot.packed.size <= file_size);
 		}
 		if (boot_place(&boot, RAM_BASE, RAM) == 0)
 			load(&boot);
-		boot_close(&boot);
 	}
+	boot_files_close(&files);
 	close(fd);
 	return 0;
 }

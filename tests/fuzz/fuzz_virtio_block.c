@@ -92,6 +92,7 @@ static void watch_for(unsigned int seconds)
 
 static struct virtio *devices[KINDS];
 static int images[KINDS];
+static struct disk disks[KINDS];
 
 static void queue_interrupt(struct virtio_transport *transport, unsigned int queue)
 {
@@ -107,11 +108,11 @@ static struct virtio_transport transport = { queue_interrupt, config_interrupt, 
 static struct virtio *create(unsigned int kind)
 {
 	char path[32];
+	const bool direct = kind >= ENGINES;
 	struct virtio_block_options options = {
-		.path = path,
+		.disk = &disks[kind],
 		.engine = disk_engine_choose((enum disk_engine_kind)(kind % ENGINES)),
 		.queues = QUEUES,
-		.direct = kind >= ENGINES,
 	};
 	struct virtio *virtio;
 
@@ -119,13 +120,11 @@ static struct virtio *create(unsigned int kind)
 	images[kind] = memfd_create("image", MFD_CLOEXEC);
 	MUST(images[kind] >= 0 && ftruncate(images[kind], DISK_SIZE) == 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", images[kind]);
-	large_blocks = options.direct;
-	virtio = virtio_block_create(&memory, &options);
+	large_blocks = direct;
 	/* Before Linux 6.6 there is no O_DIRECT for it. */
-	if (!virtio) {
-		options.direct = false;
-		virtio = virtio_block_create(&memory, &options);
-	}
+	MUST((direct && disk_open(options.disk, path, false, true, QUEUES) == 0) ||
+	     disk_open(options.disk, path, false, false, QUEUES) == 0);
+	virtio = virtio_block_create(&memory, &options);
 	MUST(virtio);
 	virtio->transport = &transport;
 	return virtio;

@@ -14,6 +14,7 @@
 
 #define BASE GIB(1)
 
+static struct boot_files files;
 static struct boot boot;
 
 /* Placement. */
@@ -21,8 +22,8 @@ static struct boot boot;
 static void linux_image(uint64_t text_offset, uint64_t image_size, uint64_t initrd_size)
 {
 	boot = (struct boot){
-		.kernel = { .size = image_size },
-		.initrd = { .size = initrd_size },
+		.kernel_size = image_size,
+		.initrd_size = initrd_size,
 		.image = { .kind = IMAGE_LINUX,
 			   .text_offset = text_offset,
 			   .extent = image_size,
@@ -33,8 +34,8 @@ static void linux_image(uint64_t text_offset, uint64_t image_size, uint64_t init
 static void flat_image(uint64_t size, uint64_t initrd_size)
 {
 	boot = (struct boot){
-		.kernel = { .size = size },
-		.initrd = { .size = initrd_size },
+		.kernel_size = size,
+		.initrd_size = initrd_size,
 		.image = { .kind = IMAGE_FLAT, .text_offset = 0x80000, .extent = size },
 	};
 }
@@ -48,7 +49,7 @@ static bool disjoint(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 static void assert_sound(uint64_t base, uint64_t ram)
 {
 	const uint64_t kernel = boot.kernel_gpa, extent = boot.image.extent;
-	const uint64_t tree = boot.tree_gpa, initrd = boot.initrd_gpa, size = boot.initrd.size;
+	const uint64_t tree = boot.tree_gpa, initrd = boot.initrd_gpa, size = boot.initrd_size;
 
 	assert_true(kernel == base + boot.image.text_offset);
 	assert_true(kernel + extent <= base + ram);
@@ -255,8 +256,26 @@ static void write_file(const char *name, const char *bytes, size_t size)
 
 static void assert_closed(void)
 {
-	assert_int_equal(boot.kernel.fd, -1);
-	assert_int_equal(boot.initrd.fd, -1);
+	assert_int_equal(files.kernel.fd, -1);
+	assert_int_equal(files.initrd.fd, -1);
+}
+
+/* Both steps; nothing is open where one fails. */
+static int open_with(const char *kernel, const char *initrd, const struct archive *archive)
+{
+	int err = boot_files_open(&files, kernel, initrd, archive);
+
+	if (err < 0)
+		return err;
+	err = boot_parse(&boot, &files);
+	if (err < 0)
+		boot_files_close(&files);
+	return err;
+}
+
+static int open_files(const char *kernel, const char *initrd)
+{
+	return open_with(kernel, initrd, NULL);
 }
 
 static void files_are_opened_and_closed(void **state)
@@ -266,14 +285,14 @@ static void files_are_opened_and_closed(void **state)
 	close(lowest);
 	write_file(path[0], "flat", 4);
 	write_file(path[1], "initial", 7);
-	assert_int_equal(boot_open(&boot, path[0], path[1]), 0);
-	assert_int_equal(boot.kernel.size, 4);
-	assert_int_equal(boot.initrd.size, 7);
+	assert_int_equal(open_files(path[0], path[1]), 0);
+	assert_int_equal(boot.kernel_size, 4);
+	assert_int_equal(boot.initrd_size, 7);
 	assert_int_equal(boot.image.kind, IMAGE_FLAT);
-	assert_true(fcntl(boot.kernel.fd, F_GETFD) & FD_CLOEXEC);
-	assert_true(fcntl(boot.initrd.fd, F_GETFD) & FD_CLOEXEC);
-	boot_close(&boot);
-	boot_close(&boot);
+	assert_true(fcntl(files.kernel.fd, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(files.initrd.fd, F_GETFD) & FD_CLOEXEC);
+	boot_files_close(&files);
+	boot_files_close(&files);
 	assert_closed();
 	assert_silent();
 	assert_int_equal(dup(0), lowest);
@@ -283,11 +302,11 @@ static void files_are_opened_and_closed(void **state)
 static void initrd_may_be_left_out(void **state)
 {
 	write_file(path[0], "flat", 4);
-	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
-	assert_int_equal(boot.initrd.fd, -1);
-	assert_int_equal(boot.initrd.size, 0);
-	assert_null(boot.initrd.path);
-	boot_close(&boot);
+	assert_int_equal(open_files(path[0], NULL), 0);
+	assert_int_equal(files.initrd.fd, -1);
+	assert_int_equal(boot.initrd_size, 0);
+	assert_null(files.initrd.path);
+	boot_files_close(&files);
 }
 
 static void make_missing(const char *name)
@@ -333,7 +352,7 @@ static void bad_files_are_refused(void **state)
 
 		cases[i].make(path[0]);
 		snprintf(line, sizeof(line), "kernel %s: ", path[0]);
-		assert_int_equal(boot_open(&boot, path[0], NULL), cases[i].result);
+		assert_int_equal(open_files(path[0], NULL), cases[i].result);
 		assert_closed();
 		assert_non_null(strstr(said(), line));
 		remove(path[0]);
@@ -341,7 +360,7 @@ static void bad_files_are_refused(void **state)
 		write_file(path[0], "flat", 4);
 		cases[i].make(path[1]);
 		snprintf(line, sizeof(line), "initrd %s: ", path[1]);
-		assert_int_equal(boot_open(&boot, path[0], path[1]), cases[i].result);
+		assert_int_equal(open_files(path[0], path[1]), cases[i].result);
 		assert_closed();
 		assert_said(cases[i].message);
 		remove(path[0]);
@@ -391,7 +410,7 @@ static void unreadable_file_is_refused(void **state)
 	/* Nothing is unreadable to root. */
 	if (user == 0 && seteuid(65534) < 0)
 		skip();
-	err = boot_open(&boot, path[0], NULL);
+	err = open_files(path[0], NULL);
 	assert_int_equal(seteuid(user), 0);
 	assert_int_equal(err, -EACCES);
 	assert_said("Permission denied");
@@ -404,7 +423,7 @@ static void foreign_kernel_is_refused(void **state)
 		   "\xfd"
 		   "7zXZ\0 nothing",
 		   14);
-	assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+	assert_int_equal(open_files(path[0], NULL), -ENOEXEC);
 	assert_said("kernel: is xz-compressed");
 	assert_closed();
 }
@@ -435,13 +454,13 @@ static void disks_are_no_flat_binaries(void **state)
 		write_file(path[0], bytes, cases[i].size);
 		free(bytes);
 		if (cases[i].message) {
-			assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+			assert_int_equal(open_files(path[0], NULL), -ENOEXEC);
 			assert_said(cases[i].message);
 			assert_closed();
 		} else {
-			assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+			assert_int_equal(open_files(path[0], NULL), 0);
 			assert_int_equal(boot.image.kind, IMAGE_FLAT);
-			boot_close(&boot);
+			boot_files_close(&files);
 		}
 	}
 }
@@ -453,13 +472,13 @@ static void files_reach_their_places(void **state)
 	write_file(path[0], "flat", 4);
 	write_file(path[1], "initial", 7);
 	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
-	assert_int_equal(boot_open(&boot, path[0], path[1]), 0);
+	assert_int_equal(open_files(path[0], path[1]), 0);
 	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
 	assert_int_equal(boot_load(&boot, &memory), 0);
 	assert_memory_equal(memory_at(&memory, boot.kernel_gpa, 5), "flat\0", 5);
 	assert_memory_equal(memory_at(&memory, boot.initrd_gpa, 8), "initial\0", 8);
 	assert_int_equal(memory.touched_count, 2);
-	boot_close(&boot);
+	boot_files_close(&files);
 	memory_destroy(&memory);
 }
 
@@ -469,12 +488,12 @@ static void file_that_shrinks_is_an_error(void **state)
 
 	write_file(path[0], "flat", 4);
 	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
-	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	assert_int_equal(open_files(path[0], NULL), 0);
 	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
 	assert_int_equal(truncate(path[0], 2), 0);
 	assert_int_equal(boot_load(&boot, &memory), -ENODATA);
 	assert_said("kernel: ended while it was being read");
-	boot_close(&boot);
+	boot_files_close(&files);
 	memory_destroy(&memory);
 }
 
@@ -495,9 +514,8 @@ static void archive_is_placed_and_loaded(void **state)
 		assert_int_equal(archive_finish(archive), 0);
 		size = archive_size(archive);
 		assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
-		assert_int_equal(boot_open(&boot, path[0], NULL), 0);
-		boot_use_archive(&boot, archive);
-		assert_int_equal(boot.initrd.size, size);
+		assert_int_equal(open_with(path[0], NULL, archive), 0);
+		assert_int_equal(boot.initrd_size, size);
 		assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
 		assert_sound(memory.base, memory.size);
 		assert_int_equal(boot_load(&boot, &memory), 0);
@@ -509,7 +527,7 @@ static void archive_is_placed_and_loaded(void **state)
 				    "TRAILER!!!", 10);
 
 		/* It is not closed with the rest. */
-		boot_close(&boot);
+		boot_files_close(&files);
 		assert_closed();
 		assert_int_equal(archive_load(archive, &memory, BASE), 0);
 		memory_destroy(&memory);
@@ -526,12 +544,11 @@ static void archive_that_does_not_fit_is_refused(void **state)
 	assert_int_equal(truncate(path[1], MIB(62)), 0);
 	assert_int_equal(archive_add_file(archive, "/init", path[1]), 0);
 	assert_int_equal(archive_finish(archive), 0);
-	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
-	boot_use_archive(&boot, archive);
+	assert_int_equal(open_with(path[0], NULL, archive), 0);
 	assert_int_equal(boot_place(&boot, BASE, MIB(64)), -EFBIG);
 	assert_said("but the guest has 64 MiB");
 	assert_int_equal(boot_place(&boot, BASE, MIB(65)), 0);
-	boot_close(&boot);
+	boot_files_close(&files);
 	archive_destroy(archive);
 }
 
@@ -545,13 +562,12 @@ static void archive_whose_file_shrinks_is_an_error(void **state)
 	assert_int_equal(archive_add_file(archive, "/init", path[1]), 0);
 	assert_int_equal(archive_finish(archive), 0);
 	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
-	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
-	boot_use_archive(&boot, archive);
+	assert_int_equal(open_with(path[0], NULL, archive), 0);
 	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
 	assert_int_equal(truncate(path[1], 2), 0);
 	assert_int_equal(boot_load(&boot, &memory), -ENODATA);
 	assert_said("ended while it was being read");
-	boot_close(&boot);
+	boot_files_close(&files);
 	memory_destroy(&memory);
 	archive_destroy(archive);
 }
@@ -610,10 +626,10 @@ static int load_packed(void)
 	int err;
 
 	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
-	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	assert_int_equal(open_files(path[0], NULL), 0);
 	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
 	err = boot_load(&boot, &memory);
-	boot_close(&boot);
+	boot_files_close(&files);
 	return err;
 }
 
@@ -691,7 +707,7 @@ static void packed_kernel_that_is_truncated_is_refused(void **state)
 		memory_destroy(&memory);
 	}
 	write_packed(zboot_gzip, plain_image(MIB(2), PLAIN_SIZE), 1);
-	assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+	assert_int_equal(open_files(path[0], NULL), -ENOEXEC);
 	assert_said("kernel: is truncated");
 	assert_closed();
 }
@@ -711,7 +727,7 @@ static void packed_kernel_that_is_corrupt_is_refused(void **state)
 		free(plain.data);
 	}
 	write_file(path[0], "\x1f\x8b\x08 nothing", 11);
-	assert_int_equal(boot_open(&boot, path[0], NULL), -EBADMSG);
+	assert_int_equal(open_files(path[0], NULL), -EBADMSG);
 	assert_said("kernel: is corrupt");
 	assert_closed();
 }
@@ -721,10 +737,10 @@ static void packed_bomb_does_not_fit(void **state)
 	struct bytes plain = plain_image(GIB(1), 0);
 
 	write_packed(pack_gzip, plain, 0);
-	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	assert_int_equal(open_files(path[0], NULL), 0);
 	assert_int_equal(boot_place(&boot, BASE, MIB(64)), -EFBIG);
 	assert_said("need 1026 MiB of RAM, but the guest has 64 MiB");
-	boot_close(&boot);
+	boot_files_close(&files);
 
 	/* Zeros behind an honest header. */
 	plain = (struct bytes){ calloc(1, MIB(64)), MIB(64) };
@@ -742,7 +758,7 @@ static void packed_flat_binary_is_refused(void **state)
 		struct bytes plain = { calloc(1, 10000), 10000 };
 
 		write_packed(packers[i], plain, 0);
-		assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+		assert_int_equal(open_files(path[0], NULL), -ENOEXEC);
 		assert_said("-compressed, and what it holds is no arm64 Image");
 		assert_closed();
 	}
@@ -755,7 +771,7 @@ static void packed_foreign_file_is_named(void **state)
 
 		memcpy(plain.data, "\177ELF\2\1\1", 7);
 		write_packed(packers[i], plain, 0);
-		assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+		assert_int_equal(open_files(path[0], NULL), -ENOEXEC);
 		assert_said("-compressed, and what it holds is an ELF file");
 		assert_closed();
 	}
@@ -767,7 +783,7 @@ static void packed_twice_is_refused(void **state)
 		struct bytes plain = plain_image(MIB(2), PLAIN_SIZE);
 
 		write_packed(pack_gzip, packers[i](plain.data, plain.size), 0);
-		assert_int_equal(boot_open(&boot, path[0], NULL), -ENOEXEC);
+		assert_int_equal(open_files(path[0], NULL), -ENOEXEC);
 		assert_said("is gzip-compressed, and what it holds is ");
 		assert_closed();
 		free(plain.data);
@@ -778,13 +794,72 @@ static void packed_kernel_that_shrinks_is_an_error(void **state)
 {
 	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
 	write_packed(pack_zstd, plain_image(MIB(2), PLAIN_SIZE), 0);
-	assert_int_equal(boot_open(&boot, path[0], NULL), 0);
+	assert_int_equal(open_files(path[0], NULL), 0);
 	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
 	assert_int_equal(truncate(path[0], KIB(100)), 0);
 	assert_int_equal(boot_load(&boot, &memory), -ENODATA);
 	assert_said("kernel: is truncated");
-	boot_close(&boot);
+	boot_files_close(&files);
 	memory_destroy(&memory);
+}
+
+/* What a guest that resets is started from. */
+
+static bool load_twice(void *opaque)
+{
+	for (int life = 0; life < 2; life++) {
+		struct memory ram;
+
+		if (memory_create(&ram, BASE, MIB(16), MEMORY_ANON, NULL) < 0 ||
+		    boot_parse(&boot, &files) < 0 || boot_place(&boot, ram.base, ram.size) < 0 ||
+		    boot_load(&boot, &ram) < 0 ||
+		    memcmp(memory_at(&ram, boot.kernel_gpa, PLAIN_SIZE), opaque, PLAIN_SIZE) != 0 ||
+		    memcmp(memory_at(&ram, boot.initrd_gpa, 7), "initial", 7) != 0)
+			return false;
+		memory_destroy(&ram);
+	}
+	return true;
+}
+
+static void files_are_read_again_without_their_names(void **state)
+{
+	struct bytes plain = plain_image(MIB(2), PLAIN_SIZE);
+
+	for (size_t i = 0; i <= ARRAY_SIZE(packers); i++) {
+		if (i < ARRAY_SIZE(packers))
+			write_packed(packers[i], plain_image(MIB(2), PLAIN_SIZE), 0);
+		else
+			write_file(path[0], (char *)plain.data, plain.size);
+		write_file(path[1], "initial", 7);
+		assert_int_equal(boot_files_open(&files, path[0], path[1], NULL), 0);
+		remove(path[0]);
+		remove(path[1]);
+		write_file(path[0], "another", 7);
+		assert_int_equal(without_opening(load_twice, plain.data), 0);
+		boot_files_close(&files);
+		assert_silent();
+	}
+	free(plain.data);
+}
+
+static void what_is_in_the_files_by_then_counts(void **state)
+{
+	write_file(path[0], "flat", 4);
+	write_file(path[1], "initial", 7);
+	assert_int_equal(open_files(path[0], path[1]), 0);
+	write_file(path[0], "flatter", 7);
+	assert_int_equal(truncate(path[1], 100), 0);
+	assert_int_equal(boot_parse(&boot, &files), 0);
+	assert_int_equal(boot.kernel_size, 7);
+	assert_int_equal(boot.initrd_size, 100);
+	assert_silent();
+	assert_int_equal(truncate(path[1], 0), 0);
+	assert_int_equal(boot_parse(&boot, &files), -ENODATA);
+	assert_said("initrd: is empty");
+	write_file(path[0], "\x1f\x8b\x08 nothing", 11);
+	assert_int_equal(boot_parse(&boot, &files), -EBADMSG);
+	assert_said("kernel: is corrupt");
+	boot_files_close(&files);
 }
 
 #define on_files(test) cmocka_unit_test_setup_teardown(test, files_begin, files_end)
@@ -811,6 +886,8 @@ int main(void)
 		on_files(unreadable_file_is_refused),
 		on_files(foreign_kernel_is_refused),
 		on_files(disks_are_no_flat_binaries),
+		on_files(files_are_read_again_without_their_names),
+		on_files(what_is_in_the_files_by_then_counts),
 		on_files(files_reach_their_places),
 		on_files(file_that_shrinks_is_an_error),
 		on_files(archive_is_placed_and_loaded),

@@ -35,7 +35,7 @@ enum status session_create(struct session *session, const struct config *config)
 	return comes_to == STATUS_HOST ? STATUS_HOST : STATUS_OK;
 }
 
-int session_run(struct session *session)
+enum status session_run(struct session *session)
 {
 	assert_int_not_equal(comes_to, STATUS_HOST);
 	return comes_to;

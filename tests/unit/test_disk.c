@@ -52,6 +52,14 @@ int fallocate(int fd, int mode, off_t offset, off_t length)
 	return -1;
 }
 
+static unsigned int syncs;
+
+int fdatasync(int fd)
+{
+	syncs++;
+	return syscall(SYS_fdatasync, fd);
+}
+
 /* An image of so many bytes, each of which tells its offset. */
 static void make_image(const char *name, size_t size)
 {
@@ -76,12 +84,25 @@ static int finish(void **state)
 
 /* Opening. */
 
+/* And measures. Nothing is open where it fails. */
+static int open_disk(struct disk *disk, bool read_only, bool direct)
+{
+	int err = disk_open(disk, path, read_only, direct, DISK_ENGINES_MAX);
+
+	if (err < 0)
+		return err;
+	err = disk_begin(disk);
+	if (err < 0)
+		disk_close(disk);
+	return err;
+}
+
 static void files_open(void **state)
 {
 	struct disk disk;
 
 	make_image("image", SIZE);
-	assert_int_equal(disk_open(&disk, path, false, false), 0);
+	assert_int_equal(open_disk(&disk, false, false), 0);
 	assert_int_equal(disk.sectors, SIZE / 512);
 	assert_int_equal(disk.block_size, 512);
 	assert_false(disk.is_device);
@@ -94,9 +115,9 @@ static void refuse(int err, const char *why)
 {
 	struct disk disk;
 
-	assert_int_equal(disk_open(&disk, path, false, false), err);
+	assert_int_equal(open_disk(&disk, false, false), err);
 	assert_said(why);
-	assert_int_equal(disk_open(&disk, path, true, false), err);
+	assert_int_equal(open_disk(&disk, true, false), err);
 	assert_said(why);
 }
 
@@ -126,13 +147,13 @@ static void writer_is_alone(void **state)
 	struct disk first, second;
 
 	make_image("image", SIZE);
-	assert_int_equal(disk_open(&first, path, false, false), 0);
-	assert_int_equal(disk_open(&second, path, false, false), -EBUSY);
+	assert_int_equal(open_disk(&first, false, false), 0);
+	assert_int_equal(open_disk(&second, false, false), -EBUSY);
 	assert_said("a nidus uses it already");
-	assert_int_equal(disk_open(&second, path, true, false), -EBUSY);
+	assert_int_equal(open_disk(&second, true, false), -EBUSY);
 	assert_said("a nidus uses it already, for writing");
 	disk_close(&first);
-	assert_int_equal(disk_open(&second, path, false, false), 0);
+	assert_int_equal(open_disk(&second, false, false), 0);
 	disk_close(&second);
 }
 
@@ -141,12 +162,87 @@ static void readers_share(void **state)
 	struct disk first, second, third;
 
 	make_image("image", SIZE);
-	assert_int_equal(disk_open(&first, path, true, false), 0);
-	assert_int_equal(disk_open(&second, path, true, false), 0);
-	assert_int_equal(disk_open(&third, path, false, false), -EBUSY);
+	assert_int_equal(open_disk(&first, true, false), 0);
+	assert_int_equal(open_disk(&second, true, false), 0);
+	assert_int_equal(open_disk(&third, false, false), -EBUSY);
 	assert_said("a nidus uses it already");
 	disk_close(&first);
 	disk_close(&second);
+}
+
+struct owner {
+	struct disk *disk;
+	struct event_loop *loop;
+};
+
+static bool engines_come_and_go(void *opaque)
+{
+	const struct owner *owner = opaque;
+
+	for (unsigned int life = 0; life < 3; life++) {
+		struct disk_engine *engine[DISK_ENGINES_MAX];
+
+		for (unsigned int i = 0; i < DISK_ENGINES_MAX; i++)
+			engine[i] =
+				disk_engine_create(&disk_sync_ops, owner->disk, owner->loop, DEPTH);
+		for (unsigned int i = 0; i < DISK_ENGINES_MAX; i++) {
+			if (!engine[i])
+				return false;
+			disk_engine_destroy(engine[i]);
+		}
+	}
+	return true;
+}
+
+/* The disk is what was opened, locked, with the size that it has when an owner begins. */
+static void what_becomes_of_the_name_does_not_matter(void **state)
+{
+	struct disk disk, other;
+	struct event_loop loop;
+	char moved[300];
+	int status;
+
+	make_image("image", SIZE);
+	assert_int_equal(event_loop_create(&loop), 0);
+	assert_int_equal(open_disk(&disk, false, false), 0);
+	snprintf(moved, sizeof(moved), "%s.moved", path);
+	assert_int_equal(rename(path, moved), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(truncate(moved, SIZE * 2), 0);
+	assert_int_equal(disk_begin(&disk), 0);
+	assert_int_equal(disk.sectors, SIZE * 2 / 512);
+	assert_int_equal(truncate(moved, SIZE + 1), 0);
+	assert_int_equal(disk_begin(&disk), -EINVAL);
+	assert_said("image: its size, 1048577 bytes");
+	assert_int_equal(rmdir(path), 0);
+	strcpy(path, moved);
+	assert_int_equal(open_disk(&other, true, false), -EBUSY);
+	assert_said("a nidus uses it already");
+
+	/* Nor does the right to open anything. */
+	status = without_opening(engines_come_and_go, &(struct owner){ &disk, &loop });
+	assert_int_equal(status, 0);
+	disk_close(&disk);
+	event_loop_destroy(&loop);
+}
+
+static void a_disk_has_no_more_engines_than_were_said(void **state)
+{
+	struct disk_engine *engine[2];
+	struct event_loop loop;
+	struct disk disk;
+
+	make_image("image", SIZE);
+	assert_int_equal(event_loop_create(&loop), 0);
+	assert_int_equal(disk_open(&disk, path, false, false, 1), 0);
+	engine[0] = disk_engine_create(&disk_sync_ops, &disk, &loop, DEPTH);
+	engine[1] = disk_engine_create(&disk_sync_ops, &disk, &loop, DEPTH);
+	assert_non_null(engine[0]);
+	assert_null(engine[1]);
+	assert_said("Device or resource busy");
+	disk_engine_destroy(engine[0]);
+	disk_close(&disk);
+	event_loop_destroy(&loop);
 }
 
 /* Requests. */
@@ -174,7 +270,7 @@ static void rig_ready(struct disk_engine *engine)
 static void rig_begin(struct rig *rig, const struct disk_engine_ops *ops, bool direct)
 {
 	make_image("image", SIZE);
-	assert_int_equal(disk_open(&rig->disk, path, false, direct), 0);
+	assert_int_equal(open_disk(&rig->disk, false, direct), 0);
 	assert_int_equal(event_loop_create(&rig->loop), 0);
 	rig->engine = disk_engine_create(ops, &rig->disk, &rig->loop, DEPTH);
 	assert_non_null(rig->engine);
@@ -329,7 +425,7 @@ static void refused_for_the_moment_is_carried_out(void **state)
 	struct disk_engine engine = { .disk = &disk };
 
 	make_image("image", SIZE);
-	assert_int_equal(disk_open(&disk, path, true, false), 0);
+	assert_int_equal(open_disk(&disk, true, false), 0);
 	engine.fd = disk.fd;
 	done_count = 0;
 	assert_false(disk_continue(&engine, &request, -EAGAIN));
@@ -495,12 +591,12 @@ static void direct_disks_have_no_way_by_the_page_cache(void **state)
 		struct rig rig;
 
 		rig_begin(&rig, engines[i], true);
-		assert_int_equal(count_descriptors(true), 2);
+		assert_int_equal(count_descriptors(true), 1 + DISK_ENGINES_MAX);
 		assert_int_equal(count_descriptors(false), 0);
 		rig_end(&rig);
 		rig_begin(&rig, engines[i], false);
 		assert_int_equal(count_descriptors(true), 0);
-		assert_int_equal(count_descriptors(false), 2);
+		assert_int_equal(count_descriptors(false), 1 + DISK_ENGINES_MAX);
 		rig_end(&rig);
 	}
 }
@@ -578,7 +674,7 @@ static void a_file_that_ends_within_a_block_is_refused(void **state)
 	int err;
 
 	make_image("image", SIZE + 512);
-	err = disk_open(&disk, path, false, true);
+	err = open_disk(&disk, false, true);
 	if (err == 0) {
 		assert_int_equal(disk.offset_align, 512);
 		disk_close(&disk);
@@ -751,8 +847,15 @@ static void no_flush_succeeds_after_one_that_failed(void **state)
 		assert_int_equal(rig_transfer(&rig, DISK_READ, 0, buffer, 1024), 0);
 		assert_silent();
 		disk_engine_destroy(other);
-		rig_end(&rig);
-		rig_begin(&rig, engines[i], false);
+		disk_engine_destroy(rig.engine);
+		/* The next owner has no part in it, by none of the descriptions. */
+		syncs = 0;
+		assert_int_equal(disk_begin(&rig.disk), 0);
+		assert_int_equal(syncs, DISK_ENGINES_MAX);
+		assert_int_equal(disk_begin(&rig.disk), 0);
+		assert_int_equal(syncs, DISK_ENGINES_MAX);
+		rig.engine = disk_engine_create(engines[i], &rig.disk, &rig.loop, DEPTH);
+		rig.engine->ready = rig_ready;
 		assert_int_equal(rig_do(&rig, &flush), 0);
 		rig_end(&rig);
 	}
@@ -819,6 +922,8 @@ int main(void)
 		test(writes_of_whole_sectors_do_not),
 		test(large_transfers_go_in_pieces),
 		test(what_is_to_stop_is_not_begun),
+		test(what_becomes_of_the_name_does_not_matter),
+		test(a_disk_has_no_more_engines_than_were_said),
 		test(no_flush_succeeds_after_one_that_failed),
 		test(the_next_best_engine_does_where_there_is_no_memory_for_one),
 		test(engine_is_chosen),

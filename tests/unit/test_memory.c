@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -101,13 +102,35 @@ static void what_is_no_hugetlbfs_mount_is_refused(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct memory other;
+		struct memory_mount mount;
 
-		assert_int_equal(
-			memory_create(&other, BASE, MIB(2), MEMORY_HUGETLBFS, cases[i].path),
-			cases[i].result);
+		assert_int_equal(memory_mount_open(&mount, cases[i].path), cases[i].result);
 		assert_said(cases[i].message);
 	}
+}
+
+/*
+ * A file takes the place of one on a mount, which this machine may have none of: what is written to
+ * RAM is gone with it, and so are the pages.
+ */
+static void ram_of_a_mount_is_new_each_time(void **state)
+{
+	const struct memory_mount mount = { memfd_create("mount", MFD_CLOEXEC), MIB(4) };
+	struct memory other;
+	struct stat st;
+
+	assert_true(mount.fd >= 0);
+	for (int life = 0; life < 3; life++) {
+		assert_int_equal(memory_create(&other, BASE, MIB(8), MEMORY_HUGETLBFS, &mount), 0);
+		assert_int_equal(*(uint8_t *)memory_at(&other, BASE + MIB(5), 1), 0);
+		*(uint8_t *)memory_at(&other, BASE + MIB(5), 1) = 1;
+		memory_destroy(&other);
+		assert_int_equal(fstat(mount.fd, &st), 0);
+		assert_int_equal(st.st_blocks, 0);
+	}
+	assert_int_equal(memory_create(&other, BASE, MIB(6), MEMORY_HUGETLBFS, &mount), -EINVAL);
+	assert_said("no multiple of the 4 MiB huge pages");
+	close(mount.fd);
 }
 
 static void huge_pages_want_a_multiple(void **state)
@@ -339,6 +362,7 @@ int main(void)
 		on_memory(all_of_it_can_be_written),
 		on_memory(destroy_may_come_twice),
 		on_memory(what_is_no_hugetlbfs_mount_is_refused),
+		on_memory(ram_of_a_mount_is_new_each_time),
 		on_memory(huge_pages_want_a_multiple),
 		on_memory(too_much_ram_is_an_error),
 		on_memory(memory_at_holds_its_bounds),

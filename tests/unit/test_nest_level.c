@@ -37,7 +37,7 @@ enum status session_create(struct session *session, const struct config *config)
 	return refuses;
 }
 
-int session_run(struct session *session)
+enum status session_run(struct session *session)
 {
 	assert_non_null(session->reports);
 	atomic_store(&session->verdict.outcome, outcome);

@@ -35,15 +35,26 @@ static unsigned int lives;
 static enum outcome written[8]; /* to the statistics, by life */
 static size_t offered; /* to the console */
 
-/* In place of vmm/machine/machine.c, vmm/machine/stats.c, vmm/host/file.c and vmm/vcpu/vcpu.c. */
+/* In place of vmm/machine/machine.c, vmm/machine/resources.c, vmm/machine/stats.c and
+ * vmm/vcpu/vcpu.c. */
 
-enum machine_fault machine_create(struct machine *machine, const struct config *which,
-				  struct event_loop *loop, struct terminal *terminal,
-				  struct sink *report, struct verdict *verdict)
+enum status machine_create(struct machine *machine, struct resources *resources,
+			   struct event_loop *loop, struct terminal *terminal, struct sink *report,
+			   struct verdict *verdict)
 {
-	*machine = (struct machine){ .config = which, .verdict = verdict };
+	*machine = (struct machine){ .config = resources->config, .verdict = verdict };
 	lives++;
-	return MACHINE_OK;
+	return STATUS_OK;
+}
+
+enum status resources_open(struct resources *resources, const struct config *config)
+{
+	*resources = (struct resources){ .config = config };
+	return STATUS_OK;
+}
+
+void resources_close(struct resources *resources)
+{
 }
 
 void machine_run(struct machine *machine)
@@ -61,7 +72,7 @@ void machine_destroy(struct machine *machine)
 {
 }
 
-int stats_write(const char *path, const struct machine *machine, unsigned int resets)
+int stats_write(const struct file_place *place, const struct machine *machine, unsigned int resets)
 {
 	assert_int_equal(resets, lives - 1);
 	if (lives <= ARRAY_SIZE(written))
@@ -121,7 +132,7 @@ static int finish(void **state)
 /* The exit status. */
 static int run(void (*what)(void))
 {
-	int status;
+	enum status status;
 
 	life = what;
 	assert_int_equal(session_create(&session, &config), STATUS_OK);

@@ -37,6 +37,12 @@ void assert_said_at(const char *text, const char *file, int line);
 const char *scratch_begin(void);
 void scratch_end(void);
 
+/*
+ * Calls function(opaque) in a process of its own, which is killed when it opens anything by a path.
+ * 0: it was not, and function said true.
+ */
+int without_opening(bool (*function)(void *opaque), void *opaque);
+
 /* Numbers that look random and are the same on every run. */
 uint64_t chance(uint64_t *seed);
 

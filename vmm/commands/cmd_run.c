@@ -8,7 +8,7 @@ static int run(enum config_flavour flavour, int argc, char **argv)
 	/* Not on the stack: it holds the terminal's buffers. */
 	static struct session session;
 	const int result = config_parse(&config, flavour, argc, argv);
-	int status;
+	enum status status;
 
 	if (result == OPTIONS_HELP)
 		return cmd_help_print(&cmd_run);

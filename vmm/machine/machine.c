@@ -4,14 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "boot/board.h"
 #include "devices/pl011.h"
 #include "devices/pl031.h"
 #include "host/clock.h"
-#include "host/file.h"
-#include "host/limits.h"
 #include "host/log.h"
 #include "host/worker.h"
 #include "machine/machine.h"
@@ -45,22 +44,12 @@ static void reach(struct machine *machine, enum machine_phase phase)
 static int files_up(struct machine *machine)
 {
 	const struct config *config = machine->config;
-	int err = boot_open(&machine->boot, config->kernel, config->initrd);
+	int err = boot_parse(&machine->boot, &machine->resources->files);
 
 	if (err < 0)
 		return err;
 	boot_check_params(&machine->boot, config->params);
-	if (config->initramfs)
-		boot_use_archive(&machine->boot, config->initramfs);
-	err = boot_place(&machine->boot, RAM_BASE, config->mem_size);
-	if (err < 0)
-		boot_close(&machine->boot);
-	return err;
-}
-
-static void files_down(struct machine *machine)
-{
-	boot_close(&machine->boot);
+	return boot_place(&machine->boot, RAM_BASE, config->mem_size);
 }
 
 /* Guest memory: mapped before there is a VM, unmapped when there is none any more. */
@@ -69,15 +58,19 @@ static int memory_up(struct machine *machine)
 {
 	static struct log_limit limit;
 	const struct config *config = machine->config;
-	const uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+	const struct memory_mount *mount = config->hugetlbfs ? &machine->resources->mount : NULL;
+	struct sysinfo info = { 0 };
+	uint64_t host;
 
+	sysinfo(&info);
+	host = (uint64_t)info.totalram * info.mem_unit;
 	if (config->mem_size > host)
 		log_guest(&limit,
 			  "the guest's RAM of %" PRIu64 " MiB is more than this host's %" PRIu64
 			  " MiB",
 			  config->mem_size >> 20, host >> 20);
 	return memory_create(&machine->memory, RAM_BASE, config->mem_size, config->mem_backing,
-			     config->hugetlbfs);
+			     mount);
 }
 
 static void memory_down(struct machine *machine)
@@ -111,8 +104,8 @@ static unsigned int ipa_bits(const struct config *config)
 static int check_kvm(const struct machine *machine)
 {
 	const struct config *config = machine->config;
-	int bits = kvm_check(machine->kvm_fd, KVM_CAP_ARM_VM_IPA_SIZE);
-	int cpus = kvm_check(machine->kvm_fd, KVM_CAP_MAX_VCPUS);
+	int bits = kvm_check(machine->resources->kvm_fd, KVM_CAP_ARM_VM_IPA_SIZE);
+	int cpus = kvm_check(machine->resources->kvm_fd, KVM_CAP_MAX_VCPUS);
 
 	if (bits <= 0) {
 		log_error(
@@ -163,61 +156,33 @@ static int set_counters(const struct machine *machine)
 	return err;
 }
 
-static void say_why_no_kvm(int err)
-{
-	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
-		log_error("no /dev/kvm: this machine, or its kernel, has no KVM");
-	else if (err == -EACCES || err == -EPERM)
-		log_error("/dev/kvm: %s; be root, or in the group that it belongs to",
-			  strerror(-err));
-	else if (err == -ENOTSUP || err == -ENOTTY)
-		log_error("/dev/kvm: does not behave like KVM");
-	else
-		log_error("/dev/kvm: %s", log_reason(-err));
-}
-
 static int vm_up(struct machine *machine)
 {
-	int err;
+	int err = check_kvm(machine);
 
-	machine->kvm_fd = kvm_open();
-	if (machine->kvm_fd < 0) {
-		say_why_no_kvm(machine->kvm_fd);
-		return machine->kvm_fd;
-	}
-	err = check_kvm(machine);
 	if (err < 0)
-		goto close_kvm;
-	machine->vm_fd = kvm_create_vm(machine->kvm_fd, ipa_bits(machine->config));
+		return err;
+	machine->vm_fd = kvm_create_vm(machine->resources->kvm_fd, ipa_bits(machine->config));
 	if (machine->vm_fd < 0) {
-		err = machine->vm_fd;
-		log_error("KVM_CREATE_VM: %s", log_reason(-err));
-		goto close_kvm;
+		log_error("KVM_CREATE_VM: %s", log_reason(-machine->vm_fd));
+		return machine->vm_fd;
 	}
 	enable_events(machine);
 	err = tlbi_trap(machine->vm_fd, &machine->config->trap_tlbi);
-	if (err < 0)
-		goto close_vm;
-	err = set_counters(machine);
-	if (err < 0)
-		goto close_vm;
-	err = memslot_add(machine->vm_fd, MEMSLOT_RAM, RAM_BASE,
-			  memory_at(&machine->memory, RAM_BASE, machine->memory.size),
-			  machine->memory.size);
 	if (err == 0)
-		return 0;
-
-close_vm:
-	close(machine->vm_fd);
-close_kvm:
-	close(machine->kvm_fd);
+		err = set_counters(machine);
+	if (err == 0)
+		err = memslot_add(machine->vm_fd, MEMSLOT_RAM, RAM_BASE,
+				  memory_at(&machine->memory, RAM_BASE, machine->memory.size),
+				  machine->memory.size);
+	if (err < 0)
+		close(machine->vm_fd);
 	return err;
 }
 
 static void vm_down(struct machine *machine)
 {
 	close(machine->vm_fd);
-	close(machine->kvm_fd);
 }
 
 /*
@@ -240,7 +205,7 @@ static int create_vcpus(struct machine *machine)
 {
 	const struct config *config = machine->config;
 	struct vcpu_env *env = &machine->env;
-	int run_size = kvm_run_size(machine->kvm_fd), err = run_size;
+	int run_size = kvm_run_size(machine->resources->kvm_fd), err = run_size;
 
 	*env = (struct vcpu_env){
 		.bus = &machine->bus,
@@ -424,11 +389,9 @@ static int disks_up(struct machine *machine)
 
 	for (unsigned int i = 0; i < config->disk_count && err == 0; i++) {
 		const struct virtio_block_options options = {
-			.path = config->disks[i].path,
-			.read_only = config->disks[i].read_only,
-			.direct = config->disks[i].direct,
+			.disk = &machine->resources->disks[i],
 			.engine = disk_engine_choose(config->block_engine),
-			.queues = config->cpus,
+			.queues = virtio_block_queues(config->cpus),
 		};
 		struct virtio *virtio = virtio_block_create(&machine->memory, &options);
 
@@ -457,7 +420,7 @@ static int build_tree(struct machine *machine, struct devtree *tree)
 	struct vcpu_env *env = &machine->env;
 	struct board board = {
 		.ram = { machine->memory.base, machine->memory.size },
-		.initrd = { machine->boot.initrd_gpa, machine->boot.initrd.size },
+		.initrd = { machine->boot.initrd_gpa, machine->boot.initrd_size },
 		.params = config->params,
 		.stdout_path = "/pl011@9000000",
 		.other_console = config->console != CONSOLE_SERIAL,
@@ -487,15 +450,15 @@ static int build_tree(struct machine *machine, struct devtree *tree)
 
 static int tree_up(struct machine *machine)
 {
-	const char *dump = machine->config->dump_dtb;
+	const struct file_place *dump = &machine->resources->tree;
 	struct devtree tree;
 	int size = devtree_create(&tree, BOOT_TREE_SIZE_MAX), err = size;
 
 	if (err < 0)
 		return err;
 	size = err = build_tree(machine, &tree);
-	if (err >= 0 && dump)
-		err = file_replace(dump, tree.blob, size);
+	if (err >= 0 && dump->path)
+		err = file_write(dump, tree.blob, size);
 	if (err >= 0) {
 		err = memory_load(&machine->memory, machine->boot.tree_gpa, tree.blob, size);
 		if (err < 0)
@@ -519,7 +482,7 @@ static int entry_up(struct machine *machine)
 	log_info("kernel at 0x%" PRIx64 ", device tree at 0x%" PRIx64 ", initrd at 0x%" PRIx64
 		 " (%" PRIu64 " bytes)",
 		 machine->boot.kernel_gpa, machine->boot.tree_gpa, machine->boot.initrd_gpa,
-		 machine->boot.initrd.size);
+		 machine->boot.initrd_size);
 	return cpu_set_entry(vcpu_fd, machine->boot.kernel_gpa, machine->boot.tree_gpa);
 }
 
@@ -532,26 +495,22 @@ static int clean_up(struct machine *machine)
 static const struct step {
 	int (*up)(struct machine *machine); /* cleans up after itself when it fails */
 	void (*down)(struct machine *machine);
-	enum machine_fault fault;
+	enum status blamed;
 } steps[] = {
-	{ files_up, files_down, MACHINE_BAD_INPUT },
-	{ memory_up, memory_down, MACHINE_BAD_INPUT },
-	{ load_up, NULL, MACHINE_BAD_INPUT },
-	{ vm_up, vm_down, MACHINE_HOST },
-	{ cpus_up, cpus_down, MACHINE_HOST },
-	{ devices_up, devices_down, MACHINE_HOST },
-	{ disks_up, NULL, MACHINE_BAD_INPUT },
-	{ tree_up, NULL, MACHINE_HOST },
-	{ entry_up, NULL, MACHINE_HOST },
-	{ clean_up, NULL, MACHINE_HOST },
+	{ files_up, NULL, STATUS_USAGE },    { memory_up, memory_down, STATUS_USAGE },
+	{ load_up, NULL, STATUS_USAGE },     { vm_up, vm_down, STATUS_HOST },
+	{ cpus_up, cpus_down, STATUS_HOST }, { devices_up, devices_down, STATUS_HOST },
+	{ disks_up, NULL, STATUS_USAGE },    { tree_up, NULL, STATUS_HOST },
+	{ entry_up, NULL, STATUS_HOST },     { clean_up, NULL, STATUS_HOST },
 };
 
-enum machine_fault machine_create(struct machine *machine, const struct config *config,
-				  struct event_loop *loop, struct terminal *terminal,
-				  struct sink *report, struct verdict *verdict)
+enum status machine_create(struct machine *machine, struct resources *resources,
+			   struct event_loop *loop, struct terminal *terminal, struct sink *report,
+			   struct verdict *verdict)
 {
 	*machine = (struct machine){
-		.config = config,
+		.config = resources->config,
+		.resources = resources,
 		.loop = loop,
 		.terminal = terminal,
 		.report = report,
@@ -564,12 +523,12 @@ enum machine_fault machine_create(struct machine *machine, const struct config *
 
 		if (err < 0) {
 			machine_destroy(machine);
-			return limits_missing(err) ? MACHINE_HOST : step->fault;
+			return status_of_error(err, step->blamed);
 		}
 		machine->built++;
 	}
 	reach(machine, PHASE_CREATED);
-	return MACHINE_OK;
+	return STATUS_OK;
 }
 
 void machine_destroy(struct machine *machine)

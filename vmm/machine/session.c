@@ -5,7 +5,6 @@
 
 #include "machine/session.h"
 
-#include "host/file.h"
 #include "host/limits.h"
 #include "host/log.h"
 #include "machine/stats.h"
@@ -30,23 +29,7 @@ static void session_told(void *opaque, int signal)
 	else if (signal == SIGCONT)
 		terminal_resume(&session->terminal);
 	else if (session->machine_exists)
-		stats_write(session->config->stats_file, &session->machine, session->resets);
-}
-
-/* Who is to blame for an error with a file that the command line names. */
-static enum status file_fault(int err)
-{
-	return limits_missing(err) ? STATUS_HOST : STATUS_USAGE;
-}
-
-/* Those that are written only later: before anything costs time. */
-static int check_files(const struct config *config)
-{
-	int err = config->stats_file ? file_check(config->stats_file) : 0;
-
-	if (err == 0 && config->dump_dtb)
-		err = file_check(config->dump_dtb);
-	return err;
+		stats_write(&session->resources.stats, &session->machine, session->resets);
 }
 
 static void messages_ready(struct event_source *source, uint32_t events)
@@ -79,17 +62,21 @@ static void messages_stop(struct session *session)
 
 enum status session_create(struct session *session, const struct config *config)
 {
+	enum status status;
 	int err;
 
 	*session = (struct session){ .config = config };
 	/* From here on nothing is started by exec(2). */
 	limits_raise();
-	err = check_files(config);
-	if (err == 0)
-		err = report_create(&session->report, config->report);
-	if (err < 0)
-		return file_fault(err);
-
+	status = resources_open(&session->resources, config);
+	if (status != STATUS_OK)
+		return status;
+	status = STATUS_HOST;
+	err = report_create(&session->report, config->report);
+	if (err < 0) {
+		status = status_of_error(err, STATUS_USAGE);
+		goto close_resources;
+	}
 	vcpu_prepare();
 	if (event_loop_create(&session->loop) < 0)
 		goto destroy_report;
@@ -116,7 +103,9 @@ destroy_loop:
 	event_loop_destroy(&session->loop);
 destroy_report:
 	report_destroy(&session->report);
-	return STATUS_HOST;
+close_resources:
+	resources_close(&session->resources);
+	return status;
 }
 
 void session_destroy(struct session *session)
@@ -128,6 +117,7 @@ void session_destroy(struct session *session)
 	verdict_destroy(&session->verdict);
 	event_loop_destroy(&session->loop);
 	report_destroy(&session->report);
+	resources_close(&session->resources);
 }
 
 /*
@@ -147,23 +137,18 @@ static void session_catch_up(struct session *session)
 static enum status session_live(struct session *session)
 {
 	struct machine *machine = &session->machine;
-	enum status status = STATUS_OK;
+	enum status status =
+		machine_create(machine, &session->resources, &session->loop, &session->terminal,
+			       session->reports, &session->verdict);
 
-	switch (machine_create(machine, session->config, &session->loop, &session->terminal,
-			       session->reports, &session->verdict)) {
-	case MACHINE_BAD_INPUT:
-		return STATUS_USAGE;
-	case MACHINE_HOST:
-		return STATUS_HOST;
-	case MACHINE_OK:
-		break;
-	}
+	if (status != STATUS_OK)
+		return status;
 	session->machine_exists = true;
 	machine_run(machine);
 	session_catch_up(session);
 	if (session->ended)
 		session->ended(session, machine);
-	if (stats_write(session->config->stats_file, machine, session->resets) < 0)
+	if (stats_write(&session->resources.stats, machine, session->resets) < 0)
 		status = STATUS_HOST;
 	session->machine_exists = false;
 	machine_destroy(machine);
@@ -217,7 +202,7 @@ static void session_drain(struct session *session)
 		session_wait(session);
 }
 
-static int status_of(const struct verdict *verdict)
+static enum status status_of(const struct verdict *verdict)
 {
 	switch (verdict_outcome(verdict)) {
 	case OUTCOME_SHUTDOWN:
@@ -242,9 +227,9 @@ static bool session_goes_on(const struct session *session)
 	return session->config->reboot && verdict_outcome(&session->verdict) == OUTCOME_RESET;
 }
 
-int session_run(struct session *session)
+enum status session_run(struct session *session)
 {
-	int status = session_live(session);
+	enum status status = session_live(session);
 
 	while (status == STATUS_OK && session_goes_on(session)) {
 		verdict_clear(&session->verdict);

@@ -286,13 +286,13 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 	return stats;
 }
 
-int stats_write(const char *path, const struct machine *machine, unsigned int resets)
+int stats_write(const struct file_place *place, const struct machine *machine, unsigned int resets)
 {
 	json_t *stats;
 	char *text;
 	int err;
 
-	if (!path)
+	if (!place->path)
 		return 0;
 	stats = stats_collect(machine, resets);
 	text = stats ? json_dumps(stats, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
@@ -301,7 +301,7 @@ int stats_write(const char *path, const struct machine *machine, unsigned int re
 		log_error("statistics: %s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	err = file_replace(path, text, strlen(text));
+	err = file_write(place, text, strlen(text));
 	free(text);
 	return err;
 }

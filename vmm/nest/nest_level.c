@@ -39,11 +39,11 @@ static json_t *console_end(struct session *session)
 	return json_stringn(text, size);
 }
 
-static int level_live(struct level_run *level, const struct nest *nest, unsigned int number,
-		      const struct config *config)
+static enum status level_live(struct level_run *level, const struct nest *nest, unsigned int number,
+			      const struct config *config)
 {
 	struct session *session = &level->session;
-	int status = session_create(session, config);
+	enum status status = session_create(session, config);
 
 	if (status != STATUS_OK)
 		return status;
@@ -57,14 +57,15 @@ static int level_live(struct level_run *level, const struct nest *nest, unsigned
 	return status;
 }
 
-static int level_build(struct level_run *level, const struct nest *nest, unsigned int number,
-		       int report_fd)
+static enum status level_build(struct level_run *level, const struct nest *nest,
+			       unsigned int number, int report_fd)
 {
 	struct nest_words words = { 0 };
 	struct archive *archive = NULL;
 	struct config config;
 	char report[16];
-	int status, err = nest_configure(nest, number, &config, &words);
+	int err = nest_configure(nest, number, &config, &words);
+	enum status status;
 
 	if (err == 0)
 		err = nest_pack(nest, number, &archive);
@@ -85,7 +86,7 @@ int nest_level_run(const struct nest *nest, unsigned int number, int report_fd)
 {
 	/* Not on the stack: it holds the terminal's buffers. */
 	static struct level_run level;
-	int status;
+	enum status status;
 
 	nest_report(report_fd, json_pack("{siss}", "level", number, "is", "begun"));
 	level.report = json_pack("{sissss}", "level", number, "is", "ended", "by", "not-started");

@@ -135,17 +135,19 @@ int nest_unpack(struct nest *nest, unsigned int *level)
 	return err;
 }
 
-/* Whether kernel and initramfs find room in the RAM of a level. */
-static int check_room(const struct config *config, const struct archive *archive)
+/* Whether kernel and archive can be read, and find room in the RAM of a level. */
+static int check_files(const struct config *config, const struct archive *archive)
 {
+	struct boot_files files;
 	struct boot boot;
-	int err = boot_open(&boot, config->kernel, NULL);
+	int err = boot_files_open(&files, config->kernel, NULL, archive);
 
 	if (err < 0)
 		return err;
-	boot_use_archive(&boot, archive);
-	err = boot_place(&boot, 0, config->mem_size);
-	boot_close(&boot);
+	err = boot_parse(&boot, &files);
+	if (err == 0)
+		err = boot_place(&boot, 0, config->mem_size);
+	boot_files_close(&files);
 	return err;
 }
 
@@ -159,7 +161,7 @@ static int check_level(const struct nest *nest, unsigned int level)
 	if (err == 0)
 		err = nest_pack(nest, level, &archive);
 	if (err == 0)
-		err = check_room(&config, archive);
+		err = check_files(&config, archive);
 	archive_destroy(archive);
 	nest_release(&words);
 	return err;

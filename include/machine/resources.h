@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the host gives a guest, opened and locked once, for all of its lives: machines are made of
+ * it without opening anything by a path. Which files these are is settled with it, whatever becomes
+ * of their names; what is in them is looked at by each machine anew.
+ */
+#ifndef NIDUS_RESOURCES_H
+#define NIDUS_RESOURCES_H
+
+#include "boot/boot.h"
+#include "disk.h"
+#include "host/file.h"
+#include "machine/config.h"
+#include "machine/status.h"
+#include "mm/memory.h"
+
+struct resources {
+	const struct config *config;
+	struct file_place stats, tree; /* path NULL: nobody wants to have them written */
+	struct boot_files files;
+	struct memory_mount mount; /* where config has one */
+	int kvm_fd;
+	struct disk disks[CONFIG_DISKS_MAX]; /* as config has them */
+	unsigned int disk_count;
+	unsigned int opened; /* steps done */
+};
+
+/*
+ * config outlives it. What is wrong is said; nothing is open then. resources_close(): after the
+ * last machine is destroyed.
+ */
+enum status resources_open(struct resources *resources, const struct config *config);
+void resources_close(struct resources *resources);
+
+#endif

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/kvm.h"
+#include "host/log.h"
+#include "machine/resources.h"
+#include "util.h"
+#include "virtio/virtio_block.h"
+
+/* Files that are written to, and only later. */
+
+static void places_close(struct resources *resources)
+{
+	if (resources->stats.path)
+		file_release(&resources->stats);
+	if (resources->tree.path)
+		file_release(&resources->tree);
+}
+
+static int places_open(struct resources *resources)
+{
+	const struct config *config = resources->config;
+	int err = 0;
+
+	resources->stats.path = resources->tree.path = NULL;
+	if (config->stats_file)
+		err = file_find(&resources->stats, config->stats_file);
+	if (err == 0 && config->dump_dtb)
+		err = file_find(&resources->tree, config->dump_dtb);
+	if (err < 0)
+		places_close(resources);
+	return err;
+}
+
+/* Those that the guest is started from. */
+
+static int files_open(struct resources *resources)
+{
+	const struct config *config = resources->config;
+
+	return boot_files_open(&resources->files, config->kernel, config->initrd,
+			       config->initramfs);
+}
+
+static void files_close(struct resources *resources)
+{
+	boot_files_close(&resources->files);
+}
+
+/* RAM, where it is not the kernel's to find. */
+
+static int mount_open(struct resources *resources)
+{
+	const char *path = resources->config->hugetlbfs;
+
+	return path ? memory_mount_open(&resources->mount, path) : 0;
+}
+
+static void mount_close(struct resources *resources)
+{
+	if (resources->config->hugetlbfs)
+		memory_mount_close(&resources->mount);
+}
+
+/* /dev/kvm */
+
+static void say_why_no_kvm(int err)
+{
+	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
+		log_error("no /dev/kvm: this machine, or its kernel, has no KVM");
+	else if (err == -EACCES || err == -EPERM)
+		log_error("/dev/kvm: %s; be root, or in the group that it belongs to",
+			  strerror(-err));
+	else if (err == -ENOTSUP || err == -ENOTTY)
+		log_error("/dev/kvm: does not behave like KVM");
+	else
+		log_error("/dev/kvm: %s", log_reason(-err));
+}
+
+static int open_kvm(struct resources *resources)
+{
+	resources->kvm_fd = kvm_open();
+	if (resources->kvm_fd >= 0)
+		return 0;
+	say_why_no_kvm(resources->kvm_fd);
+	return resources->kvm_fd;
+}
+
+static void close_kvm(struct resources *resources)
+{
+	close(resources->kvm_fd);
+}
+
+/* Disks. */
+
+static void disks_close(struct resources *resources)
+{
+	while (resources->disk_count > 0)
+		disk_close(&resources->disks[--resources->disk_count]);
+}
+
+static int disks_open(struct resources *resources)
+{
+	const struct config *config = resources->config;
+	int err = 0;
+
+	resources->disk_count = 0;
+	while (resources->disk_count < config->disk_count && err == 0) {
+		const struct config_disk *disk = &config->disks[resources->disk_count];
+
+		err = disk_open(&resources->disks[resources->disk_count], disk->path,
+				disk->read_only, disk->direct, virtio_block_queues(config->cpus));
+		if (err == 0)
+			resources->disk_count++;
+	}
+	if (err < 0)
+		disks_close(resources);
+	return err;
+}
+
+/* What the user may have got wrong by himself first. */
+static const struct step {
+	int (*open)(struct resources *resources); /* cleans up after itself when it fails */
+	void (*close)(struct resources *resources);
+	enum status blamed; /* when it fails, where that is not for want of means */
+} steps[] = {
+	{ places_open, places_close, STATUS_USAGE }, { files_open, files_close, STATUS_USAGE },
+	{ mount_open, mount_close, STATUS_USAGE },   { open_kvm, close_kvm, STATUS_HOST },
+	{ disks_open, disks_close, STATUS_USAGE },
+};
+
+enum status resources_open(struct resources *resources, const struct config *config)
+{
+	resources->config = config;
+	resources->opened = 0;
+	while (resources->opened < ARRAY_SIZE(steps)) {
+		const struct step *step = &steps[resources->opened];
+		const int err = step->open(resources);
+
+		if (err < 0) {
+			resources_close(resources);
+			return status_of_error(err, step->blamed);
+		}
+		resources->opened++;
+	}
+	return STATUS_OK;
+}
+
+void resources_close(struct resources *resources)
+{
+	while (resources->opened > 0)
+		steps[--resources->opened].close(resources);
+}
