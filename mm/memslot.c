@@ -35,13 +35,27 @@ int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_
 	return err;
 }
 
-static int memslot_rom_map(struct memslot_rom *rom, uint64_t gpa, uint64_t size)
+void memslot_hold(struct memslot_held *held, enum memslot_id id, void *start, uint64_t size)
 {
-	uint64_t reserved_size = size + 2 * BLOCK_SIZE;
+	held->mapping[id].start = start;
+	held->mapping[id].size = size;
+}
+
+void memslot_release(struct memslot_held *held)
+{
+	for (unsigned int id = 0; id < MEMSLOTS; id++)
+		if (held->mapping[id].start)
+			munmap(held->mapping[id].start, held->mapping[id].size);
+	*held = (struct memslot_held){ 0 };
+}
+
+int memslot_add_rom(struct memslot_held *held, int vm_fd, enum memslot_id id, uint64_t gpa,
+		    uint64_t size, void **host)
+{
+	const uint64_t reserved_size = size + 2 * BLOCK_SIZE;
 	void *reserved = mmap(NULL, reserved_size, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	*rom = (struct memslot_rom){ 0 };
 	if (reserved == MAP_FAILED) {
 		int err = -errno;
 
@@ -49,30 +63,11 @@ static int memslot_rom_map(struct memslot_rom *rom, uint64_t gpa, uint64_t size)
 			  strerror(-err));
 		return err;
 	}
-	rom->reserved = reserved;
-	rom->reserved_size = reserved_size;
-	rom->host = (uint8_t *)align_up((uintptr_t)reserved, BLOCK_SIZE) + gpa % BLOCK_SIZE;
+	memslot_hold(held, id, reserved, reserved_size);
+	*host = (uint8_t *)align_up((uintptr_t)reserved, BLOCK_SIZE) + gpa % BLOCK_SIZE;
 	/* Advice only: without transparent huge pages there are more stage-2 faults. */
-	madvise(rom->host, size, MADV_HUGEPAGE);
-	return 0;
-}
-
-int memslot_rom_create(struct memslot_rom *rom, int vm_fd, enum memslot_id id, uint64_t gpa,
-		       uint64_t size)
-{
-	int err = memslot_rom_map(rom, gpa, size);
-
-	if (err < 0 || kvm_check(vm_fd, KVM_CAP_READONLY_MEM) <= 0)
-		return err;
-	err = memslot_add(vm_fd, id, gpa, rom->host, size);
-	if (err < 0)
-		memslot_rom_destroy(rom);
-	return err;
-}
-
-void memslot_rom_destroy(struct memslot_rom *rom)
-{
-	if (rom->reserved)
-		munmap(rom->reserved, rom->reserved_size);
-	*rom = (struct memslot_rom){ 0 };
+	madvise(*host, size, MADV_HUGEPAGE);
+	if (kvm_check(vm_fd, KVM_CAP_READONLY_MEM) <= 0)
+		return 0;
+	return memslot_add(vm_fd, id, gpa, *host, size);
 }

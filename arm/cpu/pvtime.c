@@ -12,44 +12,29 @@
 /* One structure for each vCPU, a cache line apart as DEN 0057A wants it. */
 #define PVTIME_STRIDE 64
 
-int pvtime_create(struct pvtime *pvtime, int vm_fd, int first_vcpu_fd)
+int pvtime_create(struct memslot_held *held, int vm_fd, int first_vcpu_fd, bool *there)
 {
 	void *page;
-	int err;
 
-	pvtime->page = NULL;
-	if (!kvm_has_attr(first_vcpu_fd, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA))
+	*there = kvm_has_attr(first_vcpu_fd, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA);
+	if (!*there)
 		return 0;
-
 	page = mmap(NULL, PVTIME_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED) {
-		err = -errno;
+		int err = -errno;
+
 		log_error("stolen time: %s", strerror(-err));
 		return err;
 	}
-	err = memslot_add(vm_fd, MEMSLOT_PVTIME, PVTIME_BASE, page, PVTIME_SIZE);
-	if (err < 0)
-		munmap(page, PVTIME_SIZE);
-	else
-		pvtime->page = page;
-	return err;
+	memslot_hold(held, MEMSLOT_PVTIME, page, PVTIME_SIZE);
+	return memslot_add(vm_fd, MEMSLOT_PVTIME, PVTIME_BASE, page, PVTIME_SIZE);
 }
 
-void pvtime_destroy(struct pvtime *pvtime)
-{
-	if (pvtime->page)
-		munmap(pvtime->page, PVTIME_SIZE);
-	pvtime->page = NULL;
-}
-
-int pvtime_init_vcpu(const struct pvtime *pvtime, int vcpu_fd, unsigned int index)
+int pvtime_init_vcpu(int vcpu_fd, unsigned int index)
 {
 	const uint64_t gpa = PVTIME_BASE + (uint64_t)index * PVTIME_STRIDE;
-	int err;
+	int err = kvm_set_attr(vcpu_fd, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA, &gpa);
 
-	if (!pvtime->page)
-		return 0;
-	err = kvm_set_attr(vcpu_fd, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA, &gpa);
 	if (err < 0)
 		log_error("stolen time of vCPU %u: %s", index, strerror(-err));
 	return err;

@@ -6,19 +6,17 @@
 #ifndef NIDUS_PVTIME_H
 #define NIDUS_PVTIME_H
 
-struct pvtime {
-	void *page; /* NULL: the host has no such thing; else what the guest sees at PVTIME_BASE */
-};
+#include <stdbool.h>
+
+#include "mm/memslot.h"
 
 /*
- * Where the host can, maps the structures and adds their memory slot. first_vcpu_fd is asked
- * whether the host can. Errors: -errno, said.
+ * Where the host can, maps the structures at PVTIME_BASE, by a memory slot whose mapping is held.
+ * first_vcpu_fd is asked whether the host can; there says it. Errors: -errno, said.
  */
-int pvtime_create(struct pvtime *pvtime, int vm_fd, int first_vcpu_fd);
-/* After the VM is closed. */
-void pvtime_destroy(struct pvtime *pvtime);
+int pvtime_create(struct memslot_held *held, int vm_fd, int first_vcpu_fd, bool *there);
 
-/* Tells KVM where the structure of vCPU index is. Does nothing where there is none. */
-int pvtime_init_vcpu(const struct pvtime *pvtime, int vcpu_fd, unsigned int index);
+/* Tells KVM where that of a vCPU is, after the GIC's initialization. Errors: -errno, said. */
+int pvtime_init_vcpu(int vcpu_fd, unsigned int index);
 
 #endif

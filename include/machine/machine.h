@@ -11,7 +11,6 @@
 #include "bus/bus.h"
 #include "bus/irq.h"
 #include "cpu/gic.h"
-#include "cpu/pvtime.h"
 #include "devices/pci.h"
 #include "host/verdict.h"
 #include "machine/config.h"
@@ -44,13 +43,13 @@ struct machine {
 	struct boot boot;
 	struct memory memory;
 	int vm_fd;
+	struct memslot_held held; /* what memory slots refer to, RAM apart */
 	struct cpu_model model;
 	struct vcpu_env env;
 	struct gic gic;
-	struct pvtime pvtime;
 	struct bus bus;
 	unsigned int virtio_count; /* virtio-mmio transports so far */
-	struct memslot_rom ecam, virtio_mmio; /* at most one of them */
+	void *readable; /* what a guest reads without an exit: of PCI, or of virtio-mmio; or NULL */
 	struct irq_routes routes;
 	struct pci *pci; /* NULL: virtio devices are attached by virtio-mmio */
 	struct poc_report cleaned;

@@ -1,37 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * KVM's memory slots. No slot is changed or deleted while a guest runs, nor before the VM is
- * closed: with nested guests every change costs the host a walk of each shadow stage 2.
+ * closed: with nested guests every change costs the host a walk of each shadow stage 2. So what a
+ * slot refers to outlives the VM, and is held here for who made it.
  */
 #ifndef NIDUS_MEMSLOT_H
 #define NIDUS_MEMSLOT_H
 
 #include <stdint.h>
 
-enum memslot_id { MEMSLOT_RAM, MEMSLOT_PVTIME, MEMSLOT_ECAM, MEMSLOT_VIRTIO_MMIO };
+enum memslot_id { MEMSLOT_RAM, MEMSLOT_PVTIME, MEMSLOT_ECAM, MEMSLOT_VIRTIO_MMIO, MEMSLOTS };
+
+/* Mappings of a VM's slots; RAM's own is not among them. All zeroes: none. */
+struct memslot_held {
+	struct {
+		void *start; /* NULL: none */
+		uint64_t size; /* bytes */
+	} mapping[MEMSLOTS];
+};
+
+/* Hands over a slot's mapping, to be unmapped by memslot_release(). */
+void memslot_hold(struct memslot_held *held, enum memslot_id id, void *start, uint64_t size);
+/* After every descriptor that holds the VM is closed. */
+void memslot_release(struct memslot_held *held);
 
 /*
- * Makes size bytes at host appear at gpa in the VM. host stays the caller's and outlives the VM.
- * The one place that decides on KVM_MEM_* flags. Errors: -errno, said.
+ * Makes size bytes at host appear at gpa in the VM. The one place that decides on KVM_MEM_* flags.
+ * Errors: -errno, said.
  */
 int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size);
 
-/* Memory that only nidus writes. The guest's reads take no exit, its writes exit as MMIO. */
-struct memslot_rom {
-	void *host; /* zeroed at first, congruent to its GPA modulo 2 MiB; NULL: none */
-
-	void *reserved; /* the mapping that host lies in */
-	uint64_t reserved_size;
-};
-
 /*
- * Maps it and makes it appear at gpa; in a block of 2 MiB where it is that large, for a single
- * stage-2 fault. Where the host cannot keep a guest from writing (KVM_CAP_READONLY_MEM), nothing
- * appears, and reads exit as MMIO too. Errors: -errno, said; nothing is left mapped then.
+ * Maps memory that only nidus writes, and makes it appear at gpa; in a block of 2 MiB where it is
+ * that large, for a single stage-2 fault. The guest's reads take no exit, its writes exit as MMIO.
+ * Where the host cannot keep a guest from writing (KVM_CAP_READONLY_MEM), nothing appears, and
+ * reads exit as MMIO too. host: zeroed at first, congruent to gpa modulo 2 MiB, and held. Errors:
+ * -errno, said.
  */
-int memslot_rom_create(struct memslot_rom *rom, int vm_fd, enum memslot_id id, uint64_t gpa,
-		       uint64_t size);
-/* After the VM is closed. */
-void memslot_rom_destroy(struct memslot_rom *rom);
+int memslot_add_rom(struct memslot_held *held, int vm_fd, enum memslot_id id, uint64_t gpa,
+		    uint64_t size, void **host);
 
 #endif

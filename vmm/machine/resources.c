@@ -126,9 +126,10 @@ static const struct step {
 	void (*close)(struct resources *resources);
 	enum status blamed; /* when it fails, where that is not for want of means */
 } steps[] = {
-	{ places_open, places_close, STATUS_USAGE }, { files_open, files_close, STATUS_USAGE },
-	{ mount_open, mount_close, STATUS_USAGE },   { open_kvm, close_kvm, STATUS_HOST },
-	{ disks_open, disks_close, STATUS_USAGE },
+	{ places_open, places_close, STATUS_USAGE }, /* to be written later */
+	{ files_open, files_close, STATUS_USAGE }, /* kernel, initrd */
+	{ mount_open, mount_close, STATUS_USAGE }, /* of RAM */
+	{ open_kvm, close_kvm, STATUS_HOST },	     { disks_open, disks_close, STATUS_USAGE },
 };
 
 enum status resources_open(struct resources *resources, const struct config *config)

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/log.h"
 #include "host/limits.h"
+#include "host/log.h"
 #include "machine/session.h"
 #include "options/number.h"
 #include "util.h"

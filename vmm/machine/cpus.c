@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vCPUs and interrupt controller, in the order that KVM wants: VM capabilities (vm_create()), vCPU
+ * initialization with SVE's finalization, GIC and its initialization, PMU, stolen time.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/pvtime.h"
+#include "host/log.h"
+#include "steps.h"
+#include "translate/lookup.h"
+
+static int create_vcpus(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	struct vcpu_env *env = &machine->env;
+	int run_size = kvm_run_size(machine->resources->kvm_fd), err = run_size;
+
+	*env = (struct vcpu_env){
+		.bus = &machine->bus,
+		.memory = &machine->memory,
+		.model = &machine->model,
+		.verdict = machine->verdict,
+		.thread_name = config->name ? config->name : "vcpu",
+		.emulation = config->emulation,
+		.lookup_by_kvm = config->emulation && lookup_enable(machine->vm_fd),
+		/* Those of trapped TLBIs are for others as well (peek.h). */
+		.statistics = config->stats_file || config->trap_tlbi.policy != TLBI_OFF,
+		.vcpus = calloc(config->cpus, sizeof(*env->vcpus)),
+		.read_modify_write = PTHREAD_MUTEX_INITIALIZER,
+		.suspending = PTHREAD_MUTEX_INITIALIZER,
+		.pausing = PTHREAD_MUTEX_INITIALIZER,
+		.gate = PTHREAD_RWLOCK_INITIALIZER,
+	};
+	if (!env->vcpus)
+		err = -ENOMEM;
+	if (err < 0)
+		log_error("vCPUs: %s", strerror(-err));
+	while (err >= 0 && env->count < config->cpus) {
+		err = vcpu_create(&env->vcpus[env->count], env, machine->vm_fd, env->count,
+				  run_size);
+		if (err >= 0)
+			env->count++;
+	}
+	return err;
+}
+
+bool cpus_want_pci(const struct config *config)
+{
+	if (config->transport == TRANSPORT_AUTO)
+		return config->disk_count > 0 &&
+		       (config->irqchip == GIC_AUTO || config->irqchip == GIC_V3_ITS);
+	return config->transport == TRANSPORT_PCI;
+}
+
+/* The kind that was asked for, or what comes with what was asked for. */
+static enum gic_kind gic_kind_for(const struct machine *machine)
+{
+	const struct config *config = machine->config;
+
+	if (config->irqchip != GIC_AUTO || !cpus_want_pci(config))
+		return config->irqchip;
+	/* Where there is no ITS, virtio-mmio will do, unless PCI was named. */
+	if (config->transport == TRANSPORT_AUTO &&
+	    !kvm_has_device(machine->vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS))
+		return GIC_AUTO;
+	return GIC_V3_ITS;
+}
+
+static int create_gic(struct machine *machine)
+{
+	const struct config *config = machine->config;
+
+	return gic_create(&machine->gic, machine->vm_fd, gic_kind_for(machine), config->cpus,
+			  config->nested);
+}
+
+/* What each vCPU gets when the GIC is initialized. */
+static int finish_vcpus(struct machine *machine)
+{
+	const struct vcpu_env *env = &machine->env;
+	bool pvtime = false;
+	int err = 0;
+
+	if (machine->config->pvtime)
+		err = pvtime_create(&machine->held, machine->vm_fd, env->vcpus[0].fd, &pvtime);
+	for (unsigned int i = 0; i < env->count && err >= 0; i++) {
+		if (machine->config->pmu)
+			err = cpu_init_pmu(env->vcpus[i].fd);
+		if (err >= 0 && pvtime)
+			err = pvtime_init_vcpu(env->vcpus[i].fd, i);
+	}
+	return err;
+}
+
+int cpus_create(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	const struct cpu_wishes wishes = {
+		.pmu = config->pmu,
+		.nested = config->nested,
+		.e2h0 = config->e2h0,
+		.sve_max_vl = config->sve_max_vl,
+	};
+	int err = cpu_model_create(&machine->model, machine->vm_fd, &wishes);
+
+	if (err < 0)
+		return err;
+	machine->gic.fd = -1;
+	err = create_vcpus(machine);
+	if (err >= 0)
+		err = create_gic(machine);
+	if (err >= 0)
+		err = finish_vcpus(machine);
+	if (err < 0)
+		cpus_destroy(machine);
+	return err;
+}
+
+void cpus_destroy(struct machine *machine)
+{
+	struct vcpu_env *env = &machine->env;
+
+	gic_destroy(&machine->gic);
+	while (env->count > 0)
+		vcpu_destroy(&env->vcpus[--env->count]);
+	free(env->vcpus);
+	env->vcpus = NULL;
+}

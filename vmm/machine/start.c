@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the guest finds when it starts: kernel, initrd and device tree in RAM, and the first vCPU at
+ * the kernel's entry.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "boot/board.h"
+#include "host/log.h"
+#include "memmap.h"
+#include "steps.h"
+
+int start_measure(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	int err = boot_parse(&machine->boot, &machine->resources->files);
+
+	if (err < 0)
+		return err;
+	boot_check_params(&machine->boot, config->params);
+	return boot_place(&machine->boot, RAM_BASE, config->mem_size);
+}
+
+int start_load(struct machine *machine)
+{
+	return boot_load(&machine->boot, &machine->memory);
+}
+
+static uint64_t kaslr_seed(const struct config *config)
+{
+	uint64_t seed = config->kaslr_seed;
+
+	/* On failure the seed stays 0, and board_describe() says that there is no randomness. */
+	if (!config->has_kaslr_seed && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		seed = 0;
+	return seed;
+}
+
+static int build_tree(struct machine *machine, struct devtree *tree)
+{
+	const struct config *config = machine->config;
+	struct vcpu_env *env = &machine->env;
+	char stdout_path[32];
+	struct board board = {
+		.ram = { machine->memory.base, machine->memory.size },
+		.initrd = { machine->boot.initrd_gpa, machine->boot.initrd_size },
+		.params = config->params,
+		.stdout_path = stdout_path,
+		.other_console = config->console != CONSOLE_SERIAL,
+		.kaslr_seed = kaslr_seed(config),
+		.pmu = config->pmu,
+		.nested = config->nested,
+		.pci = machine->pci != NULL,
+		.gic = &machine->gic,
+	};
+	const struct device *uart = bus_find(&machine->bus, PL011_BASE);
+	uint64_t *mpidr = calloc(env->count, sizeof(*mpidr));
+	int err = mpidr ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; i < env->count && err >= 0; i++)
+		err = cpu_get_mpidr(env->vcpus[i].fd, &mpidr[i]);
+	if (err < 0)
+		log_error("vCPUs' MPIDR_EL1: %s", strerror(-err));
+	board.mpidr = mpidr;
+	snprintf(stdout_path, sizeof(stdout_path), "/%s@%" PRIx64, uart->ops->name, uart->base);
+	if (err >= 0)
+		err = board_describe(&board, tree);
+	if (err >= 0) {
+		bus_describe(&machine->bus, tree);
+		err = devtree_finish(tree);
+	}
+	free(mpidr);
+	return err;
+}
+
+int start_describe(struct machine *machine)
+{
+	const struct file_place *dump = &machine->resources->tree;
+	struct devtree tree;
+	int size = devtree_create(&tree, BOOT_TREE_SIZE_MAX), err = size;
+
+	if (err < 0)
+		return err;
+	size = err = build_tree(machine, &tree);
+	if (err >= 0 && dump->path)
+		err = file_write(dump, tree.blob, size);
+	if (err >= 0) {
+		err = memory_load(&machine->memory, machine->boot.tree_gpa, tree.blob, size);
+		if (err < 0)
+			log_error("loading the device tree: %s", strerror(-err));
+	}
+	devtree_destroy(&tree);
+	return err;
+}
+
+int start_enter(struct machine *machine)
+{
+	const struct image *image = &machine->boot.image;
+	int vcpu_fd = machine->env.vcpus[0].fd;
+
+	if (!cpu_has_granule(vcpu_fd, image->page_size)) {
+		log_error("kernel %s: is built for pages of %" PRIu32
+			  " KiB, which this host's CPU does not have",
+			  machine->config->kernel, image->page_size >> 10);
+		return -ENOTSUP;
+	}
+	log_info("kernel at 0x%" PRIx64 ", device tree at 0x%" PRIx64 ", initrd at 0x%" PRIx64
+		 " (%" PRIu64 " bytes)",
+		 machine->boot.kernel_gpa, machine->boot.tree_gpa, machine->boot.initrd_gpa,
+		 machine->boot.initrd_size);
+	return cpu_set_entry(vcpu_fd, machine->boot.kernel_gpa, machine->boot.tree_gpa);
+}
+
+int start_clean(struct machine *machine)
+{
+	return poc_clean(&machine->memory, machine->config->cache_clean, &machine->cleaned);
+}

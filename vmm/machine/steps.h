@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The steps that a machine is built in, each of which needs those above it. Each cleans up after
+ * itself when it fails; its counterpart, where it has one, takes down what the step made and
+ * nothing else. Errors: -errno, said.
+ */
+#ifndef NIDUS_STEPS_H
+#define NIDUS_STEPS_H
+
+#include <stdbool.h>
+
+#include "machine/machine.h"
+
+/* The files, as they are by now, and their places in RAM. */
+int start_measure(struct machine *machine);
+
+int vm_map_ram(struct machine *machine);
+void vm_unmap_ram(struct machine *machine);
+
+/* The files into their places. */
+int start_load(struct machine *machine);
+
+/* Also what memory slots refer to: later steps hand it over (machine->held). */
+int vm_create(struct machine *machine);
+void vm_destroy(struct machine *machine);
+
+int cpus_create(struct machine *machine);
+void cpus_destroy(struct machine *machine);
+/* Whether virtio devices are to be on PCI, if the host can. */
+bool cpus_want_pci(const struct config *config);
+
+int devices_create(struct machine *machine);
+void devices_destroy(struct machine *machine);
+/* The last ones, destroyed with the others. */
+int devices_add_disks(struct machine *machine);
+
+/* The device tree, the first vCPU's entry, and cleaning to the Point of Coherency. */
+int start_describe(struct machine *machine);
+int start_enter(struct machine *machine);
+int start_clean(struct machine *machine);
+
+#endif
