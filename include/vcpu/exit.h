@@ -10,10 +10,7 @@
 
 struct vcpu;
 
-/*
- * err: what KVM_RUN returned, -EINTR and -EAGAIN apart. Called by the vCPU's thread. False when
- * the vCPU must not run again; the verdict says why.
- */
+/* vcpu_env.exited of a machine. */
 bool exit_handle(struct vcpu *vcpu, int err);
 
 /* The name of KVM_EXIT_<reason> in lower case; NULL for numbers that this kernel API has not. */

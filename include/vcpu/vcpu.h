@@ -16,12 +16,20 @@
 #include "mm/memory.h"
 #include "vcpu/counters.h"
 
+struct vcpu;
+
 /* What all vCPUs of a machine share. Everything outlives them. */
 struct vcpu_env {
 	const struct bus *bus;
 	const struct memory *memory;
 	const struct cpu_model *model;
 	struct verdict *verdict;
+	/*
+	 * What is done about a vCPU that came back from KVM_RUN with err, -EINTR and -EAGAIN apart:
+	 * exit_handle(). Called by its thread. False: it must not run again, and the verdict says
+	 * why.
+	 */
+	bool (*exited)(struct vcpu *vcpu, int err);
 	const char *thread_name; /* prefix of the threads' names */
 	bool emulation; /* of what the CPU does not describe; else an abort */
 	bool lookup_by_kvm; /* lookup_enable() said so */

@@ -2,8 +2,9 @@
 /*
  * Threads of vCPUs against a KVM_RUN that behaves as the kernel's does: a signal that comes while a
  * thread is outside does nothing, immediate_exit is looked at on the way in, and inside any signal
- * ends it. A kick that is lost leaves a test waiting, which the alarm ends.
+ * ends it. A thread that sleeps there although it was kicked is woken in the end, and counted.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -15,12 +16,14 @@
 #include "host/clock.h"
 #include "unit.h"
 #include "util.h"
-#include "vcpu/exit.h"
 #include "vcpu/vcpu.h"
 
 #define CPUS	 4
 #define RUN_SIZE 4096
 #define PATIENCE 300 /* seconds */
+
+/* How long a thread sleeps twice before a kick is taken to be lost. */
+#define LOST_SECONDS 5
 
 /* What a vCPU's guest does. */
 enum guest {
@@ -42,6 +45,67 @@ static atomic_uint pauses[CPUS], jobs[CPUS];
 static atomic_int alone; /* the vCPU that has paused the others; -1: none */
 static atomic_uint violations;
 static atomic_bool let_go, waiting;
+static atomic_uint lost; /* kicks */
+
+/*
+ * Where the first vCPU's thread waits to be kicked. From there it goes on to KVM_RUN, and who kicks
+ * it is kept in pthread_kill(3) until it is past looking at immediate_exit.
+ */
+enum place {
+	NOWHERE,
+	AT_THE_DOOR, /* on its way into KVM_RUN */
+	HAS_LOOKED, /* for a job, and found none, or did it */
+};
+
+static _Atomic enum place meeting;
+static atomic_bool arrived, kicked;
+static atomic_uint entries; /* of the first vCPU to KVM_RUN, past that look */
+static _Thread_local bool is_first;
+
+static void meet(enum place place)
+{
+	enum place expected = place;
+
+	if (!is_first || !atomic_compare_exchange_strong(&meeting, &expected, NOWHERE))
+		return;
+	atomic_store(&arrived, true);
+	while (!atomic_load(&kicked))
+		usleep(100);
+	/* The signal has come when this returns. */
+	sched_yield();
+}
+
+/* In place of the C library's. */
+
+int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+	static int (*unlock)(pthread_mutex_t * mutex);
+	int err;
+
+	if (!unlock)
+		unlock = (int (*)(pthread_mutex_t *))dlsym(RTLD_NEXT, "pthread_mutex_unlock");
+	err = unlock(mutex);
+	if (mutex == &vcpus[0].job_lock)
+		meet(HAS_LOOKED);
+	return err;
+}
+
+int pthread_kill(pthread_t thread, int signal)
+{
+	static int (*kill_thread)(pthread_t thread, int signal);
+	const unsigned int before = atomic_load(&entries);
+	int err;
+
+	if (!kill_thread)
+		kill_thread = (int (*)(pthread_t, int))dlsym(RTLD_NEXT, "pthread_kill");
+	err = kill_thread(thread, signal);
+	if (atomic_exchange(&arrived, false)) {
+		atomic_store(&kicked, true);
+		while (atomic_load(&entries) == before)
+			usleep(100);
+	}
+	return err;
+}
 
 /* In place of vmm/host/kvm.c. */
 
@@ -82,10 +146,41 @@ static void execute(unsigned int index)
 	atomic_fetch_add(&instructions[index], 1);
 }
 
+/* Until there is a signal. */
+static void sleep_inside(const struct vcpu *vcpu, const sigset_t *outside)
+{
+	const struct timespec limit = { .tv_sec = LOST_SECONDS };
+	unsigned int overslept = 0;
+
+	while (overslept < 2 && ppoll(NULL, 0, &limit, outside) == 0)
+		overslept = vcpu->job || atomic_load(&vcpu->stop) ? overslept + 1 : 0;
+	if (overslept == 2)
+		atomic_fetch_add(&lost, 1);
+}
+
+/* The same of one that does not sleep. */
+static bool was_forgotten(unsigned int index)
+{
+	static uint64_t since[CPUS]; /* 0: nobody wants anything */
+	const uint64_t now = clock_ns();
+
+	if (!vcpus[index].job && !atomic_load(&vcpus[index].stop))
+		since[index] = 0;
+	else if (since[index] == 0)
+		since[index] = now;
+	if (since[index] == 0 || now - since[index] < 2 * LOST_SECONDS * UINT64_C(1000000000))
+		return false;
+	since[index] = 0;
+	atomic_fetch_add(&lost, 1);
+	return true;
+}
+
 static int run_guest(unsigned int index, const sigset_t *outside)
 {
 	if (guests[index] == SLEEPS) {
-		ppoll(NULL, 0, NULL, outside);
+		if (index == 0)
+			atomic_fetch_add(&entries, 1);
+		sleep_inside(&vcpus[index], outside);
 		return -EINTR;
 	}
 	for (unsigned int i = 0; i < 50; i++) {
@@ -93,7 +188,7 @@ static int run_guest(unsigned int index, const sigset_t *outside)
 			return -EINTR;
 		execute(index);
 	}
-	return 0;
+	return was_forgotten(index) ? -EINTR : 0;
 }
 
 int kvm_run(int fd)
@@ -102,6 +197,8 @@ int kvm_run(int fd)
 	sigset_t kick, outside;
 	int err = -EINTR;
 
+	is_first = index == 0;
+	meet(AT_THE_DOOR);
 	sigemptyset(&kick);
 	sigaddset(&kick, SIGRTMIN);
 	pthread_sigmask(SIG_BLOCK, &kick, &outside);
@@ -109,6 +206,8 @@ int kvm_run(int fd)
 		atomic_store(&inside[index], true);
 		err = run_guest(index, &outside);
 		atomic_store(&inside[index], false);
+	} else if (index == 0) {
+		atomic_fetch_add(&entries, 1);
 	}
 	pthread_sigmask(SIG_SETMASK, &outside, NULL);
 	return err;
@@ -120,7 +219,7 @@ int cpu_init(const struct cpu_model *model, int vcpu_fd, bool off)
 	return 0;
 }
 
-/* In place of vmm/vcpu/exit.c. */
+/* What is done about exits. */
 
 static void pause_and_look(struct vcpu *vcpu)
 {
@@ -142,7 +241,7 @@ static void pause_and_look(struct vcpu *vcpu)
 	atomic_fetch_add(&pauses[vcpu->index], 1);
 }
 
-bool exit_handle(struct vcpu *vcpu, int err)
+static bool exited(struct vcpu *vcpu, int err)
 {
 	switch (guests[vcpu->index]) {
 	case PAUSES:
@@ -172,8 +271,11 @@ static int begin(void **state)
 	atomic_store(&violations, 0);
 	atomic_store(&let_go, false);
 	atomic_store(&waiting, false);
+	atomic_store(&lost, 0);
+	atomic_store(&meeting, NOWHERE);
 	created = 0;
 	env = (struct vcpu_env){
+		.exited = exited,
 		.thread_name = "test",
 		.vcpus = vcpus,
 		.count = CPUS,
@@ -232,8 +334,47 @@ static void a_kick_is_never_lost(void **state)
 {
 	start(SLEEPS, WORKS, SLEEPS, WORKS);
 	for (int round = 0; round < 1000; round++)
-		for (unsigned int i = 0; i < CPUS; i++)
+		for (unsigned int i = 0; i < CPUS; i++) {
 			assert_int_equal(vcpu_call(&vcpus[i], count_job), round);
+			assert_int_equal(atomic_load(&lost), 0);
+		}
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+/* Has the first vCPU's thread go there, by a job: what it does next is that. */
+static enum place wanted;
+
+static int go_there(struct vcpu *vcpu)
+{
+	atomic_store(&meeting, wanted);
+	return 0;
+}
+
+static void arrange(enum place place)
+{
+	wanted = place;
+	atomic_store(&kicked, false);
+	vcpu_call(&vcpus[0], go_there);
+	while (!atomic_load(&arrived))
+		usleep(100);
+}
+
+/*
+ * Where a thread can miss what comes: immediate_exit set after the signal is lost at the door, one
+ * that is cleared after looking for a job behind that look.
+ */
+static void no_kick_is_lost_on_the_way_in(void **state)
+{
+	start(SLEEPS, SLEEPS, SLEEPS, SLEEPS);
+	for (int round = 0; round < 100; round++) {
+		arrange(round % 2 ? AT_THE_DOOR : HAS_LOOKED);
+		assert_int_equal(vcpu_call(&vcpus[0], count_job), round);
+		assert_int_equal(atomic_load(&lost), 0);
+	}
+	arrange(AT_THE_DOOR);
+	vcpu_stop(&vcpus[0]);
+	vcpu_join(&vcpus[0]);
+	assert_int_equal(atomic_load(&lost), 0);
 	assert_int_equal(atomic_load(&violations), 0);
 }
 
@@ -376,6 +517,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		on_vcpus(a_kick_is_never_lost),
+		on_vcpus(no_kick_is_lost_on_the_way_in),
 		on_vcpus(whoever_has_ended_takes_no_job),
 		on_vcpus(all_can_be_stopped_at_any_time),
 		on_vcpus(a_pause_is_alone_with_the_guest),

@@ -11,6 +11,7 @@
 #include "host/log.h"
 #include "steps.h"
 #include "translate/lookup.h"
+#include "vcpu/exit.h"
 
 static int create_vcpus(struct machine *machine)
 {
@@ -23,6 +24,7 @@ static int create_vcpus(struct machine *machine)
 		.memory = &machine->memory,
 		.model = &machine->model,
 		.verdict = machine->verdict,
+		.exited = exit_handle,
 		.thread_name = config->name ? config->name : "vcpu",
 		.emulation = config->emulation,
 		.lookup_by_kvm = config->emulation && lookup_enable(machine->vm_fd),

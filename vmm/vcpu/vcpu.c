@@ -22,7 +22,6 @@
 #include "host/clock.h"
 #include "host/crash.h"
 #include "host/log.h"
-#include "vcpu/exit.h"
 #include "vcpu/vcpu.h"
 
 #define KICK_SIGNAL SIGRTMIN
@@ -162,7 +161,7 @@ static void *vcpu_thread(void *opaque)
 			counters_exit(&vcpu->counters, KVM_EXIT_INTR);
 			vcpu_serve(vcpu);
 		} else {
-			carry_on = exit_handle(vcpu, err);
+			carry_on = vcpu->env->exited(vcpu, err);
 		}
 	}
 	vcpu_end(vcpu);
