@@ -602,9 +602,6 @@ struct virtio *virtio_block_create(const struct memory *memory,
 		return NULL;
 	}
 	device->disk = options->disk;
-	err = disk_begin(device->disk);
-	if (err < 0)
-		goto free_device;
 	set_serial(device);
 	err = create_queues(device, options);
 	if (err < 0)

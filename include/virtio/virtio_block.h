@@ -10,7 +10,7 @@
 #define VIRTIO_BLOCK_QUEUES_MAX 4
 
 struct virtio_block_options {
-	struct disk *disk; /* opened for as many engines as there will be queues; nobody else's */
+	struct disk *disk; /* opened for as many engines as there will be queues, and begun */
 	const struct disk_engine_ops *engine; /* see disk_engine_choose() */
 	unsigned int queues; /* see virtio_block_queues() */
 };
@@ -21,8 +21,7 @@ unsigned int virtio_block_queues(unsigned int cpus);
 /*
  * A block device (virtio 1.3, 5.2) on a disk image, with a thread and an engine for each of its
  * queues; ops->destroy() waits until nothing is in flight and ends them. memory and all that
- * options points to outlive it. NULL, said, when the image or the host is not fit for it: errno
- * tells which.
+ * options points to outlive it. NULL, said, on an error of the host, which errno tells.
  */
 struct virtio *virtio_block_create(const struct memory *memory,
 				   const struct virtio_block_options *options);

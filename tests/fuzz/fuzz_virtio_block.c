@@ -124,6 +124,7 @@ static struct virtio *create(unsigned int kind)
 	/* Before Linux 6.6 there is no O_DIRECT for it. */
 	MUST((direct && disk_open(options.disk, path, false, true, QUEUES) == 0) ||
 	     disk_open(options.disk, path, false, false, QUEUES) == 0);
+	MUST(disk_begin(options.disk) == 0);
 	virtio = virtio_block_create(&memory, &options);
 	MUST(virtio);
 	virtio->transport = &transport;

@@ -86,6 +86,24 @@ static int add_consoles(struct machine *machine)
 	return add_virtio(machine, virtio_console_create(&machine->memory, machine->loop, console));
 }
 
+static int add_disks(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	int err = 0;
+
+	for (unsigned int i = 0; i < config->disk_count && err == 0; i++) {
+		const struct virtio_block_options options = {
+			.disk = &machine->resources->disks[i],
+			.engine = disk_engine_choose(config->block_engine),
+			.queues = virtio_block_queues(config->cpus),
+		};
+		struct virtio *virtio = virtio_block_create(&machine->memory, &options);
+
+		err = virtio ? add_virtio(machine, virtio) : -errno;
+	}
+	return err;
+}
+
 int devices_create(struct machine *machine)
 {
 	const struct irq_line rtc_irq = irq_line_spi(machine->vm_fd, PL031_SPI);
@@ -104,27 +122,11 @@ int devices_create(struct machine *machine)
 	if (err == 0 && machine->report)
 		err = add_virtio(machine, virtio_report_create(&machine->memory, machine->loop,
 							       machine->report));
-	if (err < 0)
-		devices_destroy(machine);
-	return err;
-}
-
-int devices_add_disks(struct machine *machine)
-{
-	const struct config *config = machine->config;
-	int err = 0;
-
-	for (unsigned int i = 0; i < config->disk_count && err == 0; i++) {
-		const struct virtio_block_options options = {
-			.disk = &machine->resources->disks[i],
-			.engine = disk_engine_choose(config->block_engine),
-			.queues = virtio_block_queues(config->cpus),
-		};
-		struct virtio *virtio = virtio_block_create(&machine->memory, &options);
-
-		err = virtio ? add_virtio(machine, virtio) : -errno;
-	}
+	if (err == 0)
+		err = add_disks(machine);
 	if (err == 0)
 		bus_freeze(&machine->bus);
+	else
+		devices_destroy(machine);
 	return err;
 }

@@ -20,13 +20,12 @@ static const struct step {
 	void (*down)(struct machine *machine);
 	enum status blamed;
 } steps[] = {
-	{ start_measure, NULL, STATUS_USAGE }, /* kernel, initrd */
+	{ start_measure, NULL, STATUS_USAGE }, /* kernel, initrd, disks */
 	{ vm_map_ram, vm_unmap_ram, STATUS_USAGE }, /* RAM */
 	{ start_load, NULL, STATUS_USAGE },
 	{ vm_create, vm_destroy, STATUS_HOST },
 	{ cpus_create, cpus_destroy, STATUS_HOST }, /* vCPUs, GIC */
 	{ devices_create, devices_destroy, STATUS_HOST },
-	{ devices_add_disks, NULL, STATUS_USAGE },
 	{ start_describe, NULL, STATUS_HOST }, /* device tree */
 	{ start_enter, NULL, STATUS_HOST },
 	{ start_clean, NULL, STATUS_HOST },

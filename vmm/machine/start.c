@@ -17,13 +17,17 @@
 
 int start_measure(struct machine *machine)
 {
+	struct resources *resources = machine->resources;
 	const struct config *config = machine->config;
-	int err = boot_parse(&machine->boot, &machine->resources->files);
+	int err = boot_parse(&machine->boot, &resources->files);
 
-	if (err < 0)
-		return err;
-	boot_check_params(&machine->boot, config->params);
-	return boot_place(&machine->boot, RAM_BASE, config->mem_size);
+	if (err == 0) {
+		boot_check_params(&machine->boot, config->params);
+		err = boot_place(&machine->boot, RAM_BASE, config->mem_size);
+	}
+	for (unsigned int i = 0; i < resources->disk_count && err == 0; i++)
+		err = disk_begin(&resources->disks[i]);
+	return err;
 }
 
 int start_load(struct machine *machine)

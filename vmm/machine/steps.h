@@ -11,7 +11,7 @@
 
 #include "machine/machine.h"
 
-/* The files, as they are by now, and their places in RAM. */
+/* The files, as they are by now, disks included, and places in RAM. */
 int start_measure(struct machine *machine);
 
 int vm_map_ram(struct machine *machine);
@@ -31,8 +31,6 @@ bool cpus_want_pci(const struct config *config);
 
 int devices_create(struct machine *machine);
 void devices_destroy(struct machine *machine);
-/* The last ones, destroyed with the others. */
-int devices_add_disks(struct machine *machine);
 
 /* The device tree, the first vCPU's entry, and cleaning to the Point of Coherency. */
 int start_describe(struct machine *machine);
