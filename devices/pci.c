@@ -599,13 +599,14 @@ static const struct device_ops window_ops = {
 	.destroy = window_destroy,
 };
 
-struct pci *pci_create(struct bus *bus, void *memory)
+int pci_create(struct pci **created, struct bus *bus, void *memory)
 {
 	struct pci *pci = calloc(1, sizeof(*pci));
+	int err;
 
 	if (!pci) {
 		log_error("pci: %s", strerror(ENOMEM));
-		return NULL;
+		return -ENOMEM;
 	}
 	pci->device = (struct device){ &pci_ops, PCI_ECAM_BASE, PCI_MEMORY_SIZE };
 	pci->window = (struct device){ &window_ops, PCI_BARS_BASE, PCI_BARS_SIZE };
@@ -617,9 +618,12 @@ struct pci *pci_create(struct bus *bus, void *memory)
 	/* A slot without a function reads as ones. Drivers look at its header only. */
 	for (uint64_t offset = 0; offset < PCI_ECAM_SIZE; offset += FUNCTION_SIZE)
 		memset(pci->memory + offset, 0xff, HEADER_SIZE);
-	if (bus_add(bus, &pci->device) < 0)
-		return NULL;
-	return bus_add(bus, &pci->window) < 0 ? NULL : pci;
+	err = bus_add(bus, &pci->device);
+	if (err == 0)
+		err = bus_add(bus, &pci->window);
+	if (err == 0)
+		*created = pci;
+	return err;
 }
 
 /* Making functions. */

@@ -470,18 +470,20 @@ static const struct device_ops pl011_ops = {
 	.destroy = pl011_destroy,
 };
 
-struct device *pl011_create(uint64_t base, struct irq_line irq, unsigned int spi,
-			    struct event_loop *loop, struct console *console, bool input)
+int pl011_create(struct device **created, uint64_t base, struct irq_line irq, unsigned int spi,
+		 struct event_loop *loop, struct console *console, bool input)
 {
 	struct pl011 *uart = calloc(1, sizeof(*uart));
+	int err;
 
 	if (!uart) {
 		log_error("pl011: %s", strerror(ENOMEM));
-		return NULL;
+		return -ENOMEM;
 	}
-	if (event_timer_create(&uart->resume, loop, CLOCK_MONOTONIC, pl011_resume) < 0) {
+	err = event_timer_create(&uart->resume, loop, CLOCK_MONOTONIC, pl011_resume);
+	if (err < 0) {
 		free(uart);
-		return NULL;
+		return err;
 	}
 	uart->device = (struct device){ .ops = &pl011_ops, .base = base, .size = PRIMECELL_SIZE };
 	uart->irq = irq;
@@ -495,5 +497,6 @@ struct device *pl011_create(uint64_t base, struct irq_line irq, unsigned int spi
 		console->device = uart;
 		console->input = pl011_input;
 	}
-	return &uart->device;
+	*created = &uart->device;
+	return 0;
 }

@@ -230,23 +230,26 @@ static const struct device_ops pl031_ops = {
 	.destroy = pl031_destroy,
 };
 
-struct device *pl031_create(uint64_t base, struct irq_line irq, unsigned int spi,
-			    struct event_loop *loop)
+int pl031_create(struct device **created, uint64_t base, struct irq_line irq, unsigned int spi,
+		 struct event_loop *loop)
 {
 	struct pl031 *rtc = calloc(1, sizeof(*rtc));
+	int err;
 
 	if (!rtc) {
 		log_error("pl031: %s", strerror(ENOMEM));
-		return NULL;
+		return -ENOMEM;
 	}
 	rtc->device = (struct device){ .ops = &pl031_ops, .base = base, .size = PRIMECELL_SIZE };
 	rtc->irq = irq;
 	rtc->spi = spi;
 	pthread_mutex_init(&rtc->lock, NULL);
-	if (event_timer_create(&rtc->alarm, loop, CLOCK_REALTIME, pl031_alarm) < 0) {
+	err = event_timer_create(&rtc->alarm, loop, CLOCK_REALTIME, pl031_alarm);
+	if (err < 0) {
 		pthread_mutex_destroy(&rtc->lock);
 		free(rtc);
-		return NULL;
+		return err;
 	}
-	return &rtc->device;
+	*created = &rtc->device;
+	return 0;
 }

@@ -591,15 +591,15 @@ unsigned int virtio_block_queues(unsigned int cpus)
 	return cpus < VIRTIO_BLOCK_QUEUES_MAX ? cpus : VIRTIO_BLOCK_QUEUES_MAX;
 }
 
-struct virtio *virtio_block_create(const struct memory *memory,
-				   const struct virtio_block_options *options)
+int virtio_block_create(struct virtio **created, const struct memory *memory,
+			const struct virtio_block_options *options)
 {
 	struct virtio_block *device = calloc(1, sizeof(*device));
 	int err;
 
 	if (!device) {
 		log_error("virtio-block: %s", strerror(ENOMEM));
-		return NULL;
+		return -ENOMEM;
 	}
 	device->disk = options->disk;
 	set_serial(device);
@@ -612,7 +612,8 @@ struct virtio *virtio_block_create(const struct memory *memory,
 	err = start_workers(device);
 	if (err < 0)
 		goto fini_virtio;
-	return &device->virtio;
+	*created = &device->virtio;
+	return 0;
 
 fini_virtio:
 	virtio_fini(&device->virtio);
@@ -620,6 +621,5 @@ destroy_queues:
 	destroy_queues(device);
 free_device:
 	free(device);
-	errno = -err;
-	return NULL;
+	return err;
 }

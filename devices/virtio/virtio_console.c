@@ -227,35 +227,39 @@ static const struct virtio_ops virtio_console_ops = {
 	.destroy = virtio_console_destroy,
 };
 
-struct virtio *virtio_console_create(const struct memory *memory, struct event_loop *loop,
-				     struct console *console)
+int virtio_console_create(struct virtio **created, const struct memory *memory,
+			  struct event_loop *loop, struct console *console)
 {
 	struct virtio_console *device = calloc(1, sizeof(*device));
 	struct event_loop *const loops[QUEUES] = { loop, loop };
 	uint64_t features = 0;
 	uint16_t columns, rows;
+	int err;
 
 	if (!device) {
 		log_error("virtio-console: %s", strerror(ENOMEM));
-		return NULL;
+		return -ENOMEM;
 	}
 	if (console->size(console, &columns, &rows))
 		features |= UINT64_C(1) << VIRTIO_CONSOLE_F_SIZE;
-	if (event_timer_create(&device->interrupt, loop, CLOCK_MONOTONIC, interrupt_due) < 0)
+	err = event_timer_create(&device->interrupt, loop, CLOCK_MONOTONIC, interrupt_due);
+	if (err < 0)
 		goto free_device;
-	if (virtio_init(&device->virtio, &virtio_console_ops, memory, loops, features, QUEUES,
-			QUEUE_SIZE) < 0)
+	err = virtio_init(&device->virtio, &virtio_console_ops, memory, loops, features, QUEUES,
+			  QUEUE_SIZE);
+	if (err < 0)
 		goto destroy_timer;
 	device->console = console;
 	console->device = device;
 	console->input = virtio_console_input;
 	console->room = virtio_console_room;
 	console->resized = virtio_console_resized;
-	return &device->virtio;
+	*created = &device->virtio;
+	return 0;
 
 destroy_timer:
 	event_timer_destroy(&device->interrupt);
 free_device:
 	free(device);
-	return NULL;
+	return err;
 }

@@ -547,18 +547,19 @@ static int connect(struct virtio_mmio *mmio, int vm_fd)
 	return err;
 }
 
-struct device *virtio_mmio_create(unsigned int index, int vm_fd, struct virtio *virtio,
-				  void *readable)
+int virtio_mmio_create(struct device **created, unsigned int index, int vm_fd,
+		       struct virtio *virtio, void *readable)
 {
 	struct virtio_mmio *mmio = calloc(1, sizeof(*mmio));
 	struct told *told = calloc(virtio->queue_count, sizeof(*told));
+	int err;
 
 	if (!mmio || !told) {
 		log_error("%s: %s", virtio->ops->name, strerror(ENOMEM));
 		free(mmio);
 		free(told);
 		virtio->ops->destroy(virtio);
-		return NULL;
+		return -ENOMEM;
 	}
 	mmio->device = (struct device){
 		.ops = &virtio_mmio_ops,
@@ -576,9 +577,11 @@ struct device *virtio_mmio_create(unsigned int index, int vm_fd, struct virtio *
 	pthread_mutex_init(&mmio->view_lock, NULL);
 	virtio->transport = &mmio->transport;
 	view_all(mmio);
-	if (connect(mmio, vm_fd) < 0) {
+	err = connect(mmio, vm_fd);
+	if (err < 0) {
 		virtio_mmio_destroy(&mmio->device);
-		return NULL;
+		return err;
 	}
-	return &mmio->device;
+	*created = &mmio->device;
+	return 0;
 }

@@ -372,31 +372,35 @@ static const struct virtio_ops virtio_report_ops = {
 	.destroy = virtio_report_destroy,
 };
 
-struct virtio *virtio_report_create(const struct memory *memory, struct event_loop *loop,
-				    struct sink *sink)
+int virtio_report_create(struct virtio **created, const struct memory *memory,
+			 struct event_loop *loop, struct sink *sink)
 {
 	struct virtio_report *report = calloc(1, sizeof(*report));
 	struct event_loop *const loops[QUEUES] = { loop, loop, loop, loop };
 	const uint64_t features = UINT64_C(1) << VIRTIO_CONSOLE_F_MULTIPORT;
+	int err;
 
 	if (!report) {
 		log_error("virtio-report: %s", strerror(ENOMEM));
-		return NULL;
+		return -ENOMEM;
 	}
-	if (event_timer_create(&report->interrupt, loop, CLOCK_MONOTONIC, interrupt_due) < 0)
+	err = event_timer_create(&report->interrupt, loop, CLOCK_MONOTONIC, interrupt_due);
+	if (err < 0)
 		goto free_report;
-	if (virtio_init(&report->virtio, &virtio_report_ops, memory, loops, features, QUEUES,
-			SMALL_QUEUE_SIZE) < 0)
+	err = virtio_init(&report->virtio, &virtio_report_ops, memory, loops, features, QUEUES,
+			  SMALL_QUEUE_SIZE);
+	if (err < 0)
 		goto destroy_timer;
 	report->virtio.queues[TRANSMIT].size_max = QUEUE_SIZE;
 	report->sink = sink;
 	sink->device = report;
 	sink->room = virtio_report_room;
-	return &report->virtio;
+	*created = &report->virtio;
+	return 0;
 
 destroy_timer:
 	event_timer_destroy(&report->interrupt);
 free_report:
 	free(report);
-	return NULL;
+	return err;
 }

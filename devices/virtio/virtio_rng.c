@@ -79,17 +79,20 @@ static const struct virtio_ops virtio_rng_ops = {
 	.destroy = virtio_rng_destroy,
 };
 
-struct virtio *virtio_rng_create(const struct memory *memory, struct event_loop *loop)
+int virtio_rng_create(struct virtio **created, const struct memory *memory, struct event_loop *loop)
 {
 	struct virtio_rng *device = calloc(1, sizeof(*device));
+	int err;
 
 	if (!device) {
 		log_error("virtio-rng: %s", strerror(ENOMEM));
-		return NULL;
+		return -ENOMEM;
 	}
-	if (virtio_init(&device->virtio, &virtio_rng_ops, memory, &loop, 0, 1, QUEUE_SIZE) < 0) {
+	err = virtio_init(&device->virtio, &virtio_rng_ops, memory, &loop, 0, 1, QUEUE_SIZE);
+	if (err < 0) {
 		free(device);
-		return NULL;
+		return err;
 	}
-	return &device->virtio;
+	*created = &device->virtio;
+	return 0;
 }

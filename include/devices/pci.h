@@ -42,9 +42,9 @@ struct pci_function;
 /*
  * A bridge, which goes onto bus and is destroyed with it, and its functions with it. memory:
  * PCI_MEMORY_SIZE bytes, zeroed, which outlive it; what the guest sees, or would see, at
- * PCI_ECAM_BASE. NULL, said, on an error of the host.
+ * PCI_ECAM_BASE. Errors: -errno, said.
  */
-struct pci *pci_create(struct bus *bus, void *memory);
+int pci_create(struct pci **created, struct bus *bus, void *memory);
 
 /* What tells a driver that the function is its own. */
 struct pci_identity {

@@ -10,9 +10,9 @@
 /*
  * A PrimeCell UART (PL011 r1p3, Arm DDI 0183) at guest physical address base, with 16-byte receive
  * FIFO, connected to console. input: it gets what is typed there; otherwise that is another
- * device's. loop and console outlive it. NULL, said, on an error of the host. spi: for its node.
+ * device's. loop and console outlive it. Errors: -errno, said. spi: for its node.
  */
-struct device *pl011_create(uint64_t base, struct irq_line irq, unsigned int spi,
-			    struct event_loop *loop, struct console *console, bool input);
+int pl011_create(struct device **created, uint64_t base, struct irq_line irq, unsigned int spi,
+		 struct event_loop *loop, struct console *console, bool input);
 
 #endif

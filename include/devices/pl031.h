@@ -8,10 +8,10 @@
 
 /*
  * A PrimeCell real-time clock (PL031 r1p3, Arm DDI 0224) at guest physical address base that shows
- * the host's time of day, with its alarm. loop outlives it. NULL, said, on an error of the host.
+ * the host's time of day, with its alarm. loop outlives it. Errors: -errno, said.
  * spi: for its node.
  */
-struct device *pl031_create(uint64_t base, struct irq_line irq, unsigned int spi,
-			    struct event_loop *loop);
+int pl031_create(struct device **created, uint64_t base, struct irq_line irq, unsigned int spi,
+		 struct event_loop *loop);
 
 #endif

@@ -21,9 +21,9 @@ unsigned int virtio_block_queues(unsigned int cpus);
 /*
  * A block device (virtio 1.3, 5.2) on a disk image, with a thread and an engine for each of its
  * queues; ops->destroy() waits until nothing is in flight and ends them. memory and all that
- * options points to outlive it. NULL, said, on an error of the host, which errno tells.
+ * options points to outlive it. Errors: -errno, said.
  */
-struct virtio *virtio_block_create(const struct memory *memory,
-				   const struct virtio_block_options *options);
+int virtio_block_create(struct virtio **created, const struct memory *memory,
+			const struct virtio_block_options *options);
 
 #endif

@@ -8,10 +8,10 @@
 #include "virtio/virtio.h"
 
 /*
- * A console with one port (virtio 1.3, 5.3), connected to console. Everything outlives it. NULL,
- * said, on an error of the host.
+ * A console with one port (virtio 1.3, 5.3), connected to console. Everything outlives it. Errors:
+ * -errno, said.
  */
-struct virtio *virtio_console_create(const struct memory *memory, struct event_loop *loop,
-				     struct console *console);
+int virtio_console_create(struct virtio **created, const struct memory *memory,
+			  struct event_loop *loop, struct console *console);
 
 #endif

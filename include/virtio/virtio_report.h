@@ -12,10 +12,9 @@
 
 /*
  * A console device (virtio 1.3, 5.3) with VIRTIO_CONSOLE_F_MULTIPORT and no console: its one port,
- * number 1, leads from the guest to sink. Everything outlives it. NULL, said, on an error of the
- * host.
+ * number 1, leads from the guest to sink. Everything outlives it. Errors: -errno, said.
  */
-struct virtio *virtio_report_create(const struct memory *memory, struct event_loop *loop,
-				    struct sink *sink);
+int virtio_report_create(struct virtio **created, const struct memory *memory,
+			 struct event_loop *loop, struct sink *sink);
 
 #endif

@@ -8,8 +8,9 @@
 
 /*
  * An entropy device (virtio 1.3, 5.4), which has its bytes from the host's kernel. loop is its
- * queue's worker. Both arguments outlive it. NULL, said, on an error of the host.
+ * queue's worker. Both arguments outlive it. Errors: -errno, said.
  */
-struct virtio *virtio_rng_create(const struct memory *memory, struct event_loop *loop);
+int virtio_rng_create(struct virtio **created, const struct memory *memory,
+		      struct event_loop *loop);
 
 #endif

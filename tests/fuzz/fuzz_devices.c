@@ -195,6 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct irq_line uart_irq = { .set = irq_set, .intid = UART };
 	const struct irq_line rtc_irq = { .set = irq_set, .intid = RTC };
 	struct event_loop loop = { .epoll_fd = -1 };
+	struct device *device;
 	struct bus bus;
 
 	input = (struct input){ data, size };
@@ -202,9 +203,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	now = 1;
 	console = (struct console){ .write = console_write, .read = console_read };
 	bus_create(&bus);
-	MUST(bus_add(&bus, pl011_create(PL011_BASE, uart_irq, PL011_SPI, &loop, &console, true)) ==
-	     0);
-	MUST(bus_add(&bus, pl031_create(PL031_BASE, rtc_irq, PL031_SPI, &loop)) == 0);
+	MUST(pl011_create(&device, PL011_BASE, uart_irq, PL011_SPI, &loop, &console, true) == 0);
+	MUST(bus_add(&bus, device) == 0);
+	MUST(pl031_create(&device, PL031_BASE, rtc_irq, PL031_SPI, &loop) == 0);
+	MUST(bus_add(&bus, device) == 0);
 	bus_freeze(&bus);
 	while (input.size > 0) {
 		step(&bus);

@@ -228,7 +228,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(readable, 0, sizeof(readable));
 	MUST(memory_create(&memory, RAM, MIB(2), MEMORY_ANON, NULL) == 0);
 	bus_create(&bus);
-	pci = pci_create(&bus, readable);
+	MUST(pci_create(&pci, &bus, readable) == 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(devices); i++) {
 		devices[i] = create();
 		MUST(virtio_pci_add(pci, &routes, devices[i]) == 0);

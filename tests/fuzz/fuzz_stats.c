@@ -149,6 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input = { data, size };
 	struct irq_line irq = { .set = no_irq };
 	struct verdict verdict = { .outcome = OUTCOME_SHUTDOWN };
+	struct device *device;
 	struct event_loop loop;
 	char name[32];
 	struct config config = { .cpus = VCPUS };
@@ -164,8 +165,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	MUST(event_loop_create(&loop) == 0);
 	bus_create(&machine.bus);
-	MUST(bus_add(&machine.bus, pl011_create(PL011_BASE, irq, 1, &loop, NULL, false)) == 0);
-	MUST(bus_add(&machine.bus, pl031_create(PL031_BASE, irq, 2, &loop)) == 0);
+	MUST(pl011_create(&device, PL011_BASE, irq, 1, &loop, NULL, false) == 0);
+	MUST(bus_add(&machine.bus, device) == 0);
+	MUST(pl031_create(&device, PL031_BASE, irq, 2, &loop) == 0);
+	MUST(bus_add(&machine.bus, device) == 0);
 	bus_freeze(&machine.bus);
 	for (unsigned int i = 0; i < VCPUS; i++) {
 		vcpus[i].stats_fd = i == 0 ? -1 : fake_stats_fd;

@@ -125,7 +125,7 @@ static struct virtio *create(unsigned int kind)
 	MUST((direct && disk_open(options.disk, path, false, true, QUEUES) == 0) ||
 	     disk_open(options.disk, path, false, false, QUEUES) == 0);
 	MUST(disk_begin(options.disk) == 0);
-	virtio = virtio_block_create(&memory, &options);
+	MUST(virtio_block_create(&virtio, &memory, &options) == 0);
 	MUST(virtio);
 	virtio->transport = &transport;
 	return virtio;

@@ -669,12 +669,15 @@ static void check_works(enum kind kind)
 static struct virtio *create(enum kind kind)
 {
 	struct event_loop loop = { .epoll_fd = -1 };
+	struct virtio *created;
 
 	if (kind == CONSOLE)
-		return virtio_console_create(&memory, &loop, &console);
-	if (kind == REPORT)
-		return virtio_report_create(&memory, &loop, &sink);
-	return virtio_rng_create(&memory, &loop);
+		MUST(virtio_console_create(&created, &memory, &loop, &console) == 0);
+	else if (kind == REPORT)
+		MUST(virtio_report_create(&created, &memory, &loop, &sink) == 0);
+	else
+		MUST(virtio_rng_create(&created, &memory, &loop) == 0);
+	return created;
 }
 
 static void run_device(enum kind kind)
@@ -688,9 +691,7 @@ static void run_device(enum kind kind)
 	console_room = UINT64_MAX;
 	console_typed = 0;
 	virtio = create(kind);
-	MUST(virtio);
-	device = virtio_mmio_create(0, -1, virtio, readable);
-	MUST(device);
+	MUST(virtio_mmio_create(&device, 0, -1, virtio, readable) == 0);
 	activate(EVENT_IDX | (kind == REPORT ? MULTIPORT : 0), 16);
 	while (input.size > 0) {
 		step_device();

@@ -55,8 +55,8 @@ static int build_in(size_t size)
 	devtree_destroy(&tree);
 	assert_int_equal(devtree_create(&tree, size), 0);
 	assert_int_equal(event_loop_create(&loop), 0);
-	uart = pl011_create(PL011_BASE, irq, PL011_SPI, &loop, &console, true);
-	rtc = pl031_create(PL031_BASE, irq, PL031_SPI, &loop);
+	assert_int_equal(pl011_create(&uart, PL011_BASE, irq, PL011_SPI, &loop, &console, true), 0);
+	assert_int_equal(pl031_create(&rtc, PL031_BASE, irq, PL031_SPI, &loop), 0);
 	err = board_describe(&board, &tree);
 	if (err >= 0) {
 		uart->ops->describe(uart, &tree);

@@ -262,7 +262,7 @@ static int begin(void **state)
 	fake_kvm_reset();
 	bus_create(&bus);
 	irq_routes_create(&routes, 3);
-	pci = pci_create(&bus, memory);
+	assert_int_equal(pci_create(&pci, &bus, memory), 0);
 	assert_non_null(pci);
 	add_function();
 	bus_freeze(&bus);

@@ -129,8 +129,10 @@ static int begin(void **state)
 	pending = "";
 	irq_level = false;
 	console = (struct console){ .write = console_write, .read = console_read };
-	uart = pl011_create(0x9000000, (struct irq_line){ .set = irq_set, .intid = 33 }, 1, &loop,
-			    &console, true);
+	assert_int_equal(pl011_create(&uart, 0x9000000,
+				      (struct irq_line){ .set = irq_set, .intid = 33 }, 1, &loop,
+				      &console, true),
+			 0);
 	return uart ? 0 : -1;
 }
 
@@ -752,8 +754,11 @@ static void a_transmit_interrupt_ends(void **state)
 static void two_of_them_share_nothing(void **state)
 {
 	struct console other_console = { .write = console_write, .read = console_read };
-	struct device *other = pl011_create(0, (struct irq_line){ .set = irq_set, .intid = 33 }, 1,
-					    &loop, &other_console, true);
+	struct device *other;
+
+	assert_int_equal(pl011_create(&other, 0, (struct irq_line){ .set = irq_set, .intid = 33 },
+				      1, &loop, &other_console, true),
+			 0);
 	struct mmio_access mmio = { .offset = IMSC, .size = 4 };
 
 	set(IMSC, TX);

@@ -74,7 +74,8 @@ static int begin(void **state)
 	clock_ahead = clock_step = 0;
 	if (event_loop_create(&loop) < 0)
 		return -1;
-	rtc = pl031_create(0x9010000, (struct irq_line){ .set = irq_set }, 2, &loop);
+	assert_int_equal(
+		pl031_create(&rtc, 0x9010000, (struct irq_line){ .set = irq_set }, 2, &loop), 0);
 	return rtc ? 0 : -1;
 }
 
@@ -353,7 +354,9 @@ static void clearing_lowers_the_line(void **state)
 
 static void destroyed_alarm_does_not_come(void **state)
 {
-	struct device *other = pl031_create(0, (struct irq_line){ .set = irq_set }, 2, &loop);
+	struct device *other;
+
+	assert_int_equal(pl031_create(&other, 0, (struct irq_line){ .set = irq_set }, 2, &loop), 0);
 	struct mmio_access mmio = { .offset = MR, .size = 4, .write = true, .value = get(DR) + 1 };
 
 	assert_int_equal(other->ops->access(other, &mmio), MMIO_DONE);

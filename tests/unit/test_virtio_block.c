@@ -276,7 +276,7 @@ static void device_begin(const struct disk_engine_ops *engine, bool read_only, u
 
 	assert_int_equal(disk_open(&disk, path, read_only, direct, options.queues), 0);
 	assert_int_equal(disk_begin(&disk), 0);
-	device = virtio_block_create(&memory, &options);
+	assert_int_equal(virtio_block_create(&device, &memory, &options), 0);
 	assert_non_null(device);
 	device->transport = &transport;
 }

@@ -135,7 +135,7 @@ static int begin(void **state)
 	if (memory_create(&memory, BASE, MIB(4), MEMORY_ANON, NULL) < 0 ||
 	    event_loop_create(&loop) < 0)
 		return -1;
-	device = virtio_console_create(&memory, &loop, &console);
+	assert_int_equal(virtio_console_create(&device, &memory, &loop, &console), 0);
 	if (!device)
 		return -1;
 	device->transport = &transport;
@@ -463,7 +463,7 @@ static void without_a_terminal_there_is_no_size(void **state)
 
 	has_size = false;
 	device->ops->destroy(device);
-	other = virtio_console_create(&memory, &loop, &console);
+	assert_int_equal(virtio_console_create(&other, &memory, &loop, &console), 0);
 	assert_non_null(other);
 	assert_false(other->offered & 1);
 	other->transport = &transport;

@@ -258,7 +258,7 @@ static int begin(void **state)
 	assert_int_equal(event_loop_create(&loop), 0);
 	bus_create(&bus);
 	irq_routes_create(&routes, 3);
-	pci = pci_create(&bus, readable);
+	assert_int_equal(pci_create(&pci, &bus, readable), 0);
 	assert_non_null(pci);
 	device = create();
 	assert_int_equal(virtio_pci_add(pci, &routes, device), 0);
@@ -825,7 +825,7 @@ static void a_failing_host_leaves_nothing(void **state)
 
 	bus_create(&other);
 	memset(readable, 0, sizeof(readable));
-	pci = pci_create(&other, readable);
+	assert_int_equal(pci_create(&pci, &other, readable), 0);
 	fake_kvm.fails = "irqfd";
 	fake_kvm.error = -ENOSPC;
 	destroyed = 0;
@@ -843,7 +843,7 @@ static void a_full_bus_takes_none(void **state)
 
 	bus_create(&other);
 	memset(readable, 0, sizeof(readable));
-	pci = pci_create(&other, readable);
+	assert_int_equal(pci_create(&pci, &other, readable), 0);
 	destroyed = 0;
 	for (unsigned int i = 0; i < 32; i++)
 		assert_int_equal(virtio_pci_add(pci, &routes, create()), 0);

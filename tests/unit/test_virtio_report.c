@@ -131,7 +131,7 @@ static int begin(void **state)
 	if (memory_create(&memory, BASE, MIB(4), MEMORY_ANON, NULL) < 0 ||
 	    event_loop_create(&loop) < 0)
 		return -1;
-	device = virtio_report_create(&memory, &loop, &sink);
+	assert_int_equal(virtio_report_create(&device, &memory, &loop, &sink), 0);
 	if (!device)
 		return -1;
 	device->transport = &transport;

@@ -52,7 +52,7 @@ static int begin(void **state)
 {
 	assert_int_equal(memory_create(&memory, BASE, MIB(4), MEMORY_ANON, NULL), 0);
 	assert_int_equal(event_loop_create(&loop), 0);
-	rng = virtio_rng_create(&memory, &loop);
+	assert_int_equal(virtio_rng_create(&rng, &memory, &loop), 0);
 	assert_non_null(rng);
 	rng->transport = &transport;
 	interrupts = 0;

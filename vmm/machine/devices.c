@@ -2,8 +2,6 @@
 /*
  * Which devices there are, after the GIC: KVM takes no irqfd before that is initialized.
  */
-#include <errno.h>
-
 #include "devices/pl011.h"
 #include "devices/pl031.h"
 #include "memmap.h"
@@ -19,32 +17,29 @@
 /* Console, source of random numbers, reports and disks: each a virtio-mmio slot, if need be. */
 _Static_assert(3 + CONFIG_DISKS_MAX <= GIC_SPI_COUNT - VIRTIO_MMIO_SPI, "an interrupt for each");
 
-/* device: fresh from its create(), or NULL if that failed. */
-static int add_device(struct machine *machine, struct device *device)
-{
-	return device ? bus_add(&machine->bus, device) : -EIO;
-}
-
 /* The first transport of its kind brings the memory that the registers of all are read from. */
 static int add_virtio_mmio(struct machine *machine, struct virtio *virtio)
 {
+	struct device *device;
+	int err = 0;
+
 	if (machine->virtio_count == 0) {
-		int err = memslot_add_rom(&machine->held, machine->vm_fd, MEMSLOT_VIRTIO_MMIO,
-					  VIRTIO_MMIO_BASE, VIRTIO_MMIO_SIZE, &machine->readable);
+		err = memslot_add_rom(&machine->held, machine->vm_fd, MEMSLOT_VIRTIO_MMIO,
+				      VIRTIO_MMIO_BASE, VIRTIO_MMIO_SIZE, &machine->readable);
 
 		if (err < 0) {
 			virtio->ops->destroy(virtio);
 			return err;
 		}
 	}
-	return add_device(machine, virtio_mmio_create(machine->virtio_count++, machine->vm_fd,
-						      virtio, machine->readable));
+	err = virtio_mmio_create(&device, machine->virtio_count++, machine->vm_fd, virtio,
+				 machine->readable);
+	return err < 0 ? err : bus_add(&machine->bus, device);
 }
 
+/* virtio: fresh from its create(), and taken over, also on an error. */
 static int add_virtio(struct machine *machine, struct virtio *virtio)
 {
-	if (!virtio)
-		return -EIO;
 	if (machine->pci)
 		return virtio_pci_add(machine->pci, &machine->routes, virtio);
 	return add_virtio_mmio(machine, virtio);
@@ -58,11 +53,10 @@ static int add_pci(struct machine *machine)
 	if (err < 0)
 		return err;
 	irq_routes_create(&machine->routes, machine->vm_fd);
-	machine->pci = pci_create(&machine->bus, machine->readable);
-	if (machine->pci)
-		return 0;
-	irq_routes_destroy(&machine->routes);
-	return -EIO;
+	err = pci_create(&machine->pci, &machine->bus, machine->readable);
+	if (err < 0)
+		irq_routes_destroy(&machine->routes);
+	return err;
 }
 
 void devices_destroy(struct machine *machine)
@@ -73,17 +67,48 @@ void devices_destroy(struct machine *machine)
 	machine->pci = NULL;
 }
 
-static int add_consoles(struct machine *machine)
+static int add_uart(struct machine *machine, bool input)
 {
 	const struct irq_line irq = irq_line_spi(machine->vm_fd, PL011_SPI);
-	const bool serial = machine->config->console == CONSOLE_SERIAL;
-	struct console *console = &machine->terminal->console;
-	int err = add_device(
-		machine, pl011_create(PL011_BASE, irq, PL011_SPI, machine->loop, console, serial));
+	struct device *device;
+	int err = pl011_create(&device, PL011_BASE, irq, PL011_SPI, machine->loop,
+			       &machine->terminal->console, input);
 
-	if (err < 0 || serial)
-		return err;
-	return add_virtio(machine, virtio_console_create(&machine->memory, machine->loop, console));
+	return err < 0 ? err : bus_add(&machine->bus, device);
+}
+
+static int add_rtc(struct machine *machine)
+{
+	const struct irq_line irq = irq_line_spi(machine->vm_fd, PL031_SPI);
+	struct device *device;
+	int err = pl031_create(&device, PL031_BASE, irq, PL031_SPI, machine->loop);
+
+	return err < 0 ? err : bus_add(&machine->bus, device);
+}
+
+static int add_console(struct machine *machine)
+{
+	struct virtio *virtio;
+	int err = virtio_console_create(&virtio, &machine->memory, machine->loop,
+					&machine->terminal->console);
+
+	return err < 0 ? err : add_virtio(machine, virtio);
+}
+
+static int add_rng(struct machine *machine)
+{
+	struct virtio *virtio;
+	int err = virtio_rng_create(&virtio, &machine->memory, machine->loop);
+
+	return err < 0 ? err : add_virtio(machine, virtio);
+}
+
+static int add_report(struct machine *machine)
+{
+	struct virtio *virtio;
+	int err = virtio_report_create(&virtio, &machine->memory, machine->loop, machine->report);
+
+	return err < 0 ? err : add_virtio(machine, virtio);
 }
 
 static int add_disks(struct machine *machine)
@@ -97,31 +122,34 @@ static int add_disks(struct machine *machine)
 			.engine = disk_engine_choose(config->block_engine),
 			.queues = virtio_block_queues(config->cpus),
 		};
-		struct virtio *virtio = virtio_block_create(&machine->memory, &options);
+		struct virtio *virtio;
 
-		err = virtio ? add_virtio(machine, virtio) : -errno;
+		err = virtio_block_create(&virtio, &machine->memory, &options);
+		if (err == 0)
+			err = add_virtio(machine, virtio);
 	}
 	return err;
 }
 
 int devices_create(struct machine *machine)
 {
-	const struct irq_line rtc_irq = irq_line_spi(machine->vm_fd, PL031_SPI);
-	int err;
+	const struct config *config = machine->config;
+	const bool serial = config->console == CONSOLE_SERIAL;
+	int err = 0;
 
 	bus_create(&machine->bus);
-	err = machine->gic.kind == GIC_V3_ITS && cpus_want_pci(machine->config) ? add_pci(machine)
-										: 0;
+	if (machine->gic.kind == GIC_V3_ITS && cpus_want_pci(config))
+		err = add_pci(machine);
 	if (err == 0)
-		err = add_consoles(machine);
-	if (err == 0 && machine->config->defaults)
-		err = add_device(machine,
-				 pl031_create(PL031_BASE, rtc_irq, PL031_SPI, machine->loop));
-	if (err == 0 && machine->config->rng)
-		err = add_virtio(machine, virtio_rng_create(&machine->memory, machine->loop));
+		err = add_uart(machine, serial);
+	if (err == 0 && !serial)
+		err = add_console(machine);
+	if (err == 0 && config->defaults)
+		err = add_rtc(machine);
+	if (err == 0 && config->rng)
+		err = add_rng(machine);
 	if (err == 0 && machine->report)
-		err = add_virtio(machine, virtio_report_create(&machine->memory, machine->loop,
-							       machine->report));
+		err = add_report(machine);
 	if (err == 0)
 		err = add_disks(machine);
 	if (err == 0)
