@@ -186,6 +186,76 @@ static void names_of_any_bytes_are_told(void **state)
 	assert_silent();
 }
 
+/* A number that nothing else is, in each counter of the second vCPU in turn. */
+static void each_counter_is_told(void **state)
+{
+	const struct config config = { .cpus = 2 };
+	struct verdict verdict = { .outcome = OUTCOME_SHUTDOWN };
+	static struct vcpu vcpus[2];
+	struct machine machine = {
+		.config = &config,
+		.verdict = &verdict,
+		.env = { .vcpus = vcpus, .count = 2 },
+	};
+	struct counters *counters = &vcpus[1].counters;
+	counter *list = (counter *)counters;
+
+	vcpus[0].stats_fd = vcpus[1].stats_fd = -1;
+	for (size_t i = 0; i < sizeof(*counters) / sizeof(*list); i++) {
+		json_t *stats;
+		char *text;
+
+		memset(counters, 0, sizeof(*counters));
+		for (unsigned int entry = 0; entry < COUNTERS_MMIO; entry++)
+			counters->mmio[entry].address = 0x1000 * (entry + 1);
+		/* These are no counts. */
+		if (list[i] != 0 || &list[i] == &counters->mmio_others.address)
+			continue;
+		list[i] = 8765432109;
+		stats = stats_collect(&machine, 0);
+		text = json_dumps(stats, JSON_COMPACT);
+		if (!strstr(text, "8765432109"))
+			fail_msg("the counter at %zu is not in %s", i * sizeof(*list), text);
+		free(text);
+		json_decref(stats);
+	}
+}
+
+/* And whatever else a machine knows of its life. */
+static void all_of_a_life_is_told(void **state)
+{
+	const struct config config = { .cpus = 1,
+				       .mem_size = 1111,
+				       .trap_tlbi = { TLBI_ALL, true } };
+	struct verdict verdict = { .outcome = OUTCOME_RESET };
+	struct vcpu vcpu = { .stats_fd = -1 };
+	struct machine machine = {
+		.config = &config,
+		.verdict = &verdict,
+		.env = { .vcpus = &vcpu, .count = 1 },
+		.memory = { .touched = { { 0x2222, 3333 } }, .touched_count = 1 },
+		.cleaned = { .range = { { 0x4444, 5555 } },
+			     .range_count = 1,
+			     .line_size = 64,
+			     .lines = 6666,
+			     .nanoseconds = 7500000000 },
+		.phase = { [PHASE_CREATED] = { true, 1250000000, 0 },
+			   [PHASE_FIRST_RUN] = { true, 2500000000, 8888 },
+			   [PHASE_SHUTDOWN] = { true, 3750000000, 9999 } },
+	};
+	static const char *const told[] = { "1111", "all,shareable", "\"reset\"", "0x2222",
+					    "3333", "0x4444",	     "5555",	  "64",
+					    "6666", "7.5",	     "1.25",	  "2.5",
+					    "8888", "3.75",	     "9999",	  "4242" };
+	json_t *stats = stats_collect(&machine, 4242);
+	char *text = json_dumps(stats, JSON_COMPACT);
+
+	for (size_t i = 0; i < ARRAY_SIZE(told); i++)
+		assert_non_null(strstr(text, told[i]));
+	free(text);
+	json_decref(stats);
+}
+
 #define test(function) cmocka_unit_test_setup_teardown(function, begin, catch_end)
 
 int main(void)
@@ -196,6 +266,8 @@ int main(void)
 		test(hostile_descriptors_are_survived),
 		test(hostile_values_are_left_out),
 		test(names_of_any_bytes_are_told),
+		test(each_counter_is_told),
+		test(all_of_a_life_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
