@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "host/iov.h"
 #include "host/log.h"
 #include "util.h"
 
@@ -279,16 +280,8 @@ static bool advance(struct disk_request *request, uint64_t bytes)
 {
 	request->offset += bytes;
 	request->length -= bytes;
-	while (request->count > 0 && bytes >= request->segments->iov_len) {
-		bytes -= request->segments->iov_len;
-		request->segments++;
-		request->count--;
-	}
-	if (request->count == 0)
-		return false;
-	request->segments->iov_base = (char *)request->segments->iov_base + bytes;
-	request->segments->iov_len -= bytes;
-	return true;
+	iov_advance(&request->segments, &request->count, bytes);
+	return request->count > 0;
 }
 
 /*
@@ -387,21 +380,6 @@ static int blocks(const struct disk_engine *engine, enum disk_operation operatio
 	return 0;
 }
 
-/* Between a flat buffer and the first bytes of a request's segments. */
-static void copy(const struct disk_request *request, uint8_t *buffer, uint64_t bytes)
-{
-	for (const struct iovec *segment = request->segments; bytes > 0; segment++) {
-		const uint64_t size = segment->iov_len < bytes ? segment->iov_len : bytes;
-
-		if (request->operation == DISK_READ)
-			memcpy(segment->iov_base, buffer, size);
-		else
-			memcpy(buffer, segment->iov_base, size);
-		buffer += size;
-		bytes -= size;
-	}
-}
-
 /* The blocks from begin to end hold bytes of a write from offset on; what else is in them stays. */
 static int read_edges(const struct disk_engine *engine, const struct disk_request *request,
 		      uint8_t *buffer, uint64_t begin, uint64_t end, uint64_t bytes)
@@ -428,13 +406,14 @@ static int bounce(const struct disk_engine *engine, struct disk_request *request
 	if (request->operation == DISK_READ) {
 		err = blocks(engine, DISK_READ, buffer, begin, end - begin);
 		if (err == 0)
-			copy(request, buffer + (request->offset - begin), bytes);
+			iov_write(request->segments, request->count, 0,
+				  buffer + (request->offset - begin), bytes);
 		return err;
 	}
 	err = read_edges(engine, request, buffer, begin, end, bytes);
 	if (err < 0)
 		return err;
-	copy(request, buffer + (request->offset - begin), bytes);
+	iov_read(request->segments, request->count, 0, buffer + (request->offset - begin), bytes);
 	return blocks(engine, DISK_WRITE, buffer, begin, end - begin);
 }
 

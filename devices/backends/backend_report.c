@@ -22,6 +22,7 @@
 
 #include "backends/report.h"
 #include "host/file.h"
+#include "host/iov.h"
 #include "host/log.h"
 #include "options/number.h"
 #include "util.h"
@@ -33,32 +34,6 @@
 #define WRITE_SEGMENTS 32
 
 /* Writing. All with the lock held. */
-
-static size_t length_of(const struct iovec *segments, unsigned int count)
-{
-	size_t length = 0;
-
-	for (unsigned int i = 0; i < count; i++)
-		length += segments[i].iov_len;
-	return length;
-}
-
-/* The beginning of segments, no more than max bytes of it. Returns how many segments that are. */
-static unsigned int cut(struct iovec *piece, const struct iovec *segments, unsigned int count,
-			size_t max)
-{
-	unsigned int used = 0;
-
-	for (unsigned int i = 0; i < count && used < WRITE_SEGMENTS && max > 0; i++) {
-		if (segments[i].iov_len == 0)
-			continue;
-		piece[used] = segments[i];
-		if (piece[used].iov_len > max)
-			piece[used].iov_len = max;
-		max -= piece[used++].iov_len;
-	}
-	return used;
-}
 
 static void forget_kept(struct report *report)
 {
@@ -80,7 +55,8 @@ static size_t write_some(struct report *report, const struct iovec *segments, un
 {
 	struct iovec piece[WRITE_SEGMENTS];
 	const bool own = report->stream.kind == STREAM_OWN;
-	const unsigned int used = cut(piece, segments, count, own ? WRITE_MAX : STREAM_SHARED_MAX);
+	const unsigned int used = iov_slice(piece, ARRAY_SIZE(piece), segments, count, 0,
+					    own ? WRITE_MAX : STREAM_SHARED_MAX);
 	const ssize_t done = stream_write(&report->stream, piece, used);
 
 	if (done >= 0)
@@ -109,7 +85,7 @@ static void write_kept(struct report *report)
 static size_t report_offer(struct sink *sink, const struct iovec *segments, unsigned int count)
 {
 	struct report *report = container_of(sink, struct report, sink);
-	const size_t length = length_of(segments, count);
+	const size_t length = iov_length(segments, count);
 	size_t done = 0;
 
 	pthread_mutex_lock(&report->lock);
@@ -145,26 +121,17 @@ static bool kept_grow(struct report *report, size_t length)
 	return true;
 }
 
-static void kept_append(struct report *report, const struct iovec *segments, unsigned int count)
-{
-	for (unsigned int i = 0; i < count; i++) {
-		if (segments[i].iov_len > 0)
-			memcpy(report->kept + report->kept_count, segments[i].iov_base,
-			       segments[i].iov_len);
-		report->kept_count += segments[i].iov_len;
-	}
-}
-
 static void report_keep(struct sink *sink, const struct iovec *segments, unsigned int count)
 {
 	static struct log_limit limit;
 	struct report *report = container_of(sink, struct report, sink);
-	const size_t length = length_of(segments, count);
+	const size_t length = iov_length(segments, count);
 
 	pthread_mutex_lock(&report->lock);
 	if (!report->lost && length > 0) {
 		if (kept_grow(report, length))
-			kept_append(report, segments, count);
+			report->kept_count += iov_read(segments, count, 0,
+						       report->kept + report->kept_count, length);
 		else
 			log_guest(&limit, "report %s: %zu bytes are dropped: it is not being read",
 				  report->name, length);

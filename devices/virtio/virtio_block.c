@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/iov.h"
 #include "host/log.h"
 #include "host/worker.h"
 #include "util.h"
@@ -228,29 +229,6 @@ static bool inside(const struct virtio_block *device, uint64_t sector, uint64_t 
 	return sector <= sectors && bytes / DISK_SECTOR <= sectors - sector;
 }
 
-/* Has the request transfer length bytes, skip bytes into a list of segments. */
-static void take_segments(struct request *request, const struct iovec *segments, uint64_t skip,
-			  uint64_t length)
-{
-	request->disk.segments = request->segments;
-	request->disk.count = 0;
-	for (; length > 0; segments++) {
-		uint64_t size = segments->iov_len;
-
-		if (skip >= size) {
-			skip -= size;
-			continue;
-		}
-		size -= skip;
-		if (size > length)
-			size = length;
-		request->segments[request->disk.count++] =
-			(struct iovec){ (char *)segments->iov_base + skip, size };
-		length -= size;
-		skip = 0;
-	}
-}
-
 static void transfer(struct request *request, const struct virtqueue_chain *chain,
 		     const struct virtio_blk_outhdr *header)
 {
@@ -267,10 +245,10 @@ static void transfer(struct request *request, const struct virtqueue_chain *chai
 		finish(request, VIRTIO_BLK_S_OK, 0);
 		return;
 	}
-	if (write)
-		take_segments(request, chain->out, sizeof(*header), length);
-	else
-		take_segments(request, chain->in, 0, length);
+	request->disk.segments = request->segments;
+	request->disk.count = iov_slice(
+		request->segments, ARRAY_SIZE(request->segments), write ? chain->out : chain->in,
+		write ? chain->out_count : chain->in_count, write ? sizeof(*header) : 0, length);
 	request->filled = write ? 0 : length;
 	request->disk.offset = header->sector * DISK_SECTOR;
 	request->disk.length = length;
@@ -301,7 +279,7 @@ static void change_range(struct request *request, const struct virtqueue_chain *
 	if (!virtio_has(&device->virtio, zeroes ? VIRTIO_BLK_F_WRITE_ZEROES : VIRTIO_BLK_F_DISCARD))
 		status = VIRTIO_BLK_S_UNSUPP;
 	else if (chain->out_bytes == header_bytes + RANGES_MAX * sizeof(range) &&
-		 virtqueue_read(chain->out, chain->out_count, header_bytes, &range, sizeof(range)))
+		 iov_read(chain->out, chain->out_count, header_bytes, &range, sizeof(range)))
 		status = range_status(device, &range, zeroes);
 	if (status != VIRTIO_BLK_S_OK || range.num_sectors == 0) {
 		finish(request, status, 0);
@@ -319,7 +297,7 @@ static void get_id(struct request *request, const struct virtqueue_chain *chain)
 
 	if (size > VIRTIO_BLK_ID_BYTES)
 		size = VIRTIO_BLK_ID_BYTES;
-	virtqueue_write(chain->in, chain->in_count, 0, request->queue->device->serial, size);
+	iov_write(chain->in, chain->in_count, 0, request->queue->device->serial, size);
 	finish(request, VIRTIO_BLK_S_OK, size);
 }
 
@@ -340,8 +318,7 @@ static bool virtio_block_handle(struct virtio_queue *queue, struct virtqueue_cha
 	struct request *request = &block_queue->requests[chain->head];
 	struct virtio_blk_outhdr header;
 
-	if (virtqueue_read(chain->out, chain->out_count, 0, &header, sizeof(header)) <
-		    sizeof(header) ||
+	if (iov_read(chain->out, chain->out_count, 0, &header, sizeof(header)) < sizeof(header) ||
 	    chain->in_bytes == 0) {
 		virtqueue_break(&queue->ring);
 		return true;

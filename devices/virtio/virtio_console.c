@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/iov.h"
 #include "host/log.h"
 #include "util.h"
 #include "virtio/virtio_console.h"
@@ -40,23 +41,17 @@ static struct virtio_console *console_of(const struct virtio_queue *queue)
 /* Offers what is left of a chain to the host. True when all of it is gone. */
 static bool transmit_chain(struct virtio_console *device, const struct virtqueue_chain *chain)
 {
-	uint32_t skip = device->sent;
+	struct iovec rest[VIRTQUEUE_SEGMENTS_MAX];
+	const unsigned int count = iov_slice(rest, ARRAY_SIZE(rest), chain->out, chain->out_count,
+					     device->sent, SIZE_MAX);
 
-	for (unsigned int i = 0; i < chain->out_count; i++) {
-		const struct iovec *segment = &chain->out[i];
-		size_t length, taken;
+	for (unsigned int i = 0; i < count; i++) {
+		const size_t taken =
+			device->console->offer(device->console, rest[i].iov_base, rest[i].iov_len);
 
-		if (skip >= segment->iov_len) {
-			skip -= segment->iov_len;
-			continue;
-		}
-		length = segment->iov_len - skip;
-		taken = device->console->offer(device->console, (uint8_t *)segment->iov_base + skip,
-					       length);
 		device->sent += taken;
-		if (taken < length)
+		if (taken < rest[i].iov_len)
 			return false;
-		skip = 0;
 	}
 	device->sent = 0;
 	return true;

@@ -32,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/iov.h"
 #include "host/log.h"
 #include "util.h"
 #include "virtio/virtio_report.h"
@@ -74,19 +75,8 @@ static struct virtio_report *report_of(const struct virtio_queue *queue)
 /* What follows the first skip bytes of a chain. Returns how many segments that are. */
 static unsigned int rest_of(const struct virtqueue_chain *chain, uint32_t skip, struct iovec *rest)
 {
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < chain->out_count; i++) {
-		struct iovec segment = chain->out[i];
-		const uint32_t skipped = skip < segment.iov_len ? skip : segment.iov_len;
-
-		skip -= skipped;
-		segment.iov_base = (uint8_t *)segment.iov_base + skipped;
-		segment.iov_len -= skipped;
-		if (segment.iov_len > 0)
-			rest[count++] = segment;
-	}
-	return count;
+	return iov_slice(rest, VIRTQUEUE_SEGMENTS_MAX, chain->out, chain->out_count, skip,
+			 SIZE_MAX);
 }
 
 /* What a turn may still do. */
@@ -263,7 +253,7 @@ static void say(struct virtio_queue *queue)
 			virtqueue_push(ring, chain.head, 0);
 			continue;
 		}
-		virtqueue_write(chain.in, chain.in_count, 0, &answer, length);
+		iov_write(chain.in, chain.in_count, 0, &answer, length);
 		virtqueue_push(ring, chain.head, length);
 		report->owed &= ~BIT(answer.header.event);
 	}
@@ -279,7 +269,7 @@ static bool hear(struct virtio_queue *queue, struct virtqueue_chain *chain)
 	struct virtio_queue *answers = &queue->virtio->queues[ANSWERS];
 	struct virtio_console_control message;
 
-	if (virtqueue_read(chain->out, chain->out_count, 0, &message, sizeof(message)) ==
+	if (iov_read(chain->out, chain->out_count, 0, &message, sizeof(message)) ==
 	    sizeof(message)) {
 		pthread_mutex_lock(&answers->lock);
 		listen(report_of(queue), &message);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "host/iov.h"
 #include "host/log.h"
 #include "util.h"
 #include "virtio/virtio_rng.h"
@@ -22,7 +23,7 @@
  * A buffer may get less than it has room for (virtio 1.3, 5.4.6.2). This bounds the time that one
  * request takes, whatever length the driver claims for it.
  */
-#define REQUEST_MAX ((uint32_t)KIB(64))
+#define REQUEST_MAX KIB(64)
 
 struct virtio_rng {
 	struct virtio virtio;
@@ -47,15 +48,18 @@ static uint32_t fill(uint8_t *bytes, uint32_t length)
 /* One request: as much of its buffers as REQUEST_MAX allows. */
 static bool virtio_rng_handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
-	uint32_t done = 0, left = REQUEST_MAX;
+	struct iovec wanted[VIRTQUEUE_SEGMENTS_MAX];
+	const unsigned int count =
+		iov_slice(wanted, ARRAY_SIZE(wanted), chain->in, chain->in_count, 0, REQUEST_MAX);
+	uint32_t done = 0;
 
-	/* Where the host falls short the rest stays as it is: what was written has no gap. */
-	for (unsigned int i = 0; i < chain->in_count && left > 0; i++) {
-		const uint32_t length = chain->in[i].iov_len < left ? chain->in[i].iov_len : left;
-		const uint32_t filled = fill(chain->in[i].iov_base, length);
+	for (unsigned int i = 0; i < count; i++) {
+		const uint32_t filled = fill(wanted[i].iov_base, wanted[i].iov_len);
 
 		done += filled;
-		left = filled < length ? 0 : left - filled;
+		/* The rest stays as it is: what was written has no gap. */
+		if (filled < wanted[i].iov_len)
+			break;
 	}
 	virtqueue_push(&queue->ring, chain->head, done);
 	return true;

@@ -123,13 +123,4 @@ unsigned int virtqueue_unseen(const struct virtqueue *queue);
 bool virtqueue_kicks_on(struct virtqueue *queue);
 void virtqueue_kicks_off(struct virtqueue *queue);
 
-/*
- * Copies between a list of segments and a flat buffer, from offset bytes into the list. Returns
- * how many bytes there were to copy, size at most.
- */
-uint32_t virtqueue_read(const struct iovec *segments, unsigned int count, uint32_t offset,
-			void *buffer, uint32_t size);
-uint32_t virtqueue_write(const struct iovec *segments, unsigned int count, uint32_t offset,
-			 const void *buffer, uint32_t size);
-
 #endif

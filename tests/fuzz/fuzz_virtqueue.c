@@ -12,6 +12,7 @@
 #include "bus/bus.h"
 #include "bus/irq.h"
 #include "fuzz.h"
+#include "host/iov.h"
 #include "memmap.h"
 #include "virtio/virtio_console.h"
 #include "virtio/virtio_mmio.h"
@@ -223,10 +224,10 @@ static void copy(void)
 	if (!last_popped)
 		return;
 	want = offset >= chain.out_bytes ? 0 : chain.out_bytes - offset;
-	MUST(virtqueue_read(chain.out, chain.out_count, offset, buffer, size) ==
+	MUST(iov_read(chain.out, chain.out_count, offset, buffer, size) ==
 	     (want < size ? want : size));
 	want = offset >= chain.in_bytes ? 0 : chain.in_bytes - offset;
-	MUST(virtqueue_write(chain.in, chain.in_count, offset, buffer, size) ==
+	MUST(iov_write(chain.in, chain.in_count, offset, buffer, size) ==
 	     (want < size ? want : size));
 }
 

@@ -839,87 +839,6 @@ static void kicks_after_an_unpop(void **state)
 	assert_false(virtqueue_kicks_on(&queue));
 }
 
-/* Copying. */
-
-#define LIST_BYTES 23
-
-static uint8_t list_data[5][16];
-static struct iovec list[5];
-
-/* Segments of 3, 0, 1, 16 and 3 bytes, which say where they are in the list. */
-static void make_list(void)
-{
-	static const size_t lengths[] = { 3, 0, 1, 16, 3 };
-	uint8_t position = 0;
-
-	for (unsigned int i = 0; i < 5; i++) {
-		list[i] = (struct iovec){ list_data[i], lengths[i] };
-		memset(list_data[i], 0xee, sizeof(list_data[i]));
-		for (size_t j = 0; j < lengths[i]; j++)
-			list_data[i][j] = position++;
-	}
-	assert_int_equal(position, LIST_BYTES);
-}
-
-static uint32_t bytes_there(uint32_t offset, uint32_t size)
-{
-	if (offset >= LIST_BYTES)
-		return 0;
-	return size < LIST_BYTES - offset ? size : LIST_BYTES - offset;
-}
-
-static void reading_copies_any_stretch(void **state)
-{
-	make_list();
-	for (uint32_t offset = 0; offset < LIST_BYTES + 3; offset++) {
-		for (uint32_t size = 0; size < LIST_BYTES + 3; size++) {
-			const uint32_t want = bytes_there(offset, size);
-			uint8_t buffer[LIST_BYTES + 3];
-
-			memset(buffer, 0xdd, sizeof(buffer));
-			assert_int_equal(virtqueue_read(list, 5, offset, buffer, size), want);
-			for (uint32_t i = 0; i < sizeof(buffer); i++)
-				assert_int_equal(buffer[i], i < want ? offset + i : 0xdd);
-		}
-	}
-}
-
-static void writing_copies_any_stretch(void **state)
-{
-	for (uint32_t offset = 0; offset < LIST_BYTES + 3; offset++) {
-		for (uint32_t size = 0; size < LIST_BYTES + 3; size++) {
-			const uint32_t want = bytes_there(offset, size);
-			uint8_t buffer[LIST_BYTES + 3], all[LIST_BYTES];
-
-			for (uint32_t i = 0; i < sizeof(buffer); i++)
-				buffer[i] = 100 + i;
-			make_list();
-			assert_int_equal(virtqueue_write(list, 5, offset, buffer, size), want);
-			virtqueue_read(list, 5, 0, all, LIST_BYTES);
-			for (uint32_t i = 0; i < LIST_BYTES; i++)
-				assert_int_equal(all[i], i >= offset && i < offset + want
-								 ? 100 + i - offset
-								 : i);
-			assert_int_equal(list_data[0][3], 0xee);
-			assert_int_equal(list_data[1][0], 0xee);
-			assert_int_equal(list_data[2][1], 0xee);
-			assert_int_equal(list_data[4][3], 0xee);
-		}
-	}
-}
-
-static void copying_at_the_ends_of_numbers(void **state)
-{
-	uint8_t buffer[LIST_BYTES];
-
-	make_list();
-	assert_int_equal(virtqueue_read(list, 5, UINT32_MAX, buffer, UINT32_MAX), 0);
-	assert_int_equal(virtqueue_read(list, 5, 0, buffer, UINT32_MAX), LIST_BYTES);
-	assert_int_equal(virtqueue_read(list, 0, 0, buffer, 5), 0);
-	assert_int_equal(virtqueue_write(list, 5, UINT32_MAX, buffer, UINT32_MAX), 0);
-	assert_int_equal(virtqueue_write(NULL, 0, 0, buffer, 5), 0);
-}
-
 #define on_queue(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -970,9 +889,6 @@ int main(void)
 		on_queue(kicks_by_flag),
 		on_queue(kicks_by_event_index),
 		on_queue(kicks_after_an_unpop),
-		on_queue(reading_copies_any_stretch),
-		on_queue(writing_copies_any_stretch),
-		on_queue(copying_at_the_ends_of_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
