@@ -89,6 +89,35 @@ void virtio_interrupt(struct virtio_queue *queue)
 		queue->virtio->transport->queue_interrupt(queue->virtio->transport, queue->index);
 }
 
+static void late_interrupt_due(struct event_timer *timer)
+{
+	struct virtio_late_interrupt *late =
+		container_of(timer, struct virtio_late_interrupt, timer);
+	struct virtio_queue *queue = &late->virtio->queues[late->queue];
+
+	pthread_mutex_lock(&queue->lock);
+	virtio_interrupt(queue);
+	pthread_mutex_unlock(&queue->lock);
+}
+
+int virtio_late_interrupt_create(struct virtio_late_interrupt *late, struct virtio *virtio,
+				 unsigned int queue, struct event_loop *loop)
+{
+	late->virtio = virtio;
+	late->queue = queue;
+	return event_timer_create(&late->timer, loop, CLOCK_MONOTONIC, late_interrupt_due);
+}
+
+void virtio_late_interrupt_destroy(struct virtio_late_interrupt *late)
+{
+	event_timer_destroy(&late->timer);
+}
+
+void virtio_interrupt_late(struct virtio_late_interrupt *late, uint64_t nanoseconds)
+{
+	event_timer_in(&late->timer, nanoseconds);
+}
+
 void virtio_serve(struct virtio_queue *queue,
 		  bool (*handle)(struct virtio_queue *queue, struct virtqueue_chain *chain))
 {
@@ -102,7 +131,6 @@ void virtio_serve(struct virtio_queue *queue,
 		more = handle(queue, &chain);
 		left--;
 	}
-	virtio_publish(queue);
 	if (queue->ring.broken)
 		virtio_needs_reset(queue->virtio);
 	else if (more && left == 0)

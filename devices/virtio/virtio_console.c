@@ -29,7 +29,7 @@ enum { RECEIVE, TRANSMIT, QUEUES };
 struct virtio_console {
 	struct virtio virtio;
 	struct console *console;
-	struct event_timer interrupt; /* the transmit queue's, delayed */
+	struct virtio_late_interrupt interrupt; /* of TRANSMIT */
 	uint32_t sent; /* of the chain at the transmit queue's front */
 };
 
@@ -38,9 +38,10 @@ static struct virtio_console *console_of(const struct virtio_queue *queue)
 	return container_of(queue->virtio, struct virtio_console, virtio);
 }
 
-/* Offers what is left of a chain to the host. True when all of it is gone. */
-static bool transmit_chain(struct virtio_console *device, const struct virtqueue_chain *chain)
+/* Offers what is left of a chain to the host. Without room for all of it the turn is over. */
+static bool transmit_chain(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
+	struct virtio_console *device = console_of(queue);
 	struct iovec rest[VIRTQUEUE_SEGMENTS_MAX];
 	const unsigned int count = iov_slice(rest, ARRAY_SIZE(rest), chain->out, chain->out_count,
 					     device->sent, SIZE_MAX);
@@ -50,104 +51,50 @@ static bool transmit_chain(struct virtio_console *device, const struct virtqueue
 			device->console->offer(device->console, rest[i].iov_base, rest[i].iov_len);
 
 		device->sent += taken;
-		if (taken < rest[i].iov_len)
+		if (taken < rest[i].iov_len) {
+			virtqueue_unpop(&queue->ring, chain);
 			return false;
+		}
 	}
 	device->sent = 0;
+	virtqueue_push(&queue->ring, chain->head, 0);
 	return true;
-}
-
-/*
- * No more than left chains. Returns what virtqueue_next() does: 1 when it stopped early, with work
- * left, because there was no room or left has come to 0.
- */
-static int transmit_some(struct virtio_console *device, struct virtqueue *ring, unsigned int *left)
-{
-	struct virtqueue_chain chain;
-	int got;
-
-	virtqueue_kicks_off(ring);
-	while ((got = virtqueue_next(ring, &chain)) > 0) {
-		if (!transmit_chain(device, &chain)) {
-			virtqueue_unpop(ring, &chain);
-			break;
-		}
-		virtqueue_push(ring, chain.head, 0);
-		if (--*left == 0)
-			break;
-	}
-	return got;
 }
 
 static void transmit(struct virtio_queue *queue)
 {
-	struct virtio_console *device = console_of(queue);
-	unsigned int left = queue->ring.layout.size;
-	const int got = transmit_some(device, &queue->ring, &left);
-
+	virtio_serve(queue, transmit_chain);
 	virtqueue_publish(&queue->ring);
-	event_timer_in(&device->interrupt, INTERRUPT_DELAY_NS);
-	if (got < 0)
-		virtio_needs_reset(queue->virtio);
-	else if (left == 0)
-		event_notify(&queue->kick); /* others first */
+	virtio_interrupt_late(&console_of(queue)->interrupt, INTERRUPT_DELAY_NS);
 }
 
-static void interrupt_due(struct event_timer *timer)
+/* Fills a chain's buffers with what the host has typed. Without any of that no more are wanted. */
+static bool receive_chain(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
-	struct virtio_console *device = container_of(timer, struct virtio_console, interrupt);
-	struct virtio_queue *queue = &device->virtio.queues[TRANSMIT];
-
-	pthread_mutex_lock(&queue->lock);
-	virtio_interrupt(queue);
-	pthread_mutex_unlock(&queue->lock);
-}
-
-/* Fills a chain's buffers with what the host has typed. */
-static uint32_t receive_chain(struct virtio_console *device, const struct virtqueue_chain *chain)
-{
-	uint32_t done = 0;
+	struct console *console = console_of(queue)->console;
+	uint32_t filled = 0;
 
 	for (unsigned int i = 0; i < chain->in_count; i++) {
 		const struct iovec *segment = &chain->in[i];
-		size_t got =
-			device->console->read(device->console, segment->iov_base, segment->iov_len);
+		const size_t got = console->read(console, segment->iov_base, segment->iov_len);
 
-		done += got;
+		filled += got;
 		if (got < segment->iov_len)
 			break;
 	}
-	return done;
+	if (filled == 0) {
+		virtqueue_unpop(&queue->ring, chain);
+		return false;
+	}
+	virtqueue_push(&queue->ring, chain->head, filled);
+	return true;
 }
 
+/* Without buffers, a kick is to tell of the next ones; without input, none is wanted. */
 static void receive(struct virtio_queue *queue)
 {
-	struct virtio_console *device = console_of(queue);
-	struct virtqueue_chain chain;
-	unsigned int left = queue->ring.layout.size;
-	int got = 1;
-
-	/* Without buffers, a kick is to tell of the next ones; without input, none is wanted. */
-	virtqueue_kicks_off(&queue->ring);
-	while (left > 0) {
-		uint32_t filled;
-
-		got = virtqueue_next(&queue->ring, &chain);
-		if (got <= 0)
-			break;
-		filled = receive_chain(device, &chain);
-		if (filled == 0) {
-			virtqueue_unpop(&queue->ring, &chain);
-			break;
-		}
-		virtqueue_push(&queue->ring, chain.head, filled);
-		left--;
-	}
+	virtio_serve(queue, receive_chain);
 	virtio_publish(queue);
-	if (got < 0)
-		virtio_needs_reset(queue->virtio);
-	else if (left == 0)
-		event_notify(&queue->kick);
 }
 
 static void virtio_console_process(struct virtio_queue *queue)
@@ -207,7 +154,7 @@ static void virtio_console_destroy(struct virtio *virtio)
 	device->console->input = NULL;
 	device->console->room = NULL;
 	device->console->resized = NULL;
-	event_timer_destroy(&device->interrupt);
+	virtio_late_interrupt_destroy(&device->interrupt);
 	virtio_fini(virtio);
 	free(device);
 }
@@ -237,13 +184,13 @@ int virtio_console_create(struct virtio **created, const struct memory *memory,
 	}
 	if (console->size(console, &columns, &rows))
 		features |= UINT64_C(1) << VIRTIO_CONSOLE_F_SIZE;
-	err = event_timer_create(&device->interrupt, loop, CLOCK_MONOTONIC, interrupt_due);
+	err = virtio_late_interrupt_create(&device->interrupt, &device->virtio, TRANSMIT, loop);
 	if (err < 0)
 		goto free_device;
 	err = virtio_init(&device->virtio, &virtio_console_ops, memory, loops, features, QUEUES,
 			  QUEUE_SIZE);
 	if (err < 0)
-		goto destroy_timer;
+		goto destroy_interrupt;
 	device->console = console;
 	console->device = device;
 	console->input = virtio_console_input;
@@ -252,8 +199,8 @@ int virtio_console_create(struct virtio **created, const struct memory *memory,
 	*created = &device->virtio;
 	return 0;
 
-destroy_timer:
-	event_timer_destroy(&device->interrupt);
+destroy_interrupt:
+	virtio_late_interrupt_destroy(&device->interrupt);
 free_device:
 	free(device);
 	return err;

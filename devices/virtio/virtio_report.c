@@ -48,7 +48,7 @@
 #define INTERRUPT_DELAY_NS UINT64_C(100000000)
 
 /* Transmitted before others have their turn. */
-#define TURN_BYTES ((uint32_t)MIB(1))
+#define TURN_BYTES MIB(1)
 
 /* Those of the port and the two of control, as seen by the driver and the device
  * (virtio 1.3, 5.3.2). */
@@ -59,10 +59,14 @@ enum { RECEIVE, TRANSMIT, ANSWERS, CONTROL, QUEUES };
 struct virtio_report {
 	struct virtio virtio;
 	struct sink *sink;
-	struct event_timer interrupt; /* of TRANSMIT, delayed */
-	uint32_t sent; /* of the chain at the front of TRANSMIT; guarded by its lock */
-	unsigned int
-		owed; /* to the driver, by VIRTIO_CONSOLE_* event; guarded by the lock of ANSWERS */
+	struct virtio_late_interrupt interrupt; /* of TRANSMIT */
+
+	/* Guarded by the lock of TRANSMIT. */
+	uint32_t sent; /* of the chain at the front */
+	uint64_t turn_bytes; /* of all chains, in this turn */
+
+	/* Guarded by the lock of ANSWERS. */
+	unsigned int owed; /* to the driver, by VIRTIO_CONSOLE_* event */
 };
 
 static struct virtio_report *report_of(const struct virtio_queue *queue)
@@ -79,86 +83,53 @@ static unsigned int rest_of(const struct virtqueue_chain *chain, uint32_t skip, 
 			 SIZE_MAX);
 }
 
-/* What a turn may still do. */
-struct turn {
-	unsigned int chains;
-	uint32_t bytes;
-};
-
-static bool turn_over(const struct turn *left)
-{
-	return left->chains == 0 || left->bytes == 0;
-}
-
-/* Offers what is left of a chain to the host. True when all of it is gone. */
-static bool transmit_chain(struct virtio_report *report, const struct virtqueue_chain *chain,
-			   struct turn *left)
+/* Offers what is left of a chain to the host, as long as the turn lasts. False: no room. */
+static bool offer_rest(struct virtio_report *report, const struct virtqueue_chain *chain)
 {
 	struct iovec rest[VIRTQUEUE_SEGMENTS_MAX];
 
-	while (report->sent < chain->out_bytes && left->bytes > 0) {
+	while (report->sent < chain->out_bytes && report->turn_bytes < TURN_BYTES) {
 		const unsigned int count = rest_of(chain, report->sent, rest);
 		const size_t taken = report->sink->offer(report->sink, rest, count);
 
 		if (taken == 0)
 			return false;
 		report->sent += taken;
-		left->bytes -= taken < left->bytes ? taken : left->bytes;
+		report->turn_bytes += taken;
 	}
-	if (report->sent < chain->out_bytes)
-		return false;
-	report->sent = 0;
-	left->chains--;
 	return true;
 }
 
-/*
- * No more than left says. Returns what virtqueue_next() does: 1 when it stopped early, with work
- * left, because there was no room or the turn is over.
- */
-static int transmit_some(struct virtio_queue *queue, struct turn *left)
+static bool transmit_chain(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
-	struct virtqueue_chain chain;
-	int got;
+	struct virtio_report *report = report_of(queue);
+	const bool room = offer_rest(report, chain);
 
-	virtqueue_kicks_off(&queue->ring);
-	while ((got = virtqueue_next(&queue->ring, &chain)) > 0) {
-		if (!transmit_chain(report_of(queue), &chain, left)) {
-			virtqueue_unpop(&queue->ring, &chain);
-			break;
-		}
-		virtqueue_push(&queue->ring, chain.head, 0);
-		if (turn_over(left))
-			break;
+	if (report->sent < chain->out_bytes) {
+		virtqueue_unpop(&queue->ring, chain);
+	} else {
+		report->sent = 0;
+		virtqueue_push(&queue->ring, chain->head, 0);
 	}
-	return got;
+	if (!room)
+		return false;
+	if (report->turn_bytes < TURN_BYTES)
+		return true;
+	event_notify(&queue->kick); /* others first */
+	return false;
 }
 
 static void transmit(struct virtio_queue *queue)
 {
-	const unsigned int size = queue->ring.layout.size;
-	struct turn left = { .chains = size, .bytes = TURN_BYTES };
-	const int got = transmit_some(queue, &left);
+	struct virtio_report *report = report_of(queue);
 
+	report->turn_bytes = 0;
+	virtio_serve(queue, transmit_chain);
 	virtqueue_publish(&queue->ring);
-	if (virtqueue_unseen(&queue->ring) >= (size + 1) / 2)
+	if (virtqueue_unseen(&queue->ring) >= (queue->ring.layout.size + 1u) / 2)
 		virtio_interrupt(queue);
 	else
-		event_timer_in(&report_of(queue)->interrupt, INTERRUPT_DELAY_NS);
-	if (got < 0)
-		virtio_needs_reset(queue->virtio);
-	else if (turn_over(&left))
-		event_notify(&queue->kick); /* others first */
-}
-
-static void interrupt_due(struct event_timer *timer)
-{
-	struct virtio_report *report = container_of(timer, struct virtio_report, interrupt);
-	struct virtio_queue *queue = &report->virtio.queues[TRANSMIT];
-
-	pthread_mutex_lock(&queue->lock);
-	virtio_interrupt(queue);
-	pthread_mutex_unlock(&queue->lock);
+		virtio_interrupt_late(&report->interrupt, INTERRUPT_DELAY_NS);
 }
 
 /* The driver takes its buffers away. What is in them the sink keeps. */
@@ -181,15 +152,22 @@ static void keep_rest(struct virtio_queue *queue)
 }
 
 /* Of a driver that takes the port for a console. */
-static bool drop(struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool drop_chain(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	virtqueue_push(&queue->ring, chain->head, 0);
 	return true;
 }
 
+static void discard(struct virtio_queue *queue)
+{
+	virtio_serve(queue, drop_chain);
+	virtio_publish(queue);
+}
+
 /* Control. The lock of ANSWERS is held, but where a function takes it. */
 
-static void listen(struct virtio_report *report, const struct virtio_console_control *message)
+/* What the driver is to be told, after what it has said. */
+static void note_control(struct virtio_report *report, const struct virtio_console_control *message)
 {
 	if (message->event == VIRTIO_CONSOLE_DEVICE_READY && message->value == 1)
 		report->owed |= BIT(VIRTIO_CONSOLE_PORT_ADD);
@@ -229,42 +207,38 @@ static uint32_t next_answer(const struct virtio_report *report, struct answer *a
 	return offsetof(struct answer, name) + sizeof(answer->name);
 }
 
-/* Tells the driver what it is to know, as far as it has buffers. */
-static void say(struct virtio_queue *queue)
+/* Fills a buffer with what the driver is to know next. False: that was all. */
+static bool answer(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	struct virtio_report *report = report_of(queue);
-	struct virtqueue *ring = &queue->ring;
-	struct answer answer;
-	struct virtqueue_chain chain;
-	unsigned int left = ring->layout.size;
-	uint32_t length;
-	int got = 1;
+	struct answer next;
+	const uint32_t length = next_answer(report, &next);
 
-	if (!virtqueue_running(ring))
-		return;
-	virtqueue_kicks_off(ring);
-	while (left > 0 && (length = next_answer(report, &answer)) > 0) {
-		got = virtqueue_next(ring, &chain);
-		if (got <= 0)
-			break;
-		left--;
-		/* One without room for the answer goes back empty, and the next one is tried. */
-		if (chain.in_bytes < length) {
-			virtqueue_push(ring, chain.head, 0);
-			continue;
-		}
-		iov_write(chain.in, chain.in_count, 0, &answer, length);
-		virtqueue_push(ring, chain.head, length);
-		report->owed &= ~BIT(answer.header.event);
+	/* One without room for the answer goes back empty, and the next one is tried. */
+	if (chain->in_bytes < length) {
+		virtqueue_push(&queue->ring, chain->head, 0);
+		return true;
 	}
-	virtio_publish(queue);
-	if (got < 0)
-		virtio_needs_reset(queue->virtio);
-	else if (left == 0)
-		event_notify(&queue->kick);
+	iov_write(chain->in, chain->in_count, 0, &next, length);
+	virtqueue_push(&queue->ring, chain->head, length);
+	report->owed &= ~BIT(next.header.event);
+	return report->owed != 0;
 }
 
-static bool hear(struct virtio_queue *queue, struct virtqueue_chain *chain)
+/* Tells the driver what it is to know, as far as it has buffers. */
+static void send_answers(struct virtio_queue *queue)
+{
+	if (!virtqueue_running(&queue->ring))
+		return;
+	if (report_of(queue)->owed == 0) {
+		virtqueue_kicks_off(&queue->ring);
+		return;
+	}
+	virtio_serve(queue, answer);
+	virtio_publish(queue);
+}
+
+static bool take_control(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	struct virtio_queue *answers = &queue->virtio->queues[ANSWERS];
 	struct virtio_console_control message;
@@ -272,15 +246,21 @@ static bool hear(struct virtio_queue *queue, struct virtqueue_chain *chain)
 	if (iov_read(chain->out, chain->out_count, 0, &message, sizeof(message)) ==
 	    sizeof(message)) {
 		pthread_mutex_lock(&answers->lock);
-		listen(report_of(queue), &message);
-		say(answers);
+		note_control(report_of(queue), &message);
+		send_answers(answers);
 		pthread_mutex_unlock(&answers->lock);
 	}
 	virtqueue_push(&queue->ring, chain->head, 0);
 	return true;
 }
 
-static void forget(struct virtio_report *report)
+static void control(struct virtio_queue *queue)
+{
+	virtio_serve(queue, take_control);
+	virtio_publish(queue);
+}
+
+static void forget_answers(struct virtio_report *report)
 {
 	struct virtio_queue *answers = &report->virtio.queues[ANSWERS];
 
@@ -301,15 +281,15 @@ static void virtio_report_process(struct virtio_queue *queue)
 		if (knows_ports(queue))
 			transmit(queue);
 		else
-			virtio_serve(queue, drop);
+			discard(queue);
 		break;
 	case ANSWERS:
 		if (knows_ports(queue))
-			say(queue);
+			send_answers(queue);
 		break;
 	case CONTROL:
 		if (knows_ports(queue))
-			virtio_serve(queue, hear);
+			control(queue);
 		break;
 	case RECEIVE:
 		virtqueue_kicks_off(&queue->ring);
@@ -327,7 +307,7 @@ static void virtio_report_room(void *opaque)
 static void virtio_report_drain(struct virtio_queue *queue)
 {
 	if (queue->index == CONTROL)
-		forget(report_of(queue));
+		forget_answers(report_of(queue));
 	else if (queue->index == TRANSMIT && knows_ports(queue))
 		keep_rest(queue);
 }
@@ -347,7 +327,7 @@ static void virtio_report_destroy(struct virtio *virtio)
 
 	report->sink->room = NULL;
 	virtio_report_drain(&virtio->queues[TRANSMIT]);
-	event_timer_destroy(&report->interrupt);
+	virtio_late_interrupt_destroy(&report->interrupt);
 	virtio_fini(virtio);
 	free(report);
 }
@@ -374,13 +354,13 @@ int virtio_report_create(struct virtio **created, const struct memory *memory,
 		log_error("virtio-report: %s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	err = event_timer_create(&report->interrupt, loop, CLOCK_MONOTONIC, interrupt_due);
+	err = virtio_late_interrupt_create(&report->interrupt, &report->virtio, TRANSMIT, loop);
 	if (err < 0)
 		goto free_report;
 	err = virtio_init(&report->virtio, &virtio_report_ops, memory, loops, features, QUEUES,
 			  SMALL_QUEUE_SIZE);
 	if (err < 0)
-		goto destroy_timer;
+		goto destroy_interrupt;
 	report->virtio.queues[TRANSMIT].size_max = QUEUE_SIZE;
 	report->sink = sink;
 	sink->device = report;
@@ -388,8 +368,8 @@ int virtio_report_create(struct virtio **created, const struct memory *memory,
 	*created = &report->virtio;
 	return 0;
 
-destroy_timer:
-	event_timer_destroy(&report->interrupt);
+destroy_interrupt:
+	virtio_late_interrupt_destroy(&report->interrupt);
 free_report:
 	free(report);
 	return err;

@@ -68,6 +68,7 @@ static bool virtio_rng_handle(struct virtio_queue *queue, struct virtqueue_chain
 static void virtio_rng_process(struct virtio_queue *queue)
 {
 	virtio_serve(queue, virtio_rng_handle);
+	virtio_publish(queue);
 }
 
 static void virtio_rng_destroy(struct virtio *virtio)

@@ -122,15 +122,36 @@ void virtio_stop(struct virtio *virtio);
 /* The queue's worker: shows the driver what was pushed, and interrupts it if it wants that. */
 void virtio_publish(struct virtio_queue *queue);
 
-/* The second half of virtio_publish(), for who lets some time pass before it. */
+/* The second half of virtio_publish(), for callers that let some time pass before it. */
 void virtio_interrupt(struct virtio_queue *queue);
 
 /*
- * The usual process(): pops chains, has handle() work on each and give it back with
- * virtqueue_push(), now or later, or call virtqueue_break(); publishes. After as many chains as
- * the queue has entries other events get their turn, so that a guest cannot keep the worker to
- * itself. handle() returns false when it has enough to do: the queue is then left as it is, with
- * kicks off, until the device notifies it.
+ * The same from a timer, for a queue whose driver looks at the used ring by itself before long, and
+ * then does not want the interrupt any more. virtio has not to be initialized yet; loop is that of
+ * the queue's worker. Errors: -errno, said.
+ */
+struct virtio_late_interrupt {
+	struct event_timer timer;
+	struct virtio *virtio;
+	unsigned int queue;
+};
+
+int virtio_late_interrupt_create(struct virtio_late_interrupt *late, struct virtio *virtio,
+				 unsigned int queue, struct event_loop *loop);
+void virtio_late_interrupt_destroy(struct virtio_late_interrupt *late);
+/* Any thread. Replaces one that has not come yet. */
+void virtio_interrupt_late(struct virtio_late_interrupt *late, uint64_t nanoseconds);
+
+/*
+ * A turn of a queue, in its process(): pops chains and has handle() work on each, which gives it
+ * back with virtqueue_push(), now or later, or calls virtqueue_break(). What was pushed is for the
+ * caller to publish, who may have more to push.
+ *
+ * After as many chains as the queue has entries other events get their turn, so that a guest cannot
+ * keep the worker to itself; the queue's next turn comes after them. handle() returns false to end
+ * the turn: because it has enough to do, or has put the chain back with virtqueue_unpop() for want
+ * of room. The queue is then left as it is, with kicks off, until the device notifies it. Where the
+ * driver has broken the queue it is asked for a reset.
  */
 void virtio_serve(struct virtio_queue *queue,
 		  bool (*handle)(struct virtio_queue *queue, struct virtqueue_chain *chain));

@@ -97,6 +97,23 @@ void event_notify(struct event_notifier *notifier)
 	MUST(notifier->notified);
 }
 
+/* For late interrupts, of which this device has none. */
+
+int event_timer_create(struct event_timer *timer, struct event_loop *loop, int clock,
+		       void (*expired)(struct event_timer *timer))
+{
+	MUST(false);
+	return 0;
+}
+
+void event_timer_destroy(struct event_timer *timer)
+{
+}
+
+void event_timer_in(struct event_timer *timer, uint64_t nanoseconds)
+{
+}
+
 /* A device that looks at its queues and gives back what it finds. */
 
 static bool handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
@@ -108,6 +125,7 @@ static bool handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 static void process(struct virtio_queue *queue)
 {
 	virtio_serve(queue, handle);
+	virtio_publish(queue);
 }
 
 static void config_read(struct virtio *virtio, uint32_t offset, void *value, uint32_t size)

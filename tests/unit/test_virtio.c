@@ -46,6 +46,7 @@ static void process(struct virtio_queue *queue)
 {
 	processed[queue->index]++;
 	virtio_serve(queue, handler);
+	virtio_publish(queue);
 }
 
 static void drain(struct virtio_queue *queue)

@@ -71,6 +71,7 @@ static bool handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 static void process(struct virtio_queue *queue)
 {
 	virtio_serve(queue, handle);
+	virtio_publish(queue);
 }
 
 static uint32_t view(uint64_t offset);
