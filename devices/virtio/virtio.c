@@ -271,6 +271,20 @@ bool virtio_queue_open(const struct virtio_queue *queue)
 	return !queue->ready;
 }
 
+void virtio_queue_set_address(struct virtio_queue *queue, enum virtqueue_part part, bool high,
+			      uint32_t bits)
+{
+	uint64_t *const parts[] = {
+		[VIRTQUEUE_DESC] = &queue->layout.desc,
+		[VIRTQUEUE_AVAIL] = &queue->layout.avail,
+		[VIRTQUEUE_USED] = &queue->layout.used,
+	};
+	const unsigned int shift = high ? 32 : 0;
+
+	*parts[part] &= ~(UINT64_C(0xffffffff) << shift);
+	*parts[part] |= (uint64_t)bits << shift;
+}
+
 void virtio_queue_set_ready(struct virtio_queue *queue, bool ready)
 {
 	const bool running = atomic_load(&queue->virtio->status) & VIRTIO_CONFIG_S_DRIVER_OK;

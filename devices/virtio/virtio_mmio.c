@@ -58,17 +58,17 @@ struct virtio_mmio {
 };
 
 /* The queue that QueueSel names, or NULL. */
-static struct virtio_queue *selected(const struct virtio_mmio *mmio)
+static struct virtio_queue *selected(const struct virtio_mmio *slot)
 {
-	if (mmio->queue_sel >= mmio->virtio->queue_count)
+	if (slot->queue_sel >= slot->virtio->queue_count)
 		return NULL;
-	return &mmio->virtio->queues[mmio->queue_sel];
+	return &slot->virtio->queues[slot->queue_sel];
 }
 
 /* virtio->lock held for features and queues; the others may be read at any time. */
-static enum mmio_result read_register(struct virtio_mmio *mmio, uint64_t offset, uint64_t *value)
+static enum mmio_result read_register(struct virtio_mmio *slot, uint64_t offset, uint64_t *value)
 {
-	struct virtio *virtio = mmio->virtio;
+	struct virtio *virtio = slot->virtio;
 
 	switch (offset) {
 	case VIRTIO_MMIO_MAGIC_VALUE:
@@ -84,16 +84,16 @@ static enum mmio_result read_register(struct virtio_mmio *mmio, uint64_t offset,
 		*value = VENDOR;
 		break;
 	case VIRTIO_MMIO_DEVICE_FEATURES:
-		*value = virtio_get_features(virtio, mmio->features_sel);
+		*value = virtio_get_features(virtio, slot->features_sel);
 		break;
 	case VIRTIO_MMIO_QUEUE_NUM_MAX:
-		*value = selected(mmio) ? selected(mmio)->size_max : 0;
+		*value = selected(slot) ? selected(slot)->size_max : 0;
 		break;
 	case VIRTIO_MMIO_QUEUE_READY:
-		*value = selected(mmio) && selected(mmio)->ready;
+		*value = selected(slot) && selected(slot)->ready;
 		break;
 	case VIRTIO_MMIO_INTERRUPT_STATUS:
-		*value = atomic_load(&mmio->interrupt_status);
+		*value = atomic_load(&slot->interrupt_status);
 		break;
 	case VIRTIO_MMIO_STATUS:
 		*value = atomic_load(&virtio->status);
@@ -125,86 +125,86 @@ static uint32_t config_word(struct virtio *virtio, uint32_t offset)
  * Copies words of registers or configuration, as they are now, for the driver to read. view_lock
  * held: whoever comes last has the latest, and nobody puts back what is older.
  */
-static void view_words_locked(struct virtio_mmio *mmio, const uint16_t *offsets, size_t count)
+static void view_words_locked(struct virtio_mmio *slot, const uint16_t *offsets, size_t count)
 {
-	if (!mmio->view)
+	if (!slot->view)
 		return;
 	for (size_t i = 0; i < count; i++) {
-		_Atomic uint32_t *word = (_Atomic uint32_t *)(mmio->view + offsets[i]);
-		const uintptr_t line = align_down((uintptr_t)word, mmio->cache_line);
+		_Atomic uint32_t *word = (_Atomic uint32_t *)(slot->view + offsets[i]);
+		const uintptr_t line = align_down((uintptr_t)word, slot->cache_line);
 		uint64_t value = 0;
 
 		if (offsets[i] >= VIRTIO_MMIO_CONFIG)
-			value = config_word(mmio->virtio, offsets[i] - VIRTIO_MMIO_CONFIG);
+			value = config_word(slot->virtio, offsets[i] - VIRTIO_MMIO_CONFIG);
 		else
-			read_register(mmio, offsets[i], &value);
+			read_register(slot, offsets[i], &value);
 		atomic_store_explicit(word, value, memory_order_release);
 		/* The guest takes it for a device, and may read past the caches. */
-		cache_clean(line, line + mmio->cache_line, mmio->cache_line);
+		cache_clean(line, line + slot->cache_line, slot->cache_line);
 	}
 	cache_sync();
 }
 
-static void view_words(struct virtio_mmio *mmio, const uint16_t *offsets, size_t count)
+static void view_words(struct virtio_mmio *slot, const uint16_t *offsets, size_t count)
 {
-	pthread_mutex_lock(&mmio->view_lock);
-	view_words_locked(mmio, offsets, count);
-	pthread_mutex_unlock(&mmio->view_lock);
+	pthread_mutex_lock(&slot->view_lock);
+	view_words_locked(slot, offsets, count);
+	pthread_mutex_unlock(&slot->view_lock);
 }
 
 /* What may change at any time, view_lock held. */
-static void view_state_locked(struct virtio_mmio *mmio)
+static void view_state_locked(struct virtio_mmio *slot)
 {
 	/* A driver that sees what the status has become finds the interrupt that tells of it. */
 	static const uint16_t state[] = { VIRTIO_MMIO_INTERRUPT_STATUS, VIRTIO_MMIO_STATUS };
 
-	view_words_locked(mmio, state, ARRAY_SIZE(state));
+	view_words_locked(slot, state, ARRAY_SIZE(state));
 }
 
-static void view_state(struct virtio_mmio *mmio)
+static void view_state(struct virtio_mmio *slot)
 {
-	pthread_mutex_lock(&mmio->view_lock);
-	view_state_locked(mmio);
-	pthread_mutex_unlock(&mmio->view_lock);
+	pthread_mutex_lock(&slot->view_lock);
+	view_state_locked(slot);
+	pthread_mutex_unlock(&slot->view_lock);
 }
 
-static void view_config_locked(struct virtio_mmio *mmio)
+static void view_config_locked(struct virtio_mmio *slot)
 {
-	for (unsigned int i = 0; i < align_up(mmio->virtio->ops->config_size, 4); i += 4)
-		view_words_locked(mmio, &(const uint16_t){ VIRTIO_MMIO_CONFIG + i }, 1);
+	for (unsigned int i = 0; i < align_up(slot->virtio->ops->config_size, 4); i += 4)
+		view_words_locked(slot, &(const uint16_t){ VIRTIO_MMIO_CONFIG + i }, 1);
 }
 
-static void view_next_generation(struct virtio_mmio *mmio)
+static void view_next_generation(struct virtio_mmio *slot)
 {
 	static const uint16_t generation = VIRTIO_MMIO_CONFIG_GENERATION;
 
-	atomic_fetch_add(&mmio->virtio->config_generation, 1);
-	view_words_locked(mmio, &generation, 1);
+	atomic_fetch_add(&slot->virtio->config_generation, 1);
+	view_words_locked(slot, &generation, 1);
 }
 
 /* virtio->lock is held by this and the following. */
-static void view_queue(struct virtio_mmio *mmio)
+static void view_queue(struct virtio_mmio *slot)
 {
 	static const uint16_t queue[] = { VIRTIO_MMIO_QUEUE_NUM_MAX, VIRTIO_MMIO_QUEUE_READY };
 
-	view_words(mmio, queue, ARRAY_SIZE(queue));
+	view_words(slot, queue, ARRAY_SIZE(queue));
 }
 
-static void view_features(struct virtio_mmio *mmio)
+static void view_features(struct virtio_mmio *slot)
 {
 	static const uint16_t features = VIRTIO_MMIO_DEVICE_FEATURES;
 
-	view_words(mmio, &features, 1);
+	view_words(slot, &features, 1);
 }
 
-static void view_config(struct virtio_mmio *mmio)
+static void view_config(struct virtio_mmio *slot)
 {
-	pthread_mutex_lock(&mmio->view_lock);
-	view_config_locked(mmio);
-	pthread_mutex_unlock(&mmio->view_lock);
+	pthread_mutex_lock(&slot->view_lock);
+	view_config_locked(slot);
+	pthread_mutex_unlock(&slot->view_lock);
 }
 
-static void view_all(struct virtio_mmio *mmio)
+static void view_all(struct virtio_mmio *slot)
 {
 	static const uint16_t rest[] = {
 		VIRTIO_MMIO_MAGIC_VALUE,  VIRTIO_MMIO_VERSION,	     VIRTIO_MMIO_DEVICE_ID,
@@ -212,158 +212,146 @@ static void view_all(struct virtio_mmio *mmio)
 		VIRTIO_MMIO_SHM_BASE_LOW, VIRTIO_MMIO_SHM_BASE_HIGH, VIRTIO_MMIO_CONFIG_GENERATION,
 	};
 
-	view_words(mmio, rest, ARRAY_SIZE(rest));
-	view_features(mmio);
-	view_queue(mmio);
-	view_config(mmio);
-	view_state(mmio);
+	view_words(slot, rest, ARRAY_SIZE(rest));
+	view_features(slot);
+	view_queue(slot);
+	view_config(slot);
+	view_state(slot);
 }
 
 /* What a write to a register changes in others. */
-static void view_after(struct virtio_mmio *mmio, uint64_t written)
+static void view_after(struct virtio_mmio *slot, uint64_t written)
 {
 	switch (written) {
 	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
-		view_features(mmio);
+		view_features(slot);
 		break;
 	case VIRTIO_MMIO_QUEUE_SEL:
 	case VIRTIO_MMIO_QUEUE_READY:
-		view_queue(mmio);
+		view_queue(slot);
 		break;
 	case VIRTIO_MMIO_STATUS:
 		/* With the device's, the state of its queues. */
-		view_queue(mmio);
+		view_queue(slot);
 		break;
 	}
-	view_state(mmio);
+	view_state(slot);
 }
 
 /* Interrupts. */
 
 /* view_lock held. */
-static void interrupt(struct virtio_mmio *mmio, uint32_t why)
+static void interrupt(struct virtio_mmio *slot, uint32_t why)
 {
-	const uint32_t before = atomic_fetch_or(&mmio->interrupt_status, why);
+	const uint32_t before = atomic_fetch_or(&slot->interrupt_status, why);
 
-	mmio->came_again |= before & why;
-	view_state_locked(mmio);
+	slot->came_again |= before & why;
+	view_state_locked(slot);
 	if (!(before & why))
-		irq_line_set(&mmio->irq, true);
+		irq_line_set(&slot->irq, true);
 }
 
 /* The driver has seen these causes, but for those in again. */
-static void acknowledge(struct virtio_mmio *mmio, uint32_t causes, uint32_t again)
+static void acknowledge(struct virtio_mmio *slot, uint32_t causes, uint32_t again)
 {
-	const uint32_t before = atomic_load(&mmio->interrupt_status);
+	const uint32_t before = atomic_load(&slot->interrupt_status);
 	const uint32_t now = (before & ~causes) | again;
 
-	atomic_store(&mmio->interrupt_status, now);
-	mmio->came_again &= ~causes;
-	view_state_locked(mmio);
+	atomic_store(&slot->interrupt_status, now);
+	slot->came_again &= ~causes;
+	view_state_locked(slot);
 	if (again || (before && !now))
-		irq_line_set(&mmio->irq, now);
+		irq_line_set(&slot->irq, now);
 }
 
 /*
  * Whether the driver may have looked at a queue since it was told of it; the next period begins.
  * virtio->lock, which is held, keeps queues from being started and stopped.
  */
-static bool may_have_looked(struct virtio_mmio *mmio)
+static bool may_have_looked(struct virtio_mmio *slot)
 {
 	bool looked = false;
 
-	for (unsigned int i = 0; i < mmio->virtio->queue_count; i++) {
-		const struct virtqueue *ring = &mmio->virtio->queues[i].ring;
+	for (unsigned int i = 0; i < slot->virtio->queue_count; i++) {
+		const struct virtqueue *ring = &slot->virtio->queues[i].ring;
 
-		looked |= mmio->told[i].any && virtqueue_seen(ring, mmio->told[i].first);
-		mmio->told[i].any = false;
+		looked |= slot->told[i].any && virtqueue_seen(ring, slot->told[i].first);
+		slot->told[i].any = false;
 	}
 	return looked;
 }
 
 /* A queue that starts anew counts from 0. */
-static void told_forget(struct virtio_mmio *mmio, unsigned int queue)
+static void told_forget(struct virtio_mmio *slot, unsigned int queue)
 {
-	pthread_mutex_lock(&mmio->view_lock);
-	mmio->told[queue].any = false;
-	pthread_mutex_unlock(&mmio->view_lock);
+	pthread_mutex_lock(&slot->view_lock);
+	slot->told[queue].any = false;
+	pthread_mutex_unlock(&slot->view_lock);
 }
 
-static void interrupt_ack(struct virtio_mmio *mmio, uint32_t causes)
+static void interrupt_ack(struct virtio_mmio *slot, uint32_t causes)
 {
 	uint32_t again;
 
-	pthread_mutex_lock(&mmio->view_lock);
-	again = mmio->came_again & causes;
-	if (causes & VIRTIO_MMIO_INT_VRING && !may_have_looked(mmio))
+	pthread_mutex_lock(&slot->view_lock);
+	again = slot->came_again & causes;
+	if (causes & VIRTIO_MMIO_INT_VRING && !may_have_looked(slot))
 		again &= ~VIRTIO_MMIO_INT_VRING;
-	acknowledge(mmio, causes, again);
-	pthread_mutex_unlock(&mmio->view_lock);
+	acknowledge(slot, causes, again);
+	pthread_mutex_unlock(&slot->view_lock);
 }
 
-static void interrupt_reset(struct virtio_mmio *mmio)
+static void interrupt_reset(struct virtio_mmio *slot)
 {
-	pthread_mutex_lock(&mmio->view_lock);
-	for (unsigned int i = 0; i < mmio->virtio->queue_count; i++)
-		mmio->told[i].any = false;
-	acknowledge(mmio, UINT32_MAX, 0);
-	pthread_mutex_unlock(&mmio->view_lock);
+	pthread_mutex_lock(&slot->view_lock);
+	for (unsigned int i = 0; i < slot->virtio->queue_count; i++)
+		slot->told[i].any = false;
+	acknowledge(slot, UINT32_MAX, 0);
+	pthread_mutex_unlock(&slot->view_lock);
 }
 
 /* The queue's lock is held. */
 static void queue_interrupt(struct virtio_transport *transport, unsigned int queue)
 {
-	struct virtio_mmio *mmio = container_of(transport, struct virtio_mmio, transport);
-	struct told *told = &mmio->told[queue];
+	struct virtio_mmio *slot = container_of(transport, struct virtio_mmio, transport);
+	struct told *told = &slot->told[queue];
 
-	pthread_mutex_lock(&mmio->view_lock);
+	pthread_mutex_lock(&slot->view_lock);
 	if (!told->any)
-		*told = (struct told){ true, mmio->virtio->queues[queue].ring.signalled };
-	interrupt(mmio, VIRTIO_MMIO_INT_VRING);
-	pthread_mutex_unlock(&mmio->view_lock);
+		*told = (struct told){ true, slot->virtio->queues[queue].ring.signalled };
+	interrupt(slot, VIRTIO_MMIO_INT_VRING);
+	pthread_mutex_unlock(&slot->view_lock);
 }
 
 static void config_interrupt(struct virtio_transport *transport)
 {
-	struct virtio_mmio *mmio = container_of(transport, struct virtio_mmio, transport);
+	struct virtio_mmio *slot = container_of(transport, struct virtio_mmio, transport);
 
-	pthread_mutex_lock(&mmio->view_lock);
-	interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
-	pthread_mutex_unlock(&mmio->view_lock);
+	pthread_mutex_lock(&slot->view_lock);
+	interrupt(slot, VIRTIO_MMIO_INT_CONFIG);
+	pthread_mutex_unlock(&slot->view_lock);
 }
 
 /* The generation changes on both sides: who has read any of it between reads again. */
 static void config_changed(struct virtio_transport *transport)
 {
-	struct virtio_mmio *mmio = container_of(transport, struct virtio_mmio, transport);
+	struct virtio_mmio *slot = container_of(transport, struct virtio_mmio, transport);
 
-	pthread_mutex_lock(&mmio->view_lock);
-	view_next_generation(mmio);
-	view_config_locked(mmio);
-	view_next_generation(mmio);
-	pthread_mutex_unlock(&mmio->view_lock);
-}
-
-static void set_low(uint64_t *address, uint32_t low)
-{
-	*address = (*address & ~UINT64_C(0xffffffff)) | low;
-}
-
-static void set_high(uint64_t *address, uint32_t high)
-{
-	*address = (uint32_t)*address | (uint64_t)high << 32;
+	pthread_mutex_lock(&slot->view_lock);
+	view_next_generation(slot);
+	view_config_locked(slot);
+	view_next_generation(slot);
+	pthread_mutex_unlock(&slot->view_lock);
 }
 
 /* Registers of the selected queue. Those that lay it out do nothing once it is ready. */
-static enum mmio_result write_queue(struct virtio_mmio *mmio, struct virtio_queue *queue,
+static enum mmio_result write_queue(struct virtio_mmio *slot, struct virtio_queue *queue,
 				    uint64_t offset, uint32_t value)
 {
-	struct virtqueue_layout *layout = &queue->layout;
-
 	if (offset == VIRTIO_MMIO_QUEUE_READY) {
 		virtio_queue_set_ready(queue, value & 1);
 		if (!queue->ready)
-			told_forget(mmio, queue->index);
+			told_forget(slot, queue->index);
 		return MMIO_DONE;
 	}
 	if (!virtio_queue_open(queue))
@@ -371,25 +359,25 @@ static enum mmio_result write_queue(struct virtio_mmio *mmio, struct virtio_queu
 	switch (offset) {
 	case VIRTIO_MMIO_QUEUE_NUM:
 		/* Too large a number is refused with the queue, not cut to one that may fit. */
-		layout->size = value <= queue->size_max ? value : 0;
+		queue->layout.size = value <= queue->size_max ? value : 0;
 		break;
 	case VIRTIO_MMIO_QUEUE_DESC_LOW:
-		set_low(&layout->desc, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_DESC, false, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_DESC_HIGH:
-		set_high(&layout->desc, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_DESC, true, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
-		set_low(&layout->avail, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_AVAIL, false, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_AVAIL_HIGH:
-		set_high(&layout->avail, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_AVAIL, true, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_USED_LOW:
-		set_low(&layout->used, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_USED, false, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_USED_HIGH:
-		set_high(&layout->used, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_USED, true, value);
 		break;
 	default:
 		return MMIO_BAD;
@@ -397,22 +385,22 @@ static enum mmio_result write_queue(struct virtio_mmio *mmio, struct virtio_queu
 	return MMIO_DONE;
 }
 
-static enum mmio_result write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t value)
+static enum mmio_result write_register(struct virtio_mmio *slot, uint64_t offset, uint32_t value)
 {
-	struct virtio *virtio = mmio->virtio;
+	struct virtio *virtio = slot->virtio;
 
 	switch (offset) {
 	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
-		mmio->features_sel = value;
+		slot->features_sel = value;
 		break;
 	case VIRTIO_MMIO_DRIVER_FEATURES_SEL:
-		mmio->driver_features_sel = value;
+		slot->driver_features_sel = value;
 		break;
 	case VIRTIO_MMIO_DRIVER_FEATURES:
-		virtio_set_features(virtio, mmio->driver_features_sel, value);
+		virtio_set_features(virtio, slot->driver_features_sel, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_SEL:
-		mmio->queue_sel = value;
+		slot->queue_sel = value;
 		break;
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
 		/* The doorbells take what KVM can see; here is what an emulated instruction wrote.
@@ -421,66 +409,66 @@ static enum mmio_result write_register(struct virtio_mmio *mmio, uint64_t offset
 			event_notify(&virtio->queues[value].kick);
 		break;
 	case VIRTIO_MMIO_INTERRUPT_ACK:
-		interrupt_ack(mmio, value);
+		interrupt_ack(slot, value);
 		break;
 	case VIRTIO_MMIO_STATUS:
 		virtio_set_status(virtio, value);
 		if ((uint8_t)value == 0)
-			interrupt_reset(mmio);
+			interrupt_reset(slot);
 		break;
 	case VIRTIO_MMIO_SHM_SEL:
 		break;
 	default:
-		if (!selected(mmio))
+		if (!selected(slot))
 			return MMIO_BAD;
-		return write_queue(mmio, selected(mmio), offset, value);
+		return write_queue(slot, selected(slot), offset, value);
 	}
 	return MMIO_DONE;
 }
 
-static enum mmio_result access_locked(struct virtio_mmio *mmio, struct mmio_access *access)
+static enum mmio_result access_locked(struct virtio_mmio *slot, struct mmio_access *access)
 {
 	if (access->offset >= VIRTIO_MMIO_CONFIG) {
 		const uint64_t offset = access->offset - VIRTIO_MMIO_CONFIG;
 
 		if (!access->write) {
-			virtio_config_read(mmio->virtio, offset, &access->value, access->size);
+			virtio_config_read(slot->virtio, offset, &access->value, access->size);
 			return MMIO_DONE;
 		}
-		virtio_config_write(mmio->virtio, offset, access->value, access->size);
-		view_config(mmio);
+		virtio_config_write(slot->virtio, offset, access->value, access->size);
+		view_config(slot);
 		return MMIO_DONE;
 	}
 	if (access->size != 4 || access->offset % 4 != 0)
 		return MMIO_BAD;
 	if (access->write) {
-		enum mmio_result result = write_register(mmio, access->offset, access->value);
+		enum mmio_result result = write_register(slot, access->offset, access->value);
 
-		view_after(mmio, access->offset);
+		view_after(slot, access->offset);
 		return result;
 	}
-	return read_register(mmio, access->offset, &access->value);
+	return read_register(slot, access->offset, &access->value);
 }
 
 static enum mmio_result virtio_mmio_access(struct device *device, struct mmio_access *access)
 {
-	struct virtio_mmio *mmio = container_of(device, struct virtio_mmio, device);
+	struct virtio_mmio *slot = container_of(device, struct virtio_mmio, device);
 	enum mmio_result result;
 
-	pthread_mutex_lock(&mmio->virtio->lock);
-	result = access_locked(mmio, access);
-	pthread_mutex_unlock(&mmio->virtio->lock);
+	pthread_mutex_lock(&slot->virtio->lock);
+	result = access_locked(slot, access);
+	pthread_mutex_unlock(&slot->virtio->lock);
 	return result;
 }
 
 static void virtio_mmio_describe(const struct device *device, struct devtree *tree)
 {
-	const struct virtio_mmio *mmio = container_of(device, struct virtio_mmio, device);
+	const struct virtio_mmio *slot = container_of(device, struct virtio_mmio, device);
 
 	devtree_begin_at(tree, "virtio_mmio", device->base);
 	devtree_string(tree, "compatible", "virtio,mmio");
 	devtree_reg(tree, device->base, device->size);
-	devtree_spi(tree, mmio->spi, IRQ_EDGE_RISING);
+	devtree_spi(tree, slot->spi, IRQ_EDGE_RISING);
 	devtree_flag(tree, "dma-coherent");
 	devtree_end(tree);
 }
@@ -520,13 +508,13 @@ static const char *virtio_mmio_register_name(uint64_t offset)
 
 static void virtio_mmio_destroy(struct device *device)
 {
-	struct virtio_mmio *mmio = container_of(device, struct virtio_mmio, device);
+	struct virtio_mmio *slot = container_of(device, struct virtio_mmio, device);
 
 	/* First what may still interrupt: a worker with something in flight. */
-	mmio->virtio->ops->destroy(mmio->virtio);
-	pthread_mutex_destroy(&mmio->view_lock);
-	free(mmio->told);
-	free(mmio);
+	slot->virtio->ops->destroy(slot->virtio);
+	pthread_mutex_destroy(&slot->view_lock);
+	free(slot->told);
+	free(slot);
 }
 
 static const struct device_ops virtio_mmio_ops = {
@@ -537,51 +525,51 @@ static const struct device_ops virtio_mmio_ops = {
 	.destroy = virtio_mmio_destroy,
 };
 
-static int connect(struct virtio_mmio *mmio, int vm_fd)
+static int connect_doorbells(struct virtio_mmio *slot, int vm_fd)
 {
-	const uint64_t doorbell = mmio->device.base + VIRTIO_MMIO_QUEUE_NOTIFY;
+	const uint64_t doorbell = slot->device.base + VIRTIO_MMIO_QUEUE_NOTIFY;
 	int err = 0;
 
-	for (unsigned int i = 0; i < mmio->virtio->queue_count && err >= 0; i++)
-		err = irq_doorbell(vm_fd, doorbell, 4, i, mmio->virtio->queues[i].kick.source.fd);
+	for (unsigned int i = 0; i < slot->virtio->queue_count && err >= 0; i++)
+		err = irq_doorbell(vm_fd, doorbell, 4, i, slot->virtio->queues[i].kick.source.fd);
 	return err;
 }
 
 int virtio_mmio_create(struct device **created, unsigned int index, int vm_fd,
 		       struct virtio *virtio, void *readable)
 {
-	struct virtio_mmio *mmio = calloc(1, sizeof(*mmio));
+	struct virtio_mmio *slot = calloc(1, sizeof(*slot));
 	struct told *told = calloc(virtio->queue_count, sizeof(*told));
 	int err;
 
-	if (!mmio || !told) {
+	if (!slot || !told) {
 		log_error("%s: %s", virtio->ops->name, strerror(ENOMEM));
-		free(mmio);
+		free(slot);
 		free(told);
 		virtio->ops->destroy(virtio);
 		return -ENOMEM;
 	}
-	mmio->device = (struct device){
+	slot->device = (struct device){
 		.ops = &virtio_mmio_ops,
 		.base = VIRTIO_MMIO_BASE + index * VIRTIO_MMIO_STRIDE,
 		.size = VIRTIO_MMIO_STRIDE,
 	};
-	mmio->transport =
+	slot->transport =
 		(struct virtio_transport){ queue_interrupt, config_interrupt, config_changed };
-	mmio->virtio = virtio;
-	mmio->told = told;
-	mmio->spi = VIRTIO_MMIO_SPI + index;
-	mmio->irq = irq_line_spi(vm_fd, mmio->spi);
-	mmio->view = readable ? (uint8_t *)readable + index * VIRTIO_MMIO_STRIDE : NULL;
-	mmio->cache_line = cache_line_size();
-	pthread_mutex_init(&mmio->view_lock, NULL);
-	virtio->transport = &mmio->transport;
-	view_all(mmio);
-	err = connect(mmio, vm_fd);
+	slot->virtio = virtio;
+	slot->told = told;
+	slot->spi = VIRTIO_MMIO_SPI + index;
+	slot->irq = irq_line_spi(vm_fd, slot->spi);
+	slot->view = readable ? (uint8_t *)readable + index * VIRTIO_MMIO_STRIDE : NULL;
+	slot->cache_line = cache_line_size();
+	pthread_mutex_init(&slot->view_lock, NULL);
+	virtio->transport = &slot->transport;
+	view_all(slot);
+	err = connect_doorbells(slot, vm_fd);
 	if (err < 0) {
-		virtio_mmio_destroy(&mmio->device);
+		virtio_mmio_destroy(&slot->device);
 		return err;
 	}
-	*created = &mmio->device;
+	*created = &slot->device;
 	return 0;
 }

@@ -236,22 +236,10 @@ static void show(struct virtio_pci *function)
 	show_status(function);
 }
 
-static void set_low(uint64_t *address, uint32_t low)
-{
-	*address = (*address & ~UINT64_C(0xffffffff)) | low;
-}
-
-static void set_high(uint64_t *address, uint32_t high)
-{
-	*address = (uint32_t)*address | (uint64_t)high << 32;
-}
-
 /* Registers of the selected queue. Those that lay it out do nothing once it is enabled. */
 static void write_queue(struct virtio_pci *function, struct virtio_queue *queue, uint64_t offset,
 			uint32_t value)
 {
-	struct virtqueue_layout *layout = &queue->layout;
-
 	if (offset == VIRTIO_PCI_COMMON_Q_MSIX) {
 		atomic_store(&function->queue_vector[queue->index],
 			     existing_vector(function, value));
@@ -262,29 +250,29 @@ static void write_queue(struct virtio_pci *function, struct virtio_queue *queue,
 	switch (offset) {
 	case VIRTIO_PCI_COMMON_Q_SIZE:
 		if (value <= queue->size_max)
-			layout->size = value;
+			queue->layout.size = value;
 		break;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
-		layout->size = queue_size(queue);
+		queue->layout.size = queue_size(queue);
 		virtio_queue_set_ready(queue, value == 1);
 		break;
 	case VIRTIO_PCI_COMMON_Q_DESCLO:
-		set_low(&layout->desc, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_DESC, false, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_DESCHI:
-		set_high(&layout->desc, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_DESC, true, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_AVAILLO:
-		set_low(&layout->avail, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_AVAIL, false, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_AVAILHI:
-		set_high(&layout->avail, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_AVAIL, true, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_USEDLO:
-		set_low(&layout->used, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_USED, false, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_USEDHI:
-		set_high(&layout->used, value);
+		virtio_queue_set_address(queue, VIRTQUEUE_USED, true, value);
 		break;
 	}
 }

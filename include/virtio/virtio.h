@@ -173,6 +173,9 @@ void virtio_set_status(struct virtio *virtio, uint8_t status);
 void virtio_set_features(struct virtio *virtio, unsigned int word, uint32_t bits);
 uint32_t virtio_get_features(const struct virtio *virtio, unsigned int word);
 void virtio_queue_set_ready(struct virtio_queue *queue, bool ready);
+/* Half of the address of a queue that is open: its low or high 32 bits. */
+void virtio_queue_set_address(struct virtio_queue *queue, enum virtqueue_part part, bool high,
+			      uint32_t bits);
 /*
  * Pauses all queues, or has them go on. Once they pause nothing of the device touches guest memory:
  * what was in flight has come to its end and was given back. Kicks meanwhile are made up for.

@@ -30,17 +30,20 @@ struct virtqueue_layout {
 	uint16_t size;
 };
 
+enum virtqueue_part { VIRTQUEUE_DESC, VIRTQUEUE_AVAIL, VIRTQUEUE_USED };
+
 struct virtqueue {
 	const struct memory *memory;
-	struct virtqueue_layout layout;
 	/* Host addresses of the three parts, NULL while stopped. */
 	const struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
+
+	/* How the queue stands: all there is to know for whoever takes it over. */
+	struct virtqueue_layout layout;
 	bool event_idx; /* VIRTIO_F_RING_EVENT_IDX was negotiated */
 	bool broken;
 	bool paused; /* nothing is popped, no kick asked for, no interrupt due; the owner sets it */
-
 	uint16_t next_avail; /* index of the chain to pop next, not reduced by size */
 	uint16_t next_used; /* index of the entry to use next, likewise */
 	uint16_t published; /* next_used as the driver knows it */

@@ -783,6 +783,23 @@ static void who_stops_a_queue_goes_first(void **state)
 	assert_in_range(handled, 0, 1);
 }
 
+static void halves_of_addresses_are_set_apart(void **state)
+{
+	struct virtio_queue *queue = &virtio.queues[0];
+
+	virtio_queue_set_address(queue, VIRTQUEUE_DESC, true, 0x80000001);
+	virtio_queue_set_address(queue, VIRTQUEUE_AVAIL, false, 0x80000002);
+	virtio_queue_set_address(queue, VIRTQUEUE_USED, false, UINT32_MAX);
+	virtio_queue_set_address(queue, VIRTQUEUE_USED, true, UINT32_MAX);
+	assert_true(queue->layout.desc == UINT64_C(0x8000000100000000));
+	assert_true(queue->layout.avail == 0x80000002);
+	assert_true(queue->layout.used == UINT64_MAX);
+	virtio_queue_set_address(queue, VIRTQUEUE_DESC, false, 3);
+	virtio_queue_set_address(queue, VIRTQUEUE_USED, true, 0);
+	assert_true(queue->layout.desc == UINT64_C(0x8000000100000003));
+	assert_true(queue->layout.used == UINT32_MAX);
+}
+
 #define on_device(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -799,6 +816,7 @@ int main(void)
 		on_device(queue_may_become_ready_later),
 		on_device(kicks_before_the_start_are_ignored),
 		on_device(registers_are_closed_once_ready),
+		on_device(halves_of_addresses_are_set_apart),
 		on_device(queue_that_is_not_ready_stops),
 		on_device(paused_queues_wait),
 		on_device(bad_layout_needs_a_reset),
