@@ -72,6 +72,24 @@ static void notification_arrives_once(void **state)
 	assert_false(ready_within(0));
 }
 
+/* One that comes while the function runs has it called again. */
+static void renotify(struct event_notifier *which)
+{
+	if (++notified < 3)
+		event_notify(which);
+}
+
+static void notifications_within_a_turn_are_not_lost(void **state)
+{
+	notifier.notified = renotify;
+	event_notify(&notifier);
+	for (unsigned int i = 1; i <= 3; i++) {
+		assert_int_equal(event_loop_turn(&loop, true), 1);
+		assert_int_equal(notified, i);
+	}
+	assert_int_equal(event_loop_turn(&loop, false), 0);
+}
+
 static void notifications_after_a_turn_count_again(void **state)
 {
 	for (unsigned int i = 1; i <= 3; i++) {
@@ -273,9 +291,9 @@ static void on_signal(int signal)
 static void a_turn_need_not_wait(void **state)
 {
 	assert_int_equal(event_loop_turn(&loop, false), 0);
-	event_notify(&notifier);
 	event_timer_in(&timer, 1);
 	assert_true(ready_within(10000));
+	event_notify(&notifier);
 	while (event_loop_turn(&loop, false) == 1 || expired == 0)
 		;
 	assert_int_equal(notified, 1);
@@ -311,6 +329,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		on_loop(notification_arrives_once),
+		on_loop(notifications_within_a_turn_are_not_lost),
 		on_loop(notifications_after_a_turn_count_again),
 		on_loop(another_thread_wakes_the_loop),
 		on_loop(timer_expires_once_and_not_early),

@@ -77,9 +77,10 @@ void event_remove(struct event_loop *loop, struct event_source *source)
 }
 
 /* Registers a descriptor that this file has just made, and closes it if that fails. */
-static int event_own(struct event_loop *loop, struct event_source *source, const char *what)
+static int event_own(struct event_loop *loop, struct event_source *source, uint32_t events,
+		     const char *what)
 {
-	int err = source->fd < 0 ? -errno : event_add(loop, source, EPOLLIN);
+	int err = source->fd < 0 ? -errno : event_add(loop, source, events);
 
 	if (err < 0) {
 		log_error("%s: %s", what, log_reason(-err));
@@ -95,22 +96,12 @@ static void event_disown(struct event_loop *loop, struct event_source *source)
 	close(source->fd);
 }
 
-/* Both eventfd and timerfd hand out eight bytes a wake-up, and have none when another read came
- * first. */
-static bool event_consume(struct event_source *source)
-{
-	uint64_t count;
-
-	return read(source->fd, &count, sizeof(count)) == sizeof(count);
-}
-
 static void notifier_ready(struct event_source *source, uint32_t events)
 {
 	struct event_notifier *notifier = container_of(source, struct event_notifier, source);
 
 	(void)events;
-	if (event_consume(source))
-		notifier->notified(notifier);
+	notifier->notified(notifier);
 }
 
 int event_notifier_create(struct event_notifier *notifier, struct event_loop *loop,
@@ -120,7 +111,8 @@ int event_notifier_create(struct event_notifier *notifier, struct event_loop *lo
 	notifier->source.ready = notifier_ready;
 	notifier->loop = loop;
 	notifier->notified = notified;
-	return event_own(loop, &notifier->source, "eventfd");
+	/* Each write is an edge, whatever the counter says, so a kick takes no read(2). */
+	return event_own(loop, &notifier->source, EPOLLIN | EPOLLET, "eventfd");
 }
 
 void event_notifier_destroy(struct event_notifier *notifier)
@@ -131,7 +123,7 @@ void event_notifier_destroy(struct event_notifier *notifier)
 void event_notify(struct event_notifier *notifier)
 {
 	const uint64_t one = 1;
-	/* Fails only when the counter is full, and then the loop is being woken anyway. */
+	/* Fails only when the counter is full, which takes 2^64 calls. */
 	ssize_t ignored = write(notifier->source.fd, &one, sizeof(one));
 
 	(void)ignored;
@@ -140,9 +132,11 @@ void event_notify(struct event_notifier *notifier)
 static void timer_ready(struct event_source *source, uint32_t events)
 {
 	struct event_timer *timer = container_of(source, struct event_timer, source);
+	uint64_t count;
 
 	(void)events;
-	if (event_consume(source))
+	/* There is nothing to read where it was armed anew meanwhile. */
+	if (read(source->fd, &count, sizeof(count)) == sizeof(count))
 		timer->expired(timer);
 }
 
@@ -153,7 +147,7 @@ int event_timer_create(struct event_timer *timer, struct event_loop *loop, int c
 	timer->source.ready = timer_ready;
 	timer->loop = loop;
 	timer->expired = expired;
-	return event_own(loop, &timer->source, "timerfd");
+	return event_own(loop, &timer->source, EPOLLIN, "timerfd");
 }
 
 void event_timer_destroy(struct event_timer *timer)
