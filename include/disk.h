@@ -169,10 +169,11 @@ const struct disk_engine_ops *disk_engine_choose(enum disk_engine_kind kind);
 /*
  * An engine with that way, or with the next best one where the host has no resources left for it,
  * and a line of info. The caller fills in ready, owner and stop before it starts the first request.
- * NULL: said. disk_engine_destroy(): nothing is under way, and the loop does not turn any more.
+ * Errors: -errno, said. disk_engine_destroy(): nothing is under way, and the loop does not turn any
+ * more.
  */
-struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct disk *disk,
-				       struct event_loop *loop, unsigned int depth);
+int disk_engine_create(struct disk_engine **created, const struct disk_engine_ops *ops,
+		       struct disk *disk, struct event_loop *loop, unsigned int depth);
 void disk_engine_destroy(struct disk_engine *engine);
 
 /* For engines. */

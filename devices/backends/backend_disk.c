@@ -613,8 +613,8 @@ static void give_back(struct disk *disk, int fd)
 	disk->spare[disk->spare_count++] = fd;
 }
 
-struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct disk *disk,
-				       struct event_loop *loop, unsigned int depth)
+int disk_engine_create(struct disk_engine **created, const struct disk_engine_ops *ops,
+		       struct disk *disk, struct event_loop *loop, unsigned int depth)
 {
 	const struct disk_engine_ops *next;
 	struct disk_engine *engine = NULL;
@@ -622,7 +622,7 @@ struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct
 
 	if (fd < 0) {
 		log_error("disk %s: %s", disk->path, log_reason(-err));
-		return NULL;
+		return err;
 	}
 	for (;;) {
 		err = ops->create(&engine, loop, depth);
@@ -637,12 +637,13 @@ struct disk_engine *disk_engine_create(const struct disk_engine_ops *ops, struct
 		if (!disk_lacks_descriptors(err))
 			log_error("disk %s: %s: %s", disk->path, ops->name, log_reason(-err));
 		give_back(disk, fd);
-		return NULL;
+		return err;
 	}
 	engine->ops = ops;
 	engine->disk = disk;
 	engine->fd = fd;
-	return engine;
+	*created = engine;
+	return 0;
 }
 
 void disk_engine_destroy(struct disk_engine *engine)

@@ -443,11 +443,11 @@ static int block_queue_create(struct block_queue *queue, const struct disk_engin
 
 	if (err < 0)
 		return err;
-	queue->engine =
-		disk_engine_create(engine, queue->device->disk, &queue->worker.loop, QUEUE_SIZE);
-	if (!queue->engine) {
+	err = disk_engine_create(&queue->engine, engine, queue->device->disk, &queue->worker.loop,
+				 QUEUE_SIZE);
+	if (err < 0) {
 		worker_destroy(&queue->worker);
-		return -EIO;
+		return err;
 	}
 	queue->engine->ready = virtio_block_ready;
 	queue->engine->owner = queue;
@@ -536,6 +536,7 @@ static int init_virtio(struct virtio_block *device, const struct memory *memory)
 	struct event_loop *loops[VIRTIO_BLOCK_QUEUES_MAX];
 	uint64_t features = FEATURE(VIRTIO_BLK_F_SEG_MAX) | FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
 			    FEATURE(VIRTIO_BLK_F_FLUSH);
+	int err;
 
 	if (device->queue_count > 1)
 		features |= FEATURE(VIRTIO_BLK_F_MQ);
@@ -545,9 +546,10 @@ static int init_virtio(struct virtio_block *device, const struct memory *memory)
 		features |= FEATURE(VIRTIO_BLK_F_DISCARD) | FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
 	for (unsigned int i = 0; i < device->queue_count; i++)
 		loops[i] = &device->queues[i].worker.loop;
-	if (virtio_init(&device->virtio, &virtio_block_ops, memory, loops, features,
-			device->queue_count, QUEUE_SIZE) < 0)
-		return -ENOMEM;
+	err = virtio_init(&device->virtio, &virtio_block_ops, memory, loops, features,
+			  device->queue_count, QUEUE_SIZE);
+	if (err < 0)
+		return err;
 	for (unsigned int i = 0; i < device->queue_count; i++)
 		device->queues[i].engine->stop = &device->virtio.queues[i].stopping;
 	return 0;

@@ -183,13 +183,11 @@ static bool engines_come_and_go(void *opaque)
 		struct disk_engine *engine[DISK_ENGINES_MAX];
 
 		for (unsigned int i = 0; i < DISK_ENGINES_MAX; i++)
-			engine[i] =
-				disk_engine_create(&disk_sync_ops, owner->disk, owner->loop, DEPTH);
-		for (unsigned int i = 0; i < DISK_ENGINES_MAX; i++) {
-			if (!engine[i])
+			if (disk_engine_create(&engine[i], &disk_sync_ops, owner->disk, owner->loop,
+					       DEPTH) < 0)
 				return false;
+		for (unsigned int i = 0; i < DISK_ENGINES_MAX; i++)
 			disk_engine_destroy(engine[i]);
-		}
 	}
 	return true;
 }
@@ -235,10 +233,9 @@ static void a_disk_has_no_more_engines_than_were_said(void **state)
 	make_image("image", SIZE);
 	assert_int_equal(event_loop_create(&loop), 0);
 	assert_int_equal(disk_open(&disk, path, false, false, 1), 0);
-	engine[0] = disk_engine_create(&disk_sync_ops, &disk, &loop, DEPTH);
-	engine[1] = disk_engine_create(&disk_sync_ops, &disk, &loop, DEPTH);
-	assert_non_null(engine[0]);
-	assert_null(engine[1]);
+	assert_int_equal(disk_engine_create(&engine[0], &disk_sync_ops, &disk, &loop, DEPTH), 0);
+	assert_int_equal(disk_engine_create(&engine[1], &disk_sync_ops, &disk, &loop, DEPTH),
+			 -EBUSY);
 	assert_said("Device or resource busy");
 	disk_engine_destroy(engine[0]);
 	disk_close(&disk);
@@ -272,8 +269,7 @@ static void rig_begin(struct rig *rig, const struct disk_engine_ops *ops, bool d
 	make_image("image", SIZE);
 	assert_int_equal(open_disk(&rig->disk, false, direct), 0);
 	assert_int_equal(event_loop_create(&rig->loop), 0);
-	rig->engine = disk_engine_create(ops, &rig->disk, &rig->loop, DEPTH);
-	assert_non_null(rig->engine);
+	assert_int_equal(disk_engine_create(&rig->engine, ops, &rig->disk, &rig->loop, DEPTH), 0);
 	rig->engine->ready = rig_ready;
 }
 
@@ -832,7 +828,8 @@ static void no_flush_succeeds_after_one_that_failed(void **state)
 		struct rig rig;
 
 		rig_begin(&rig, engines[i], false);
-		other = disk_engine_create(engines[i], &rig.disk, &rig.loop, DEPTH);
+		assert_int_equal(
+			disk_engine_create(&other, engines[i], &rig.disk, &rig.loop, DEPTH), 0);
 		assert_int_equal(rig_do(&rig, &flush), 0);
 		/* Another queue's; the kernel tells of it once. */
 		assert_false(disk_continue(other, &flush, -EIO));
@@ -854,7 +851,9 @@ static void no_flush_succeeds_after_one_that_failed(void **state)
 		assert_int_equal(syncs, DISK_ENGINES_MAX);
 		assert_int_equal(disk_begin(&rig.disk), 0);
 		assert_int_equal(syncs, DISK_ENGINES_MAX);
-		rig.engine = disk_engine_create(engines[i], &rig.disk, &rig.loop, DEPTH);
+		assert_int_equal(
+			disk_engine_create(&rig.engine, engines[i], &rig.disk, &rig.loop, DEPTH),
+			0);
 		rig.engine->ready = rig_ready;
 		assert_int_equal(rig_do(&rig, &flush), 0);
 		rig_end(&rig);

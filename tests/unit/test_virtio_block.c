@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -1376,6 +1377,42 @@ static void a_pause_leaves_memory_alone_and_loses_nothing(void **state)
 	assert_silent();
 }
 
+/* At whichever step: as the reason, which decides whose fault it is. */
+static void a_lack_of_descriptors_is_told_as_such(void **state)
+{
+	static const struct disk_engine_ops *const engines[] = { &disk_uring_ops, &disk_aio_ops,
+								 &disk_sync_ops };
+	struct rlimit old, limit;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	assert_int_equal(disk_open(&disk, path, false, direct, 2), 0);
+	assert_int_equal(disk_begin(&disk), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+		const struct virtio_block_options options = {
+			.disk = &disk,
+			.engine = engines[i],
+			.queues = 2,
+		};
+		const int first = dup(STDIN_FILENO);
+		struct virtio *made = NULL;
+
+		close(first);
+		for (limit = (struct rlimit){ first, old.rlim_max }; !made; limit.rlim_cur++) {
+			int err;
+
+			setrlimit(RLIMIT_NOFILE, &limit);
+			err = virtio_block_create(&made, &memory, &options);
+			assert_int_equal(err, made ? 0 : -EMFILE);
+		}
+		/* A loop is three descriptors. */
+		assert_true(limit.rlim_cur > (rlim_t)first + 6);
+		made->ops->destroy(made);
+		setrlimit(RLIMIT_NOFILE, &old);
+	}
+	disk_close(&disk);
+	said();
+}
+
 #define test(function) cmocka_unit_test_setup_teardown(function, begin, finish)
 
 int main(void)
@@ -1408,6 +1445,7 @@ int main(void)
 		test(neighbours_in_a_block_are_kept),
 		test(neighbours_on_a_block_device_are_kept),
 		test(a_pause_leaves_memory_alone_and_loses_nothing),
+		test(a_lack_of_descriptors_is_told_as_such),
 	};
 
 	return cmocka_run_group_tests_name("virtio_block", tests, NULL, NULL);
