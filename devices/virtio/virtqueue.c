@@ -55,9 +55,18 @@ static void fetch(void *copy, const void *shared, size_t size)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-static void *part(const struct memory *memory, uint64_t gpa, uint64_t align, uint64_t bytes)
+/*
+ * Where an address that the driver gave lies in the host, with all of its length, or NULL. There is
+ * no other way from a device to its driver's memory, rings and indirect tables included.
+ */
+static void *driver_memory(const struct virtqueue *queue, uint64_t address, uint64_t length)
 {
-	return gpa % align == 0 ? memory_at(memory, gpa, bytes) : NULL;
+	return memory_at(queue->memory, address, length);
+}
+
+static void *part(const struct virtqueue *queue, uint64_t address, uint64_t align, uint64_t bytes)
+{
+	return address % align == 0 ? driver_memory(queue, address, bytes) : NULL;
 }
 
 int virtqueue_start(struct virtqueue *queue, const struct memory *memory,
@@ -72,9 +81,9 @@ int virtqueue_start(struct virtqueue *queue, const struct memory *memory,
 	};
 	if (size == 0 || size > VIRTQUEUE_SIZE_MAX || (size & (size - 1)) != 0)
 		return -EINVAL;
-	queue->desc = part(memory, layout->desc, DESC_ALIGN, size * sizeof(*queue->desc));
-	queue->avail = part(memory, layout->avail, AVAIL_ALIGN, AVAIL_BYTES(size));
-	queue->used = part(memory, layout->used, USED_ALIGN, USED_BYTES(size));
+	queue->desc = part(queue, layout->desc, DESC_ALIGN, size * sizeof(*queue->desc));
+	queue->avail = part(queue, layout->avail, AVAIL_ALIGN, AVAIL_BYTES(size));
+	queue->used = part(queue, layout->used, USED_ALIGN, USED_BYTES(size));
 	if (queue->desc && queue->avail && queue->used)
 		return 0;
 	virtqueue_stop(queue);
@@ -138,7 +147,7 @@ static bool chain_add(const struct virtqueue *queue, struct virtqueue_chain *cha
 	if (desc->len > UINT32_MAX - *bytes)
 		return false;
 	segment = &chain->segment[chain->out_count + chain->in_count];
-	segment->iov_base = memory_at(queue->memory, desc->addr, desc->len);
+	segment->iov_base = driver_memory(queue, desc->addr, desc->len);
 	segment->iov_len = desc->len;
 	if (!segment->iov_base)
 		return false;
@@ -158,7 +167,7 @@ static bool open_indirect(const struct virtqueue *queue, const struct vring_desc
 	    desc->len == 0)
 		return false;
 	table->entries = desc->len / sizeof(*table->desc);
-	table->desc = memory_at(queue->memory, desc->addr, desc->len);
+	table->desc = driver_memory(queue, desc->addr, desc->len);
 	return table->desc != NULL;
 }
 
