@@ -37,12 +37,13 @@ struct disk {
 	int spare[DISK_ENGINES_MAX];
 	unsigned int spare_count;
 	bool direct; /* these are past the host's page cache (O_DIRECT), all of them */
-	uint32_t memory_align, offset_align; /* what direct I/O asks of transfers, in bytes */
+	uint32_t memory_align, offset_align; /* what direct I/O asks of transfers, in bytes, or 0 */
 	uint64_t sectors; /* of DISK_SECTOR bytes */
 	uint32_t block_size; /* what the disk's content is made for, in bytes */
 	uint32_t discard_align; /* smallest range that can be given back, in bytes */
 	bool read_only;
 	bool is_device; /* a block device, not a file */
+	bool in_memory; /* a file that is nowhere else than in the page cache: on tmpfs, ramfs */
 
 	atomic_bool lost; /* a flush has failed, and so does every other until disk_begin() */
 	pthread_mutex_t claims_lock;
@@ -107,11 +108,33 @@ struct disk_request {
 /*
  * For owners, around a request that is no read: disk_claim() once, start() when disk_claimed() is
  * true, which may be later and is worth asking again when come() was called, disk_release() when
- * it is done or was not started after all. Any thread.
+ * it is done or was not started after all. Any thread. The functions that they call are for disks
+ * whose blocks are larger than sectors; elsewhere claims are of no use.
  */
-void disk_claim(struct disk *disk, struct disk_request *request);
-bool disk_claimed(struct disk *disk, struct disk_request *request);
-void disk_release(struct disk *disk, struct disk_request *request);
+void disk_range_claim(struct disk *disk, struct disk_claim *claim, uint64_t begin, uint64_t end);
+bool disk_range_claimed(struct disk *disk, struct disk_claim *claim);
+void disk_range_release(struct disk *disk, struct disk_claim *claim);
+
+static inline void disk_claim(struct disk *disk, struct disk_request *request)
+{
+	request->claim.held = disk->offset_align > DISK_SECTOR && request->operation != DISK_READ &&
+			      request->length > 0;
+	if (request->claim.held)
+		disk_range_claim(disk, &request->claim, request->offset,
+				 request->offset + request->length);
+}
+
+static inline bool disk_claimed(struct disk *disk, struct disk_request *request)
+{
+	return !request->claim.held || disk_range_claimed(disk, &request->claim);
+}
+
+static inline void disk_release(struct disk *disk, struct disk_request *request)
+{
+	if (request->claim.held)
+		disk_range_release(disk, &request->claim);
+	request->claim.held = false;
+}
 
 /* Whether the request flushes, or ends with a flush. An engine has one of these at a time. */
 static inline bool disk_flushes(const struct disk_request *request)
@@ -119,6 +142,13 @@ static inline bool disk_flushes(const struct disk_request *request)
 	return request->operation == DISK_FLUSH ||
 	       (request->stable && request->operation != DISK_READ);
 }
+
+/* Whether it is worth trying to do a transfer at once; see disk_at_once(). */
+struct disk_tries {
+	bool useless; /* the host never does */
+	unsigned int skip; /* how many more transfers are not tried */
+	unsigned int pause; /* how many are not after the next one that fails */
+};
 
 struct disk_engine {
 	const struct disk_engine_ops *ops;
@@ -131,6 +161,8 @@ struct disk_engine {
 	 * soon as the kernel gives up the piece that it has of each.
 	 */
 	const atomic_bool *stop;
+
+	struct disk_tries reads, writes; /* backend_disk.c's */
 };
 
 /* A way to do input and output. start(), submit() and reap() may call done() of any request. */
@@ -177,6 +209,14 @@ int disk_engine_create(struct disk_engine **created, const struct disk_engine_op
 void disk_engine_destroy(struct disk_engine *engine);
 
 /* For engines. */
+
+/*
+ * Tries to do a transfer, or a piece of it, by a system call that does not wait, which is cheaper
+ * than to hand it over and to be told: what the page cache has can be read so, and on some file
+ * systems it can be written. True: done() was called. Otherwise it is to be started, or its rest,
+ * which may be a flush.
+ */
+bool disk_at_once(struct disk_engine *engine, struct disk_request *request);
 
 /*
  * Whether the kernel can be given the request, or its rest, as it is: a transfer, piece by piece,

@@ -14,6 +14,11 @@
  * Requests are handed to the kernel in pieces, because it cannot be told to leave off: a queue that
  * is to stop waits for one piece of each request, however long that is.
  *
+ * What the page cache has needs no asynchronous way, which costs more than the copy: two more
+ * system calls where a driver asks for one block and waits. So buffered transfers are tried first
+ * by a call that does not wait. Where that fails too often it is tried ever more seldom, so that a
+ * disk that is not cached pays for one such call in TRY_PAUSE_MAX.
+ *
  * The kernel tells of data that it could not write back once for each open file description, and
  * then takes them for clean. So each engine has a description of its own, with one flush under way
  * on it at most, and after a flush that failed none succeeds any more. All of them are opened with
@@ -23,11 +28,13 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -45,6 +52,9 @@
 #define ZERO_PIECE  4096
 #define ZERO_PIECES 256
 #define BOUNCE	    MIB(1)
+
+/* Of transfers that are not tried at once, when one after the other was in vain. */
+#define TRY_PAUSE_MAX 256
 
 /* Opening. */
 
@@ -131,6 +141,14 @@ static int measure(struct disk *disk)
 	return 0;
 }
 
+static void find_medium(struct disk *disk)
+{
+	struct statfs st;
+
+	disk->in_memory = !disk->is_device && fstatfs(disk->fd, &st) == 0 &&
+			  (st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC);
+}
+
 /* What direct I/O asks of requests. A block beyond the end of a file could not be written. */
 static int align(struct disk *disk)
 {
@@ -184,6 +202,8 @@ int disk_open(struct disk *disk, const char *path, bool read_only, bool direct,
 		err = open_spare(disk, engines);
 	if (err < 0)
 		disk_close(disk);
+	else
+		find_medium(disk);
 	return err;
 }
 
@@ -341,15 +361,17 @@ bool disk_continue(struct disk_engine *engine, struct disk_request *request, int
 
 /* Carrying out by hand. */
 
-static ssize_t transfer_some(const struct disk_engine *engine, struct disk_request *request)
+/* flags: RWF_NOWAIT, or 0. */
+static ssize_t transfer_some(const struct disk_engine *engine, struct disk_request *request,
+			     int flags)
 {
 	const unsigned int count = disk_piece(request);
 	ssize_t got;
 
 	if (request->operation == DISK_READ)
-		got = preadv(engine->fd, request->segments, count, request->offset);
+		got = preadv2(engine->fd, request->segments, count, request->offset, flags);
 	else
-		got = pwritev(engine->fd, request->segments, count, request->offset);
+		got = pwritev2(engine->fd, request->segments, count, request->offset, flags);
 	if (got < 0)
 		got = -errno;
 	join(request);
@@ -371,7 +393,7 @@ static int blocks(const struct disk_engine *engine, enum disk_operation operatio
 	ssize_t got;
 
 	do {
-		got = transfer_some(engine, &request);
+		got = transfer_some(engine, &request, 0);
 		if (got != -EINTR)
 			got = taken(engine->disk, got);
 		if (got < 0 && got != -EINTR)
@@ -447,7 +469,7 @@ static int transfer(const struct disk_engine *engine, struct disk_request *reque
 			return -ECANCELED;
 		if (!fits(engine->disk, request))
 			return transfer_bounced(engine, request);
-		got = transfer_some(engine, request);
+		got = transfer_some(engine, request, 0);
 		if (got == -EINTR)
 			continue;
 		got = taken(engine->disk, got);
@@ -571,6 +593,53 @@ void disk_carry_out(struct disk_engine *engine, struct disk_request *request)
 {
 	join(request);
 	request->done(request, carry_out(engine, request));
+}
+
+/* At once. */
+
+static bool worth_a_try(struct disk_tries *tries)
+{
+	if (tries->useless)
+		return false;
+	if (tries->skip == 0)
+		return true;
+	tries->skip--;
+	return false;
+}
+
+static void try_succeeded(struct disk_tries *tries)
+{
+	tries->pause /= 2;
+}
+
+static void try_failed(struct disk_tries *tries)
+{
+	tries->pause = tries->pause == 0 ? 1 : 2 * tries->pause;
+	if (tries->pause > TRY_PAUSE_MAX)
+		tries->pause = TRY_PAUSE_MAX;
+	tries->skip = tries->pause;
+}
+
+bool disk_at_once(struct disk_engine *engine, struct disk_request *request)
+{
+	const struct disk *disk = engine->disk;
+	struct disk_tries *tries =
+		request->operation == DISK_READ ? &engine->reads : &engine->writes;
+	const uint64_t length = request->length;
+	ssize_t got;
+
+	if (disk->direct || !transfers(request) || stopped(engine) || !worth_a_try(tries))
+		return false;
+	/* These know no such flag, and do not wait. */
+	got = transfer_some(engine, request, disk->in_memory ? 0 : RWF_NOWAIT);
+	tries->useless = got == -EOPNOTSUPP;
+	if (got >= 0 && (uint64_t)got == length)
+		try_succeeded(tries);
+	else
+		try_failed(tries);
+	if (got == -EAGAIN || got == -EINTR || got == -EOPNOTSUPP)
+		return false;
+	return !disk_continue(engine, request, got);
 }
 
 /* Engines. */

@@ -88,6 +88,8 @@ static void aio_start(struct disk_engine *engine, struct disk_request *request)
 	struct aio *aio = container_of(engine, struct aio, engine);
 	struct iocb *iocb = &aio->iocbs[request->slot];
 
+	if (disk_at_once(engine, request))
+		return;
 	if (!disk_fits(engine, request)) {
 		disk_carry_out(engine, request);
 		return;

@@ -8,13 +8,6 @@
  */
 #include "disk.h"
 
-/* Whether claims are of any use: elsewhere a sector is a block. */
-static bool claims(const struct disk *disk, const struct disk_request *request)
-{
-	return disk->direct && disk->offset_align > DISK_SECTOR &&
-	       request->operation != DISK_READ && request->length > 0;
-}
-
 static bool conflict(const struct disk_claim *a, const struct disk_claim *b)
 {
 	return (a->alone || b->alone) && a->begin < b->end && b->begin < a->end;
@@ -30,17 +23,14 @@ static bool turn_has_come(const struct disk *disk, const struct disk_claim *clai
 	return ahead == claim;
 }
 
-void disk_claim(struct disk *disk, struct disk_request *request)
+void disk_range_claim(struct disk *disk, struct disk_claim *claim, uint64_t begin, uint64_t end)
 {
-	const uint64_t end = request->offset + request->length, block = disk->offset_align;
-	struct disk_claim *claim = &request->claim, **last = &disk->claims;
+	const uint64_t block = disk->offset_align;
+	struct disk_claim **last = &disk->claims;
 
-	claim->held = claims(disk, request);
-	if (!claim->held)
-		return;
-	claim->begin = request->offset - request->offset % block;
+	claim->begin = begin - begin % block;
 	claim->end = (end + block - 1) / block * block;
-	claim->alone = claim->begin < request->offset || claim->end > end;
+	claim->alone = claim->begin < begin || claim->end > end;
 	claim->waits = false;
 	claim->next = NULL;
 	pthread_mutex_lock(&disk->claims_lock);
@@ -50,13 +40,10 @@ void disk_claim(struct disk *disk, struct disk_request *request)
 	pthread_mutex_unlock(&disk->claims_lock);
 }
 
-bool disk_claimed(struct disk *disk, struct disk_request *request)
+bool disk_range_claimed(struct disk *disk, struct disk_claim *claim)
 {
-	struct disk_claim *claim = &request->claim;
 	bool mine;
 
-	if (!claim->held)
-		return true;
 	pthread_mutex_lock(&disk->claims_lock);
 	mine = turn_has_come(disk, claim);
 	claim->waits = !mine;
@@ -64,13 +51,10 @@ bool disk_claimed(struct disk *disk, struct disk_request *request)
 	return mine;
 }
 
-void disk_release(struct disk *disk, struct disk_request *request)
+void disk_range_release(struct disk *disk, struct disk_claim *claim)
 {
-	struct disk_claim *claim = &request->claim, **link = &disk->claims;
+	struct disk_claim **link = &disk->claims;
 
-	if (!claim->held)
-		return;
-	claim->held = false;
 	pthread_mutex_lock(&disk->claims_lock);
 	while (*link != claim)
 		link = &(*link)->next;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Theory of operation. The ring's own descriptor is readable while there are completions, so the
- * event loop waits for that one; an eventfd would take a read(2) more for each batch. What the page
- * cache has is done when submit() returns, and an owner that reaps right then is not woken at all.
+ * event loop waits for that one, and an owner that reaps right after submit() is not woken for what
+ * is done already. What the page cache has does not come to the ring (disk_at_once()).
  *
  * Neither ring can overflow: the submission ring has as many entries as there are requests, and the
  * completion ring twice as many. Requests that the kernel refuses to take are carried out at once,
@@ -75,6 +75,8 @@ static void uring_start(struct disk_engine *engine, struct disk_request *request
 	struct uring *uring = container_of(engine, struct uring, engine);
 	struct io_uring_sqe *sqe;
 
+	if (disk_at_once(engine, request))
+		return;
 	if (!disk_fits(engine, request)) {
 		disk_carry_out(engine, request);
 		return;

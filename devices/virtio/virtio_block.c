@@ -3,14 +3,15 @@
  * Theory of operation. Each queue has a worker, a thread that takes the driver's requests, starts
  * them with the queue's disk engine, and when all are taken submits them at once. Completions are
  * reaped in batches too: every one is pushed to the ring, then the driver is told of all of them.
- * What is there already when a batch was submitted is reaped at once, so that the page cache's
- * answers take no wake-up.
+ * What is there already when a batch was submitted is reaped at once, without a wake-up, and what
+ * the page cache has may be done when it was started.
  *
  * A request that is in flight lives in a struct of its own, one for each head that a ring can have.
  * The data parts of its chain are copied there, as host addresses that virtqueue.c has checked.
  *
  * A request may have any length, and the host any number of them, so what a queue has in the
- * kernel's hands at a time is bounded in bytes; the rest of the ring is left alone meanwhile.
+ * kernel's hands at a time is bounded in bytes; the rest of the ring is left alone meanwhile. So is
+ * what it begins in a turn, for that may be done when it was begun.
  *
  * Some requests wait although they were taken: a flush while another one is under way, and a write
  * that shares a block with another one (disk_claim()). They are looked at when one of those is
@@ -39,6 +40,9 @@
 
 /* In the kernel's hands at a time, for each queue, with what the last request adds to it. */
 #define IN_FLIGHT_MAX MIB(16)
+
+/* Of the requests that are begun before other events have their turn. */
+#define TURN_BYTES MIB(16)
 
 /* What drivers may put into a request. A range is worked on in one go, so it has a bound. */
 #define SEG_MAX		    126
@@ -72,6 +76,7 @@ struct block_queue {
 	unsigned int in_flight; /* those that wait included */
 	uint64_t in_flight_bytes;
 	bool full; /* more was left in the ring */
+	uint64_t turn_bytes; /* begun in this turn */
 	unsigned int waiting;
 	struct request *flush; /* the one that is under way, or a write that ends with one */
 	struct request requests[QUEUE_SIZE];
@@ -198,6 +203,7 @@ static void start(struct request *request, enum disk_operation operation)
 	request->weight = length < DISK_PIECE ? length : DISK_PIECE;
 	queue->in_flight++;
 	queue->in_flight_bytes += request->weight;
+	queue->turn_bytes += length;
 	disk_claim(queue->device->disk, &request->disk);
 	request->waits = !start_now(request);
 	queue->waiting += request->waits;
@@ -311,7 +317,20 @@ static uint8_t *status_byte(const struct virtqueue_chain *chain)
 	return (uint8_t *)last->iov_base + last->iov_len - 1;
 }
 
-/* False: enough is under way. */
+/* Whether the turn may go on, with what is under way or has been done in it. */
+static bool turn_goes_on(struct virtio_queue *queue)
+{
+	struct block_queue *block_queue = block_queue_of(queue);
+
+	block_queue->full = block_queue->in_flight_bytes >= IN_FLIGHT_MAX;
+	if (block_queue->full)
+		return false;
+	if (block_queue->turn_bytes < TURN_BYTES)
+		return true;
+	event_notify(&queue->kick);
+	return false;
+}
+
 static bool virtio_block_handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 {
 	struct block_queue *block_queue = block_queue_of(queue);
@@ -349,8 +368,7 @@ static bool virtio_block_handle(struct virtio_queue *queue, struct virtqueue_cha
 		finish(request, VIRTIO_BLK_S_UNSUPP, 0);
 		break;
 	}
-	block_queue->full = block_queue->in_flight_bytes >= IN_FLIGHT_MAX;
-	return !block_queue->full;
+	return turn_goes_on(queue);
 }
 
 /* The queue. */
@@ -372,6 +390,7 @@ static void virtio_block_process(struct virtio_queue *queue)
 {
 	struct block_queue *block_queue = block_queue_of(queue);
 
+	block_queue->turn_bytes = 0;
 	for_waiting(block_queue, start_now);
 	/* A driver may kick although it was told not to. */
 	if (!block_queue->full)

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -60,6 +61,42 @@ int fdatasync(int fd)
 	return syscall(SYS_fdatasync, fd);
 }
 
+/*
+ * What calls that must not wait do: all that is asked for, or no more than so many bytes of it, or
+ * fail. How often that was asked for.
+ */
+static size_t at_once_max = SIZE_MAX;
+static int at_once_error;
+static unsigned int at_once_tries;
+
+static ssize_t transfer_v2(long number, int fd, const struct iovec *segments, int count,
+			   off_t offset, int flags)
+{
+	struct iovec first;
+
+	if (!(flags & RWF_NOWAIT))
+		return syscall(number, fd, segments, count, offset, 0, flags);
+	at_once_tries++;
+	errno = at_once_error;
+	if (at_once_error != 0)
+		return -1;
+	first = segments[0];
+	if (first.iov_len <= at_once_max)
+		return syscall(number, fd, segments, count, offset, 0, 0);
+	first.iov_len = at_once_max;
+	return syscall(number, fd, &first, 1, offset, 0, 0);
+}
+
+ssize_t preadv2(int fd, const struct iovec *segments, int count, off_t offset, int flags)
+{
+	return transfer_v2(SYS_preadv2, fd, segments, count, offset, flags);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *segments, int count, off_t offset, int flags)
+{
+	return transfer_v2(SYS_pwritev2, fd, segments, count, offset, flags);
+}
+
 /* An image of so many bytes, each of which tells its offset. */
 static void make_image(const char *name, size_t size)
 {
@@ -78,6 +115,9 @@ static void make_image(const char *name, size_t size)
 
 static int finish(void **state)
 {
+	at_once_max = SIZE_MAX;
+	at_once_error = 0;
+	at_once_tries = 0;
 	scratch_end();
 	return catch_end(state);
 }
@@ -264,20 +304,32 @@ static void rig_ready(struct disk_engine *engine)
 	engine->ops->reap(engine);
 }
 
-static void rig_begin(struct rig *rig, const struct disk_engine_ops *ops, bool direct)
+/* On the image that path names. */
+static void rig_open(struct rig *rig, const struct disk_engine_ops *ops, bool direct)
 {
-	make_image("image", SIZE);
 	assert_int_equal(open_disk(&rig->disk, false, direct), 0);
 	assert_int_equal(event_loop_create(&rig->loop), 0);
 	assert_int_equal(disk_engine_create(&rig->engine, ops, &rig->disk, &rig->loop, DEPTH), 0);
 	rig->engine->ready = rig_ready;
 }
 
-static void rig_end(struct rig *rig)
+static void rig_close(struct rig *rig)
 {
 	disk_engine_destroy(rig->engine);
 	event_loop_destroy(&rig->loop);
 	disk_close(&rig->disk);
+}
+
+static void rig_begin(struct rig *rig, const struct disk_engine_ops *ops, bool direct)
+{
+	make_image("image", SIZE);
+	rig_open(rig, ops, direct);
+	rig->disk.in_memory = false; /* wherever the scratch directory lies */
+}
+
+static void rig_end(struct rig *rig)
+{
+	rig_close(rig);
 	scratch_end();
 }
 
@@ -313,15 +365,18 @@ static int rig_transfer(struct rig *rig, enum disk_operation operation, uint64_t
 static const struct disk_engine_ops *const engines[] = { &disk_uring_ops, &disk_aio_ops,
 							 &disk_sync_ops };
 
+/* What the page cache has, and what it does not have or only the beginning of. */
 static void every_engine_writes_and_reads(void **state)
 {
 	static uint8_t out[8192], in[8192];
 
-	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+	for (size_t i = 0; i < 3 * ARRAY_SIZE(engines); i++) {
 		struct disk_request flush = { .operation = DISK_FLUSH };
 		struct rig rig;
 
-		rig_begin(&rig, engines[i], false);
+		at_once_error = i % 3 == 1 ? EAGAIN : 0;
+		at_once_max = i % 3 == 2 ? 1000 : SIZE_MAX;
+		rig_begin(&rig, engines[i / 3], false);
 		memset(out, 0x51 + i, sizeof(out));
 		assert_int_equal(rig_transfer(&rig, DISK_WRITE, 512, out, sizeof(out)), 0);
 		assert_int_equal(rig_do(&rig, &flush), 0);
@@ -342,11 +397,12 @@ static void short_writes_go_on(void **state)
 	getrlimit(RLIMIT_FSIZE, &old);
 	signal(SIGXFSZ, SIG_IGN);
 	memset(out, 0xa5, sizeof(out));
-	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(engines); i++) {
 		struct rig rig;
 		int result;
 
-		rig_begin(&rig, engines[i], false);
+		at_once_error = i % 2 ? EAGAIN : 0;
+		rig_begin(&rig, engines[i / 2], false);
 		limit = (struct rlimit){ SIZE / 2 + 12288, old.rlim_max };
 		setrlimit(RLIMIT_FSIZE, &limit);
 		result = rig_transfer(&rig, DISK_WRITE, SIZE / 2, out, sizeof(out));
@@ -364,10 +420,11 @@ static void file_that_became_shorter_is_an_error(void **state)
 {
 	static uint8_t in[65536];
 
-	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(engines); i++) {
 		struct rig rig;
 
-		rig_begin(&rig, engines[i], false);
+		at_once_error = i % 2 ? EAGAIN : 0;
+		rig_begin(&rig, engines[i / 2], false);
 		assert_int_equal(ftruncate(rig.disk.fd, SIZE / 2 + 4096), 0);
 		assert_int_equal(rig_transfer(&rig, DISK_READ, SIZE / 2, in, sizeof(in)), -EIO);
 		rig_end(&rig);
@@ -482,6 +539,7 @@ static void what_a_broken_ring_refuses_is_carried_out(void **state)
 
 	if (!disk_uring_ops.supported())
 		skip();
+	at_once_error = EOPNOTSUPP;
 	rig_begin(&rig, &disk_uring_ops, false);
 	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, in, sizeof(in)), 0);
 	fd = ring_fd();
@@ -493,6 +551,169 @@ static void what_a_broken_ring_refuses_is_carried_out(void **state)
 	memset(in, 0, sizeof(in));
 	read_blocks(&rig, in, DEPTH);
 	rig_end(&rig);
+}
+
+/* At once. Those engines for which it is something else than to be carried out. */
+
+static const struct disk_engine_ops *const asynchronous[] = { &disk_uring_ops, &disk_aio_ops };
+
+/* Whether a block that is read has been when it was started. It tells where it was. */
+static bool read_at_once(struct rig *rig, unsigned int block)
+{
+	uint8_t in[512] = { 0 };
+	struct iovec segment = { in, sizeof(in) };
+	struct disk_request request = {
+		.operation = DISK_READ,
+		.offset = 512 * block,
+		.length = sizeof(in),
+		.segments = &segment,
+		.count = 1,
+		.done = on_done,
+	};
+	bool at_once;
+
+	done_count = 0;
+	rig->engine->ops->start(rig->engine, &request);
+	at_once = done_count == 1;
+	rig->engine->ops->submit(rig->engine);
+	while (done_count == 0)
+		assert_true(event_loop_turn(&rig->loop, true) >= 0);
+	assert_int_equal(done_count, 1);
+	assert_int_equal(done_result, 0);
+	assert_int_equal(in[1], (uint8_t)(block ^ 1));
+	return at_once;
+}
+
+static void what_is_cached_needs_no_ring(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(asynchronous); i++) {
+		struct rig rig;
+
+		rig_begin(&rig, asynchronous[i], false);
+		for (unsigned int block = 0; block < 100; block++)
+			assert_true(read_at_once(&rig, block));
+		assert_int_equal(at_once_tries, 100 * (i + 1));
+		rig_end(&rig);
+	}
+}
+
+/* Of many reads that are in vain few are tried; when they are not any more soon all are. */
+static void what_is_not_cached_is_seldom_tried(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(asynchronous); i++) {
+		struct rig rig;
+		unsigned int block;
+
+		at_once_error = EAGAIN;
+		at_once_tries = 0;
+		rig_begin(&rig, asynchronous[i], false);
+		for (block = 0; block < 1000; block++)
+			assert_false(read_at_once(&rig, block));
+		assert_in_range(at_once_tries, 1000 / 257, 1000 / 257 + 10);
+		at_once_error = 0;
+		for (block = 0; block < 256 && !read_at_once(&rig, block); block++)
+			;
+		assert_in_range(block, 0, 255);
+		for (block = 0; block < 100; block++)
+			assert_true(read_at_once(&rig, block));
+		rig_end(&rig);
+	}
+}
+
+/* A miss among hits costs the one after it, and no more. */
+static void a_single_miss_is_soon_forgotten(void **state)
+{
+	struct rig rig;
+
+	rig_begin(&rig, &disk_aio_ops, false);
+	for (unsigned int i = 0; i < 10; i++) {
+		at_once_error = EAGAIN;
+		assert_false(read_at_once(&rig, i));
+		at_once_error = 0;
+		assert_false(read_at_once(&rig, i));
+		assert_true(read_at_once(&rig, i));
+		assert_true(read_at_once(&rig, i));
+	}
+	rig_end(&rig);
+}
+
+static void what_the_host_never_does_is_tried_once(void **state)
+{
+	static uint8_t buffer[1024];
+
+	for (size_t i = 0; i < ARRAY_SIZE(asynchronous); i++) {
+		struct rig rig;
+
+		at_once_error = EOPNOTSUPP;
+		at_once_tries = 0;
+		rig_begin(&rig, asynchronous[i], false);
+		for (unsigned int j = 0; j < 200; j++)
+			assert_int_equal(rig_transfer(&rig, DISK_WRITE, 4096, buffer, 1024), 0);
+		assert_int_equal(at_once_tries, 1);
+		/* Writes and reads apart: there are file systems that only read so. */
+		at_once_error = 0;
+		assert_true(read_at_once(&rig, 3));
+		assert_int_equal(at_once_tries, 2);
+		rig_end(&rig);
+	}
+}
+
+static void a_stable_write_at_once_is_flushed(void **state)
+{
+	static uint8_t buffer[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(asynchronous); i++) {
+		struct iovec segment = { buffer, sizeof(buffer) };
+		struct disk_request request = {
+			.operation = DISK_WRITE,
+			.stable = true,
+			.length = sizeof(buffer),
+			.segments = &segment,
+			.count = 1,
+		};
+		struct rig rig;
+
+		rig_begin(&rig, asynchronous[i], false);
+		assert_int_equal(rig_do(&rig, &request), 0);
+		assert_int_equal(request.operation, DISK_FLUSH);
+		rig_end(&rig);
+	}
+}
+
+static void nothing_is_tried_at_once_that_is_to_stop(void **state)
+{
+	atomic_bool stop = true;
+	struct rig rig;
+
+	rig_begin(&rig, &disk_aio_ops, false);
+	rig.engine->stop = &stop;
+	assert_false(read_at_once(&rig, 0));
+	assert_int_equal(at_once_tries, 0);
+	rig_end(&rig);
+}
+
+/* A memfd is a file on tmpfs, which has no such flag, and does not wait. */
+static void files_in_memory_are_read_at_once(void **state)
+{
+	const int fd = memfd_create("disk", MFD_CLOEXEC);
+	uint8_t content[4096];
+
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < sizeof(content); i++)
+		content[i] = i >> 9 ^ i;
+	assert_int_equal(write(fd, content, sizeof(content)), sizeof(content));
+	for (size_t i = 0; i < ARRAY_SIZE(asynchronous); i++) {
+		struct rig rig;
+
+		at_once_error = EOPNOTSUPP;
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		rig_open(&rig, asynchronous[i], false);
+		for (unsigned int block = 0; block < 8; block++)
+			assert_true(read_at_once(&rig, block));
+		assert_int_equal(at_once_tries, 0);
+		rig_close(&rig);
+	}
+	close(fd);
 }
 
 /* Ranges. */
@@ -910,6 +1131,13 @@ int main(void)
 		test(what_is_short_is_continued_where_it_ended),
 		test(refused_for_the_moment_is_carried_out),
 		test(what_a_broken_ring_refuses_is_carried_out),
+		test(what_is_cached_needs_no_ring),
+		test(what_is_not_cached_is_seldom_tried),
+		test(a_single_miss_is_soon_forgotten),
+		test(what_the_host_never_does_is_tried_once),
+		test(a_stable_write_at_once_is_flushed),
+		test(nothing_is_tried_at_once_that_is_to_stop),
+		test(files_in_memory_are_read_at_once),
 		test(ranges_become_zeroes),
 		test(zeroes_are_written_where_the_host_has_no_such_call),
 		test(discarded_ranges_are_given_back),

@@ -1146,6 +1146,32 @@ static void large_requests_do_not_hold_up(const struct disk_engine_ops *engine, 
 	assert_silent();
 }
 
+/* Others have their turn, and the driver its interrupt, after 16 MiB. */
+static void a_turn_ends_after_many_bytes(void **state)
+{
+	static const struct disk_engine_ops *const engines[] = { &disk_uring_ops, &disk_aio_ops,
+								 &disk_sync_ops };
+	uint32_t length;
+
+	alarm(120);
+	assert_int_equal(truncate(path, LARGE), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+		device_begin(engines[i], true, 1);
+		driver_begin(UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX);
+		put_large_requests();
+		interrupts = 0;
+		for (unsigned int head = 0; head < 4; head++)
+			offer(&queue0, head * SLOT_DESCS);
+		kick(&queue0);
+		for (unsigned int head = 0; head < 4; head++)
+			take_used(&queue0, &length);
+		while (interrupts < 4)
+			usleep(1000);
+		device_end();
+	}
+	alarm(0);
+}
+
 static void large_requests_do_not_hold_up_a_reset_or_the_end(void **state)
 {
 	for (unsigned int destroy = 0; destroy < 2; destroy++) {
@@ -1439,6 +1465,7 @@ int main(void)
 		test(destroying_waits_for_what_is_in_flight),
 		test(ring_that_feeds_itself_ends),
 		test(ring_that_another_vcpu_toggles_can_be_reset),
+		test(a_turn_ends_after_many_bytes),
 		test(large_requests_do_not_hold_up_a_reset_or_the_end),
 		test(queue_that_feeds_itself_from_the_disk_can_be_reset),
 		test(flushes_of_a_queue_follow_each_other),

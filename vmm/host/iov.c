@@ -34,9 +34,9 @@ static struct iovec stretch(const struct iovec *segment, size_t *skip, size_t ma
 unsigned int iov_slice(struct iovec *slice, unsigned int room, const struct iovec *segments,
 		       unsigned int count, size_t skip, size_t max)
 {
-	unsigned int used = 0;
+	size_t used = 0;
 
-	for (unsigned int i = 0; i < count && used < room && max > 0; i++) {
+	for (size_t i = 0; i < count && used < room && max > 0; i++) {
 		const struct iovec piece = stretch(&segments[i], &skip, max);
 
 		if (piece.iov_len > 0)
@@ -64,7 +64,7 @@ size_t iov_read(const struct iovec *segments, unsigned int count, size_t skip, v
 {
 	size_t done = 0;
 
-	for (unsigned int i = 0; i < count && done < size; i++) {
+	for (size_t i = 0; i < count && done < size; i++) {
 		const struct iovec piece = stretch(&segments[i], &skip, size - done);
 
 		if (piece.iov_len > 0)
@@ -81,7 +81,7 @@ size_t iov_write(const struct iovec *segments, unsigned int count, size_t skip, 
 {
 	size_t done = 0;
 
-	for (unsigned int i = 0; i < count && done < size; i++) {
+	for (size_t i = 0; i < count && done < size; i++) {
 		const struct iovec piece = stretch(&segments[i], &skip, size - done);
 
 		if (piece.iov_len > 0)
