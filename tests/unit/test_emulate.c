@@ -230,6 +230,13 @@ static void inactive_elements_are_not_accessed(void **state)
 	assert_int_equal(guest.vector[0][0], bytes[0]);
 	assert_int_equal(guest.vector[0][1], 0);
 	assert_int_equal(guest.vector[0][2], bytes[2]);
+
+	/* Nor what a predicate has beyond the vector's length. */
+	accesses = 0;
+	guest.zcr_el1 = 0;
+	guest.predicate[0][2] = guest.predicate[0][3] = 0xff;
+	assert_emulated(LD1B_Z0_P0_X2);
+	assert_int_equal(accesses, 2);
 }
 
 static void sve_length_is_that_of_the_exception_level(void **state)

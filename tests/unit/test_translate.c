@@ -978,6 +978,8 @@ static void second_stage_permissions(void **state)
 	assert_again(0, TRANSLATE_READ);
 	regime.vtcr |= BIT(21); /* HA */
 	assert_goes(0, TRANSLATE_READ, 0);
+	regime.mmfr1 &= ~UINT64_C(0xf); /* HA is RES0 without FEAT_HAFDBS */
+	assert_again(0, TRANSLATE_READ);
 }
 
 static void second_stage_has_lpa2_of_its_own(void **state)
