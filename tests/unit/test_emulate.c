@@ -40,6 +40,7 @@
 #define SETM_X0_X2_X1	 0x19c14440
 #define DC_ZVA_X2	 0xd50b7422
 #define LD1B_Z0_P0_X2	 0xa400a040
+#define LD1SB_Z0H_P0_X2	 0xa5c0a040
 #define ST1B_Z0_P0_X2	 0xe400e040
 #define STR_Z0_X2	 0xe5804040
 #define LD4_V30_X2	 0x4c40005e
@@ -237,6 +238,21 @@ static void inactive_elements_are_not_accessed(void **state)
 	guest.predicate[0][2] = guest.predicate[0][3] = 0xff;
 	assert_emulated(LD1B_Z0_P0_X2);
 	assert_int_equal(accesses, 2);
+}
+
+static void sve_loads_extend_the_sign(void **state)
+{
+	guest.sve = true;
+	guest.lengths[0] = 1;
+	guest.predicate[0][0] = 0x05;
+	bytes[0] = 0x7f;
+	bytes[1] = 0x85;
+	assert_emulated(LD1SB_Z0H_P0_X2);
+	assert_int_equal(guest.vector[0][0], 0x7f);
+	assert_int_equal(guest.vector[0][1], 0);
+	assert_int_equal(guest.vector[0][2], 0x85);
+	assert_int_equal(guest.vector[0][3], 0xff);
+	assert_int_equal(guest.vector[0][4], 0);
 }
 
 static void sve_length_is_that_of_the_exception_level(void **state)
@@ -855,6 +871,7 @@ int main(void)
 		on_vcpu(writing_v_zeroes_the_rest_of_z),
 		on_vcpu(structures_go_by_element_and_wrap_around),
 		on_vcpu(inactive_elements_are_not_accessed),
+		on_vcpu(sve_loads_extend_the_sign),
 		on_vcpu(sve_length_is_that_of_the_exception_level),
 		on_vcpu(sve_without_sve_aborts),
 		on_vcpu(unaligned_accesses_are_made_of_aligned_ones),

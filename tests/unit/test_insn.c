@@ -134,6 +134,107 @@ static void words_mean_what_an_assembler_writes(void **state)
 	}
 }
 
+/* Structures of Advanced SIMD, SVE, memory copy and set. */
+static const struct {
+	uint32_t word;
+	const char *text;
+	struct insn expected;
+} vectors[] = {
+	{ 0x4d409041,
+	  "ld1 {v1.s}[3], [x2]",
+	  { INSN_STRUCTURE, .load = true, .bytes = 4, .rt = 1, .rn = 2, .registers = 1,
+	    .structure = 1, .lanes = 1, .single = true, .index = 3, .quad = true } },
+	{ 0x4ddf8441,
+	  "ld1 {v1.d}[1], [x2], #8",
+	  { INSN_STRUCTURE, INSN_POST_INDEX, .load = true, .bytes = 8, .rt = 1, .rn = 2,
+	    .offset = 8, .registers = 1, .structure = 1, .lanes = 1, .single = true, .index = 1,
+	    .quad = true } },
+	{ 0x4de3c441,
+	  "ld2r {v1.8h, v2.8h}, [x2], x3",
+	  { INSN_STRUCTURE, INSN_POST_REGISTER, .load = true, .bytes = 2, .rt = 1, .rn = 2, .rm = 3,
+	    .registers = 2, .structure = 2, .lanes = 8, .single = true, .replicate = true,
+	    .quad = true } },
+	{ 0x0c9f085e,
+	  "st4 {v30.2s, v31.2s, v0.2s, v1.2s}, [x2], #32",
+	  { INSN_STRUCTURE, INSN_POST_INDEX, .store = true, .bytes = 4, .rt = 30, .rn = 2,
+	    .offset = 32, .registers = 4, .structure = 4, .lanes = 2 } },
+	{ 0x85bf5c43,
+	  "ldr z3, [x2, #-1, mul vl]",
+	  { INSN_SVE, .load = true, .rt = 3, .rn = 2, .offset = -1, .sve = INSN_SVE_Z } },
+	{ 0xe5801043,
+	  "str p3, [x2, #4, mul vl]",
+	  { INSN_SVE, .store = true, .rt = 3, .rn = 2, .offset = 4, .sve = INSN_SVE_P } },
+	{ 0xa5854883,
+	  "ld1sb {z3.d}, p2/z, [x4, x5]",
+	  { INSN_SVE, INSN_REGISTER, .load = true, .sign = true, .bytes = 1, .rt = 3, .rn = 4,
+	    .rm = 5, .pg = 2, .lane = 8 } },
+	{ 0xe54ee883,
+	  "st1w {z3.s}, p2, [x4, #-2, mul vl]",
+	  { INSN_SVE, .store = true, .bytes = 4, .rt = 3, .rn = 4, .offset = -2, .pg = 2,
+	    .lane = 4 } },
+	{ 0x19020461,
+	  "cpyfp [x1]!, [x2]!, x3!",
+	  { INSN_COPY, .load = true, .store = true, .bytes = 1, .rt = 1, .rn = 3, .rs = 2,
+	    .forward_only = true } },
+	{ 0x19022461,
+	  "cpyfprt [x1]!, [x2]!, x3!",
+	  { INSN_COPY, .load = true, .store = true, .bytes = 1, .rt = 1, .rn = 3, .rs = 2,
+	    .read_unprivileged = true, .forward_only = true } },
+	{ 0x19421461,
+	  "cpyfmwt [x1]!, [x2]!, x3!",
+	  { INSN_COPY, .load = true, .store = true, .bytes = 1, .rt = 1, .rn = 3, .rs = 2,
+	    .unprivileged = true, .stage = INSN_MAIN, .forward_only = true } },
+	{ 0x1d823461,
+	  "cpyet [x1]!, [x2]!, x3!",
+	  { INSN_COPY, .load = true, .store = true, .bytes = 1, .rt = 1, .rn = 3, .rs = 2,
+	    .unprivileged = true, .read_unprivileged = true, .stage = INSN_EPILOGUE } },
+	{ 0x19c20461,
+	  "setp [x1]!, x3!, x2",
+	  { INSN_SET, .store = true, .bytes = 1, .rt = 1, .rn = 3, .rs = 2 } },
+	{ 0x19c29461,
+	  "setet [x1]!, x3!, x2",
+	  { INSN_SET, .store = true, .bytes = 1, .rt = 1, .rn = 3, .rs = 2, .unprivileged = true,
+	    .stage = INSN_EPILOGUE } },
+};
+
+#define assert_same_vector(member) assert_int_equal(insn.member, vectors[i].expected.member)
+
+static void vectors_and_strings_mean_what_an_assembler_writes(void **state)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(vectors); i++) {
+		struct insn insn;
+
+		print_message("%s\n", vectors[i].text);
+		assert_true(insn_decode(vectors[i].word, &insn));
+		assert_same_vector(class);
+		assert_same_vector(addressing);
+		assert_same_vector(load);
+		assert_same_vector(store);
+		assert_same_vector(sign);
+		assert_same_vector(unprivileged);
+		assert_same_vector(read_unprivileged);
+		if (vectors[i].expected.bytes)
+			assert_same_vector(bytes);
+		assert_same_vector(rt);
+		assert_same_vector(rn);
+		assert_same_vector(rm);
+		assert_same_vector(rs);
+		assert_same_vector(offset);
+		assert_same_vector(registers);
+		assert_same_vector(structure);
+		assert_same_vector(lanes);
+		assert_same_vector(single);
+		assert_same_vector(replicate);
+		assert_same_vector(index);
+		assert_same_vector(quad);
+		assert_same_vector(sve);
+		assert_same_vector(pg);
+		assert_same_vector(lane);
+		assert_same_vector(stage);
+		assert_same_vector(forward_only);
+	}
+}
+
 /* What is left out on purpose, each beside a word that is no instruction. */
 static void what_is_refused_is_told_from_what_is_none(void **state)
 {
@@ -157,6 +258,18 @@ static void what_is_refused_is_told_from_what_is_none(void **state)
 		{ 0x9c000003, INSN_REFUSED }, /* ldr q3, . */
 		{ 0xdc000003, INSN_NONE }, /* larger than q */
 		{ 0xf9800440, INSN_PREFETCH }, /* prfm pldl1keep, [x2, #8] */
+		{ 0xf8a36840, INSN_PREFETCH }, /* prfm pldl1keep, [x2, x3] */
+		{ 0xf8653883, INSN_NONE }, /* ldr x3 with an index of 16 bits */
+		{ 0x4d404441, INSN_NONE }, /* ld1 of a halfword's lane, with half an index */
+		{ 0x4d40d041, INSN_NONE }, /* ld1r with S */
+		{ 0x4d409841, INSN_NONE }, /* ld1 of a word's lane, with half an index */
+		{ 0x4d409441, INSN_NONE }, /* ld1 of a doubleword's, with S */
+		{ 0xd9808083, INSN_NONE }, /* between ldapur and ldapursw: no prefetch */
+		{ 0x0d00c041, INSN_NONE }, /* a store of it */
+		{ 0x0c408c41, INSN_NONE }, /* ld2 {v1.1d, v2.1d} */
+		{ 0x0c401041, INSN_NONE }, /* an opcode that is none */
+		{ 0x19010461, INSN_NONE }, /* cpyfp from where it copies to */
+		{ 0x191f0461, INSN_NONE }, /* cpyfp from xzr */
 		{ 0x885f7c83, INSN_EXCLUSIVE }, /* ldxr w3, [x4] */
 		{ 0xd50b7423, INSN_ZERO }, /* dc zva, x3 */
 		{ 0xd50b7463, INSN_REFUSED }, /* dc gva, x3 */
@@ -178,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_mean_what_an_assembler_writes),
+		cmocka_unit_test(vectors_and_strings_mean_what_an_assembler_writes),
 		cmocka_unit_test(what_is_refused_is_told_from_what_is_none),
 	};
 
