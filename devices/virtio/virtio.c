@@ -141,7 +141,7 @@ void virtio_needs_reset(struct virtio *virtio)
 {
 	static struct log_limit limit;
 
-	log_guest(&limit, "%s: its driver broke the rules of virtio; it wants a reset",
+	log_guest(&limit, "%s: its driver violated the virtio protocol; the device needs a reset",
 		  virtio->ops->name);
 	atomic_fetch_or(&virtio->status, VIRTIO_CONFIG_S_NEEDS_RESET);
 	virtio_config_changed(virtio);

@@ -45,6 +45,6 @@ for device in "--rng" "--console virtio" "--disk $disk" "--report $scratch/repor
 	expect_line '^ok - a ring that feeds itself wants a reset'
 	expect_line '^ok - and the device works after it'
 	refuse_line '^not ok'
-	expect_line 'its driver broke the rules'
+	expect_line 'its driver violated the virtio protocol'
 	end
 done

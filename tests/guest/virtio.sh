@@ -17,5 +17,5 @@ expect [ "$(grep -c '^a proper driver$' "$console")" = "$drivers" ]
 end
 
 begin "what they did is said eight times and no more"
-expect [ "$(grep -c 'virtio-console: its driver broke the rules' "$messages")" = 8 ]
+expect [ "$(grep -c 'virtio-console: its driver violated the virtio protocol' "$messages")" = 8 ]
 end

@@ -868,7 +868,7 @@ static void assert_broken(void)
 	assert_true(needs_reset());
 	assert_false(used_any(&queue0));
 	assert_int_equal(config_interrupts, 1);
-	assert_said("broke the rules");
+	assert_said("violated the virtio protocol");
 	config_interrupts = 0;
 	reset();
 	driver_begin(0);

@@ -204,7 +204,7 @@ static void ring_that_feeds_itself_ends(void **state)
 	turn();
 	alarm(0);
 	assert_true(needs_reset());
-	assert_said("broke the rules");
+	assert_said("violated the virtio protocol");
 }
 
 static void ring_that_another_vcpu_toggles_lets_others_in(void **state)

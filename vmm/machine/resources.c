@@ -129,7 +129,8 @@ static const struct step {
 	{ places_open, places_close, STATUS_USAGE }, /* to be written later */
 	{ files_open, files_close, STATUS_USAGE }, /* kernel, initrd */
 	{ mount_open, mount_close, STATUS_USAGE }, /* of RAM */
-	{ open_kvm, close_kvm, STATUS_HOST },	     { disks_open, disks_close, STATUS_USAGE },
+	{ open_kvm, close_kvm, STATUS_HOST }, /* /dev/kvm */
+	{ disks_open, disks_close, STATUS_USAGE }, /* with their locks */
 };
 
 enum status resources_open(struct resources *resources, const struct config *config)
