@@ -79,7 +79,7 @@ static void meet(enum place place)
 
 int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
-	static int (*unlock)(pthread_mutex_t * mutex);
+	static __typeof__(pthread_mutex_unlock) *unlock;
 	int err;
 
 	if (!unlock)

@@ -274,42 +274,39 @@ static const struct option_row rows[] = {
 };
 
 /* Scripts that use one of these are told which one it was. */
-#define REFUSED(name, letter, argument)                                                       \
-	{                                                                                     \
-		OPTION(name, letter, argument, "an option of lkvm that nidus does not have"), \
-			OPTION_REFUSED                                                        \
-	}
+#define REFUSED(name, letter, argument) \
+	OPTION(name, letter, argument, "an option of lkvm that nidus does not have"), OPTION_REFUSED
 
 static const struct option_row lkvm_rows[] = {
-	REFUSED("9p", 0, "ARGUMENT"),
-	REFUSED("aarch32", 0, NULL),
-	REFUSED("balloon", 0, NULL),
-	REFUSED("debug", 0, NULL),
-	REFUSED("debug-iodelay", 0, "ARGUMENT"),
-	REFUSED("debug-ioport", 0, NULL),
-	REFUSED("debug-mmio", 0, NULL),
-	REFUSED("debug-nohostfs", 0, NULL),
-	REFUSED("debug-single-step", 0, NULL),
-	REFUSED("dev", 0, "ARGUMENT"),
-	REFUSED("disable-mte", 0, NULL),
-	REFUSED("firmware", 'f', "ARGUMENT"),
-	REFUSED("firmware-address", 0, "ARGUMENT"),
-	REFUSED("flash", 'F', "ARGUMENT"),
-	REFUSED("force-pci", 0, NULL),
-	REFUSED("gtk", 0, NULL),
-	REFUSED("no-dhcp", 0, NULL),
-	REFUSED("override-bad-firmware-cntfrq", 0, "ARGUMENT"),
-	REFUSED("pmu-counters", 0, "ARGUMENT"),
-	REFUSED("psci", 0, "ARGUMENT"),
-	REFUSED("sandbox", 0, "ARGUMENT"),
-	REFUSED("sdl", 0, NULL),
-	REFUSED("shmem", 0, "ARGUMENT"),
-	REFUSED("tty", 0, "ARGUMENT"),
-	REFUSED("vcpu-affinity", 0, "ARGUMENT"),
-	REFUSED("vfio-pci", 0, "ARGUMENT"),
-	REFUSED("vidmode", 0, "ARGUMENT"),
-	REFUSED("vnc", 0, NULL),
-	REFUSED("vsock", 0, "ARGUMENT"),
+	{ REFUSED("9p", 0, "ARGUMENT") },
+	{ REFUSED("aarch32", 0, NULL) },
+	{ REFUSED("balloon", 0, NULL) },
+	{ REFUSED("debug", 0, NULL) },
+	{ REFUSED("debug-iodelay", 0, "ARGUMENT") },
+	{ REFUSED("debug-ioport", 0, NULL) },
+	{ REFUSED("debug-mmio", 0, NULL) },
+	{ REFUSED("debug-nohostfs", 0, NULL) },
+	{ REFUSED("debug-single-step", 0, NULL) },
+	{ REFUSED("dev", 0, "ARGUMENT") },
+	{ REFUSED("disable-mte", 0, NULL) },
+	{ REFUSED("firmware", 'f', "ARGUMENT") },
+	{ REFUSED("firmware-address", 0, "ARGUMENT") },
+	{ REFUSED("flash", 'F', "ARGUMENT") },
+	{ REFUSED("force-pci", 0, NULL) },
+	{ REFUSED("gtk", 0, NULL) },
+	{ REFUSED("no-dhcp", 0, NULL) },
+	{ REFUSED("override-bad-firmware-cntfrq", 0, "ARGUMENT") },
+	{ REFUSED("pmu-counters", 0, "ARGUMENT") },
+	{ REFUSED("psci", 0, "ARGUMENT") },
+	{ REFUSED("sandbox", 0, "ARGUMENT") },
+	{ REFUSED("sdl", 0, NULL) },
+	{ REFUSED("shmem", 0, "ARGUMENT") },
+	{ REFUSED("tty", 0, "ARGUMENT") },
+	{ REFUSED("vcpu-affinity", 0, "ARGUMENT") },
+	{ REFUSED("vfio-pci", 0, "ARGUMENT") },
+	{ REFUSED("vidmode", 0, "ARGUMENT") },
+	{ REFUSED("vnc", 0, NULL) },
+	{ REFUSED("vsock", 0, "ARGUMENT") },
 };
 
 static const struct option_group groups[] = {
