@@ -33,7 +33,7 @@ int event_loop_turn(struct event_loop *loop, bool wait)
 {
 	/*
 	 * One event a turn: the callback of one may remove the source of another, which a batch
-	 * would still call. Sources are few and level-triggered, so nothing is lost.
+	 * would still call. Sources are few, and what is not handed out waits for the next turn.
 	 */
 	struct epoll_event event;
 	int count = epoll_wait(loop->epoll_fd, &event, 1, wait ? -1 : 0);
