@@ -12,7 +12,7 @@
 
 /*
  * A console device (virtio 1.3, 5.3) with VIRTIO_CONSOLE_F_MULTIPORT and no console: its one port,
- * number 1, leads from the guest to sink. Everything outlives it. Errors: -errno, said.
+ * number 0, leads from the guest to sink. Everything outlives it. Errors: -errno, said.
  */
 int virtio_report_create(struct virtio **created, const struct memory *memory,
 			 struct event_loop *loop, struct sink *sink);
