@@ -13,6 +13,7 @@
 #include "host/verdict.h"
 #include "machine/config.h"
 #include "machine/machine.h"
+#include "machine/messages.h"
 #include "machine/resources.h"
 #include "machine/status.h"
 
@@ -24,8 +25,7 @@ struct session {
 	struct signals signals;
 	struct terminal terminal;
 	struct report report;
-	struct event_source
-		messages; /* standard error, with messages that wait for it; fd -1: no */
+	struct messages messages;
 	struct machine machine;
 	bool machine_exists; /* for statistics on request */
 	unsigned int resets;

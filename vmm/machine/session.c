@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <signal.h>
-#include <sys/epoll.h>
 #include <time.h>
 
 #include "machine/session.h"
@@ -30,34 +29,6 @@ static void session_told(void *opaque, int signal)
 		terminal_resume(&session->terminal);
 	else if (session->machine_exists)
 		stats_write(&session->resources.stats, &session->machine, session->resets);
-}
-
-static void messages_ready(struct event_source *source, uint32_t events)
-{
-	(void)source;
-	(void)events;
-	log_flush();
-}
-
-/* Nobody waits for who reads standard error. By edges: whether it is lost is for write(2) to say.
- */
-static void messages_start(struct session *session)
-{
-	session->messages = (struct event_source){ .fd = log_keep(), .ready = messages_ready };
-	if (session->messages.fd < 0)
-		return;
-	/* What cannot be waited for, a regular file, takes everything at once. */
-	if (event_add(&session->loop, &session->messages, EPOLLOUT | EPOLLET) < 0) {
-		session->messages.fd = -1;
-		log_keep_no_more();
-	}
-}
-
-static void messages_stop(struct session *session)
-{
-	if (session->messages.fd >= 0)
-		event_remove(&session->loop, &session->messages);
-	log_keep_no_more();
 }
 
 enum status session_create(struct session *session, const struct config *config)
@@ -90,7 +61,7 @@ enum status session_create(struct session *session, const struct config *config)
 	if (report_start(&session->report, &session->loop) < 0)
 		goto destroy_terminal;
 	session->reports = config->report ? &session->report.sink : NULL;
-	messages_start(session);
+	messages_start(&session->messages, &session->loop);
 	return STATUS_OK;
 
 destroy_terminal:
@@ -110,7 +81,7 @@ close_resources:
 
 void session_destroy(struct session *session)
 {
-	messages_stop(session);
+	messages_stop(&session->messages);
 	report_stop(&session->report);
 	terminal_destroy(&session->terminal);
 	signals_destroy(&session->signals);

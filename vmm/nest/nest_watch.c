@@ -23,6 +23,7 @@
 #include "host/log.h"
 #include "host/signals.h"
 #include "host/verdict.h"
+#include "machine/messages.h"
 #include "machine/session.h"
 #include "nest_level.h"
 #include "nest_report.h"
@@ -45,8 +46,7 @@ struct watch {
 
 	pid_t child; /* 0: gone */
 	struct event_source process, reports, stops;
-	struct event_source
-		messages; /* standard error, with messages that wait for it; fd -1: no */
+	struct messages messages;
 	struct nest_line line;
 	bool ending; /* told to end, and the timer says when it had time enough */
 };
@@ -273,37 +273,15 @@ static int source_add(struct watch *watch, struct event_source *source, const ch
 
 /* Messages: the loop must not wait for their reader, as a time limit may be over meanwhile. */
 
-static void messages_ready(struct event_source *source, uint32_t events)
-{
-	(void)source;
-	(void)events;
-	log_flush();
-}
-
-/* By edges: a standard error that is lost is noticed by write(2). */
-static void messages_start(struct watch *watch)
-{
-	watch->messages = (struct event_source){ log_keep(), messages_ready };
-	if (watch->messages.fd < 0)
-		return;
-	/* What cannot be waited for, a regular file, takes everything at once. */
-	if (event_add(&watch->loop, &watch->messages, EPOLLOUT | EPOLLET) < 0) {
-		watch->messages.fd = -1;
-		log_keep_no_more();
-	}
-}
-
 /* Now that the nest has gone, the reader may take its time, unless a signal comes. */
-static void messages_stop(struct watch *watch)
+static void messages_drain(struct watch *watch)
 {
-	if (watch->messages.fd < 0)
+	if (watch->messages.source.fd < 0)
 		return;
 	log_flush();
 	while (log_pending() && verdict_outcome(&watch->verdict) != OUTCOME_KILLED &&
 	       event_loop_turn(&watch->loop, true) >= 0)
 		;
-	event_remove(&watch->loop, &watch->messages);
-	log_keep_no_more();
 }
 
 static int sources_open(struct watch *watch)
@@ -336,12 +314,13 @@ static int watch_loop(struct watch *watch)
 	int err = sources_open(watch);
 
 	if (err == 0) {
-		messages_start(watch);
+		messages_start(&watch->messages, &watch->loop);
 		arm_timer(watch);
 		while (err >= 0 && verdict_outcome(&watch->verdict) == OUTCOME_RUNNING)
 			err = event_loop_turn(&watch->loop, true);
 		child_end(watch);
-		messages_stop(watch);
+		messages_drain(watch);
+		messages_stop(&watch->messages);
 	}
 	sources_close(watch);
 	return err;
