@@ -13,16 +13,21 @@ void nest_plan_path(char *path, size_t size, unsigned int source)
 
 /* Packing. NULL is passed on: jansson's functions take it for a value that is missing. */
 
+/* Where there is no memory for it the array becomes NULL, and stays so. */
+static void append(json_t **array, json_t *value)
+{
+	if (json_array_append_new(*array, value) == 0)
+		return;
+	json_decref(*array);
+	*array = NULL;
+}
+
 static json_t *pack_words(const struct word_list *list)
 {
 	json_t *array = json_array();
 
-	for (unsigned int i = 0; i < list->count; i++) {
-		if (json_array_append_new(array, json_string(list->words[i])) < 0) {
-			json_decref(array);
-			return NULL;
-		}
-	}
+	for (unsigned int i = 0; i < list->count; i++)
+		append(&array, json_string(list->words[i]));
 	return array;
 }
 
@@ -33,11 +38,8 @@ static json_t *pack_files(const struct nest_level *level)
 	for (unsigned int i = 0; i < level->file_count; i++) {
 		const struct nest_file *file = &level->files[i];
 
-		if (json_array_append_new(array, json_pack("{siss}", "source", (int)file->source,
-							   "path", file->path)) < 0) {
-			json_decref(array);
-			return NULL;
-		}
+		append(&array,
+		       json_pack("{siss}", "source", (int)file->source, "path", file->path));
 	}
 	return array;
 }
@@ -54,12 +56,8 @@ static json_t *pack_levels(const struct nest *nest)
 {
 	json_t *array = json_array();
 
-	for (unsigned int i = 0; i < nest->depth; i++) {
-		if (json_array_append_new(array, pack_level(&nest->levels[i])) < 0) {
-			json_decref(array);
-			return NULL;
-		}
-	}
+	for (unsigned int i = 0; i < nest->depth; i++)
+		append(&array, pack_level(&nest->levels[i]));
 	return array;
 }
 
@@ -71,10 +69,7 @@ static json_t *pack_sources(const struct nest *nest)
 		char path[64];
 
 		nest_plan_path(path, sizeof(path), i);
-		if (json_array_append_new(array, json_string(path)) < 0) {
-			json_decref(array);
-			return NULL;
-		}
+		append(&array, json_string(path));
 	}
 	return array;
 }
