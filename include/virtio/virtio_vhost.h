@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Between a virtio device and a vhost: hands the device's queues over while the driver uses them,
+ * and takes them back. Queue N of the device is ring N of the vhost; the device may have more,
+ * which it works on itself.
+ */
+#ifndef NIDUS_VIRTIO_VHOST_H
+#define NIDUS_VIRTIO_VHOST_H
+
+#include "host/event.h"
+#include "vhost.h"
+#include "virtio/virtio.h"
+
+struct virtio_vhost;
+
+/*
+ * virtio: initialized, and loop the worker of the queues that are handed over. Everything outlives
+ * it. Errors: -errno, said. Destroyed after virtio_stop(), when the loop does not turn.
+ */
+int virtio_vhost_create(struct virtio_vhost **created, struct virtio *virtio, struct vhost *vhost,
+			struct event_loop *loop);
+void virtio_vhost_destroy(struct virtio_vhost *handed);
+
+/* For the device's process(): the queue has started, and goes over. */
+void virtio_vhost_process(struct virtio_vhost *handed, struct virtio_queue *queue);
+
+/* For its drain() and settle(): comes back, with nothing in flight. */
+void virtio_vhost_drain(struct virtio_vhost *handed, struct virtio_queue *queue);
+
+#endif
