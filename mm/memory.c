@@ -16,12 +16,6 @@
 /* A stage-2 block and a host huge page: GPA and HVA are congruent modulo this, so that both fit. */
 #define BLOCK_SIZE MIB(2)
 
-/* What RAM is mapped from. */
-struct backing {
-	int fd; /* -1: anonymous memory */
-	uint64_t page_size;
-};
-
 int memory_mount_open(struct memory_mount *mount, const char *path)
 {
 	struct statfs fs;
@@ -48,47 +42,52 @@ void memory_mount_close(struct memory_mount *mount)
 	close(mount->fd);
 }
 
-static int backing_open(struct backing *backing, enum memory_backing kind,
-			const struct memory_mount *mount)
+/*
+ * A file of RAM that others will map. They may write to it, but not make it shorter: that would be
+ * a fault of nidus's own accesses, and of the guest's. The kernel's huge pages are to be given back
+ * with the file, so theirs may.
+ */
+static int file_create(bool huge)
 {
-	const bool huge = kind == MEMORY_HUGETLBFS;
+	const unsigned int flags =
+		MFD_CLOEXEC | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : MFD_ALLOW_SEALING);
+	int fd = memfd_create("guest-ram", flags);
 
-	*backing = (struct backing){ .fd = -1, .page_size = BLOCK_SIZE };
-	if (kind == MEMORY_ANON)
-		return 0;
-	if (mount) {
-		*backing = (struct backing){ mount->fd, mount->page_size };
-		return 0;
-	}
-	backing->fd =
-		memfd_create("guest-ram", MFD_CLOEXEC | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
-	if (backing->fd < 0) {
+	if (fd < 0)
 		log_error("memfd for guest RAM: %s", log_reason(errno));
-		return -ENOMEM;
-	}
+	return fd;
+}
+
+/* Gives it its size, for good where it can be sealed. */
+static int file_resize(const struct memory *memory, bool huge)
+{
+	if (ftruncate(memory->fd, memory->size) < 0)
+		return -errno;
+	if (!huge && fcntl(memory->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
 	return 0;
 }
 
 /* Maps RAM at an address that is congruent to its GPA modulo the backing's page size. */
-static int memory_map(struct memory *memory, const struct backing *backing, bool huge)
+static int memory_map(struct memory *memory, uint64_t page_size, bool huge)
 {
-	int flags = MAP_FIXED | (backing->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+	int flags = MAP_FIXED | (memory->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+	int err = memory->fd < 0 ? 0 : file_resize(memory, huge);
 
+	if (err < 0)
+		return err;
 	/* Huge pages are set aside at once, or else the guest would find out by SIGBUS. */
 	if (!huge)
 		flags |= MAP_NORESERVE;
-	if (backing->fd >= 0 && ftruncate(backing->fd, memory->size) < 0)
-		return -errno;
-
-	memory->reserved_size = align_up(memory->size, backing->page_size) + backing->page_size;
+	memory->reserved_size = align_up(memory->size, page_size) + page_size;
 	memory->reserved = mmap(NULL, memory->reserved_size, PROT_NONE,
 				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory->reserved == MAP_FAILED) {
 		memory->reserved = NULL;
 		return -errno;
 	}
-	memory->host = (uint8_t *)align_up((uintptr_t)memory->reserved, backing->page_size);
-	if (mmap(memory->host, memory->size, PROT_READ | PROT_WRITE, flags, backing->fd, 0) ==
+	memory->host = (uint8_t *)align_up((uintptr_t)memory->reserved, page_size);
+	if (mmap(memory->host, memory->size, PROT_READ | PROT_WRITE, flags, memory->fd, 0) ==
 	    MAP_FAILED)
 		return -errno;
 
@@ -102,43 +101,57 @@ int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memo
 		  const struct memory_mount *mount)
 {
 	const bool huge = kind == MEMORY_HUGETLBFS;
-	struct backing backing;
+	const uint64_t page_size = mount ? mount->page_size : BLOCK_SIZE;
 	int err;
 
-	*memory = (struct memory){ .base = base, .size = size, .mount = mount };
-	err = backing_open(&backing, kind, mount);
-	if (err < 0)
-		return err;
+	*memory = (struct memory){
+		.base = base,
+		.size = size,
+		.fd = mount		    ? mount->fd
+		      : kind == MEMORY_ANON ? -1
+					    : file_create(huge),
+		.mount = mount,
+	};
+	if (memory->fd < 0 && kind != MEMORY_ANON)
+		return -ENOMEM;
 
-	if (huge && size % backing.page_size != 0) {
+	if (huge && size % page_size != 0) {
 		log_error("guest RAM of %" PRIu64 " MiB is no multiple of the %" PRIu64
 			  " MiB huge pages it is to be made of",
-			  size >> 20, backing.page_size >> 20);
+			  size >> 20, page_size >> 20);
 		err = -EINVAL;
 	} else {
-		err = memory_map(memory, &backing, huge);
+		err = memory_map(memory, page_size, huge);
 		if (err < 0) {
 			log_error("guest RAM of %" PRIu64 " MiB: %s%s", size >> 20,
 				  log_reason(-err), huge ? " (are enough huge pages free?)" : "");
 			err = -ENOMEM;
 		}
 	}
-	/* The mapping keeps what it needs. */
-	if (backing.fd >= 0 && !mount)
-		close(backing.fd);
 	if (err < 0)
 		memory_destroy(memory);
 	return err;
+}
+
+/*
+ * The pages of RAM's file go although somebody else may still map it, and whoever maps a mount's
+ * next finds it empty. A file that is sealed keeps its size, and becomes one hole.
+ */
+static void file_empty(const struct memory *memory)
+{
+	if (ftruncate(memory->fd, 0) < 0)
+		fallocate(memory->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, memory->size);
 }
 
 void memory_destroy(struct memory *memory)
 {
 	if (memory->reserved)
 		munmap(memory->reserved, memory->reserved_size);
-	/* Its pages go, and whoever maps it next finds it empty. */
-	if (memory->mount)
-		ftruncate(memory->mount->fd, 0);
-	*memory = (struct memory){ 0 };
+	if (memory->fd >= 0)
+		file_empty(memory);
+	if (memory->fd >= 0 && !memory->mount)
+		close(memory->fd);
+	*memory = (struct memory){ .fd = -1 };
 }
 
 void *memory_at(const struct memory *memory, uint64_t gpa, uint64_t length)

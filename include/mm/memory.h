@@ -40,7 +40,12 @@ struct memory {
 
 	void *reserved; /* the mapping that host lies in; what surrounds RAM is inaccessible */
 	uint64_t reserved_size;
-	const struct memory_mount *mount; /* what it is mapped from, or NULL */
+	/*
+	 * The file that it is mapped from, at offset 0, for others who are to map it too; open as
+	 * long as RAM is there. -1: it is anonymous.
+	 */
+	int fd;
+	const struct memory_mount *mount; /* whose file it is, or NULL */
 
 	/* What the load calls have written, sorted and disjoint. */
 	struct memory_range touched[MEMORY_TOUCHED_MAX];
@@ -56,7 +61,10 @@ struct memory {
  */
 int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memory_backing backing,
 		  const struct memory_mount *mount);
-/* After every descriptor that holds the VM is closed. */
+/*
+ * After every descriptor that holds the VM is closed. Pages of a file are given back even where
+ * somebody else still maps it. May come twice, or after memory_create() has failed.
+ */
 void memory_destroy(struct memory *memory);
 
 /*

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -130,6 +131,52 @@ static void ram_of_a_mount_is_new_each_time(void **state)
 	}
 	assert_int_equal(memory_create(&other, BASE, MIB(6), MEMORY_HUGETLBFS, &mount), -EINVAL);
 	assert_said("no multiple of the 4 MiB huge pages");
+	close(mount.fd);
+}
+
+static void anonymous_ram_has_no_file(void **state)
+{
+	assert_int_equal(memory.fd, -1);
+}
+
+/* Of what others map, with a copy of the descriptor as they have one. */
+static void shared_ram_has_a_file(void **state)
+{
+	struct memory other;
+	uint8_t byte = 42;
+	struct stat st;
+	int fd;
+
+	assert_int_equal(memory_create(&other, BASE, MIB(2), MEMORY_MEMFD, NULL), 0);
+	fd = fcntl(other.fd, F_DUPFD_CLOEXEC, 0);
+	assert_true(fcntl(other.fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(pwrite(fd, &byte, 1, MIB(1)), 1);
+	assert_int_equal(*(uint8_t *)memory_at(&other, BASE + MIB(1), 1), 42);
+
+	/* They cannot take away what nidus and the guest will access. */
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+
+	/* Nor keep its pages. */
+	memory_destroy(&other);
+	assert_int_equal(other.fd, -1);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_blocks, 0);
+	assert_int_equal(pread(fd, &byte, 1, MIB(1)), 1);
+	assert_int_equal(byte, 0);
+	close(fd);
+}
+
+static void a_mounts_file_is_lent(void **state)
+{
+	const struct memory_mount mount = { memfd_create("mount", MFD_CLOEXEC), MIB(2) };
+	struct memory other;
+
+	assert_int_equal(memory_create(&other, BASE, MIB(2), MEMORY_HUGETLBFS, &mount), 0);
+	assert_int_equal(other.fd, mount.fd);
+	memory_destroy(&other);
+	assert_true(fcntl(mount.fd, F_GETFD) >= 0);
 	close(mount.fd);
 }
 
@@ -363,6 +410,9 @@ int main(void)
 		on_memory(destroy_may_come_twice),
 		on_memory(what_is_no_hugetlbfs_mount_is_refused),
 		on_memory(ram_of_a_mount_is_new_each_time),
+		on_memory(anonymous_ram_has_no_file),
+		on_memory(shared_ram_has_a_file),
+		on_memory(a_mounts_file_is_lent),
 		on_memory(huge_pages_want_a_multiple),
 		on_memory(too_much_ram_is_an_error),
 		on_memory(memory_at_holds_its_bounds),
