@@ -21,6 +21,10 @@
  * data while it is masked. What KVM refuses stays pending, and is tried again when there is more to
  * send.
  *
+ * A vector's eventfd may be lent to somebody who raises it without asking here. While nothing may
+ * be sent KVM is disconnected from it then: its counter keeps what comes, and a loop that waits for
+ * that has it shown as pending.
+ *
  * A function can be reset by itself (PCI Express Base 5.0, 6.6.2). What that clears is what a
  * driver can write; identity and capabilities stay. It is done when the write that asks for it is.
  */
@@ -28,6 +32,7 @@
 #include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "arm/devtree.h"
 #include "devices/pci.h"
@@ -132,6 +137,33 @@ static bool set_pending(struct pci_function *function, unsigned int vector, bool
 	return !(old & bit) != !pending;
 }
 
+/* Has KVM send for a vector what its eventfd tells; false where KVM refuses. */
+static bool reconnect(struct pci_function *function, unsigned int index)
+{
+	struct pci_vector *vector = &function->vectors[index];
+
+	if (vector->msi.connected)
+		return true;
+	/* What it has kept is sent once, and by who calls. */
+	if (irq_msi_taken(&vector->msi) && pci_function_has_msix(function))
+		set_pending(function, index, true);
+	if (irq_msi_connect(&vector->msi) < 0)
+		return false;
+	if (vector->lent > 0)
+		event_remove(vector->loop, &vector->kept);
+	return true;
+}
+
+/* The eventfd of a vector that is lent sends nothing from now on. */
+static void withhold(struct pci_vector *vector)
+{
+	if (!vector->msi.connected)
+		return;
+	irq_msi_disconnect(&vector->msi);
+	/* Where that fails what comes is seen when it may be sent. */
+	event_add(vector->loop, &vector->kept, EPOLLIN | EPOLLET);
+}
+
 /* Has KVM send for a vector what its entry says; false where KVM refuses. */
 static bool route(struct pci_function *function, unsigned int vector)
 {
@@ -140,16 +172,34 @@ static bool route(struct pci_function *function, unsigned int vector)
 					 << 32;
 
 	return irq_msi_route(&function->vectors[vector].msi, address,
-			     entry_word(function, vector, PCI_MSIX_ENTRY_DATA)) == 0;
+			     entry_word(function, vector, PCI_MSIX_ENTRY_DATA)) == 0 &&
+	       reconnect(function, vector);
+}
+
+/* A vector's lock held: something of it changed. */
+static void update_vector(struct pci_function *function, unsigned int vector)
+{
+	if (pci_function_has_msix(function) && !held(function, vector) && route(function, vector)) {
+		if (set_pending(function, vector, false))
+			irq_edge_raise(&function->vectors[vector].msi.edge);
+	} else if (function->vectors[vector].lent > 0) {
+		withhold(&function->vectors[vector]);
+	}
 }
 
 /* A vector's lock held. */
 static void send(struct pci_function *function, unsigned int vector)
 {
-	if (held(function, vector) || !route(function, vector))
-		set_pending(function, vector, true);
-	else
-		irq_edge_raise(&function->vectors[vector].msi.edge);
+	const struct irq_msi *msi = &function->vectors[vector].msi;
+	const bool connected = msi->connected;
+
+	if (connected && !held(function, vector) && route(function, vector)) {
+		irq_edge_raise(&msi->edge);
+		return;
+	}
+	set_pending(function, vector, true);
+	if (!connected)
+		update_vector(function, vector);
 }
 
 void pci_function_interrupt(struct pci_function *function, unsigned int vector)
@@ -163,12 +213,46 @@ void pci_function_interrupt(struct pci_function *function, unsigned int vector)
 	pthread_mutex_unlock(&function->vectors[vector].lock);
 }
 
-/* A vector's lock held: something of it changed. */
-static void update_vector(struct pci_function *function, unsigned int vector)
+/* The loop's thread: the eventfd of a vector that is lent was raised while it may not send. */
+static void vector_kept(struct event_source *source, uint32_t events)
 {
-	if (pci_function_has_msix(function) && !held(function, vector) && route(function, vector) &&
-	    set_pending(function, vector, false))
-		irq_edge_raise(&function->vectors[vector].msi.edge);
+	struct pci_vector *vector = container_of(source, struct pci_vector, kept);
+	struct pci_function *function = vector->function;
+	const unsigned int index = vector - function->vectors;
+
+	(void)events;
+	pthread_mutex_lock(&vector->lock);
+	if (!vector->msi.connected && pci_function_has_msix(function) &&
+	    irq_msi_taken(&vector->msi))
+		send(function, index);
+	pthread_mutex_unlock(&vector->lock);
+}
+
+int pci_function_lend(struct pci_function *function, unsigned int index, struct event_loop *loop)
+{
+	struct pci_vector *vector = &function->vectors[index];
+
+	if (index >= function->vector_count || !pci_function_has_msix(function))
+		return -1;
+	pthread_mutex_lock(&vector->lock);
+	if (vector->lent++ == 0)
+		vector->loop = loop;
+	update_vector(function, index);
+	pthread_mutex_unlock(&vector->lock);
+	return vector->msi.edge.eventfd;
+}
+
+void pci_function_return(struct pci_function *function, unsigned int index)
+{
+	struct pci_vector *vector = &function->vectors[index];
+
+	pthread_mutex_lock(&vector->lock);
+	/* Where KVM refuses, the next message that is to be sent asks it again. */
+	if (vector->lent == 1)
+		reconnect(function, index);
+	if (--vector->lent == 0 && !vector->msi.connected)
+		event_remove(vector->loop, &vector->kept);
+	pthread_mutex_unlock(&vector->lock);
 }
 
 static void update_vectors(struct pci_function *function)
@@ -770,6 +854,9 @@ static int add_vector(struct pci_function *function, struct irq_routes *routes)
 	if (err < 0)
 		return err;
 	pthread_mutex_init(&vector->lock, NULL);
+	vector->function = function;
+	vector->kept =
+		(struct event_source){ .fd = vector->msi.edge.eventfd, .ready = vector_kept };
 	pci_view_set(&function->msix_table, control, UINT32_MAX, PCI_MSIX_ENTRY_CTRL_MASKBIT);
 	function->vector_count++;
 	return 0;

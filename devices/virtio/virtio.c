@@ -198,8 +198,9 @@ void virtio_stop(struct virtio *virtio)
 		queue_stop(&virtio->queues[i]);
 }
 
-static void queue_pause(struct virtio_queue *queue, bool pause)
+void virtio_queue_pause(struct virtio_queue *queue, bool pause)
 {
+	pause |= queue->virtio->paused;
 	pthread_mutex_lock(&queue->lock);
 	queue->ring.paused = pause;
 	if (pause && queue->virtio->ops->settle)
@@ -213,7 +214,7 @@ void virtio_pause(struct virtio *virtio, bool pause)
 {
 	virtio->paused = pause;
 	for (unsigned int i = 0; i < virtio->queue_count; i++)
-		queue_pause(&virtio->queues[i], pause);
+		virtio_queue_pause(&virtio->queues[i], pause);
 }
 
 static void reset(struct virtio *virtio)

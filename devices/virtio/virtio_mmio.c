@@ -554,8 +554,11 @@ int virtio_mmio_create(struct device **created, unsigned int index, int vm_fd,
 		.base = VIRTIO_MMIO_BASE + index * VIRTIO_MMIO_STRIDE,
 		.size = VIRTIO_MMIO_STRIDE,
 	};
-	slot->transport =
-		(struct virtio_transport){ queue_interrupt, config_interrupt, config_changed };
+	slot->transport = (struct virtio_transport){
+		.queue_interrupt = queue_interrupt,
+		.config_interrupt = config_interrupt,
+		.config_changed = config_changed,
+	};
 	slot->virtio = virtio;
 	slot->told = told;
 	slot->spi = VIRTIO_MMIO_SPI + index;

@@ -118,6 +118,23 @@ static void queue_interrupt(struct virtio_transport *transport, unsigned int que
 	pci_function_interrupt(&function->head, atomic_load(&function->queue_vector[queue]));
 }
 
+static int queue_lend(struct virtio_transport *transport, unsigned int queue,
+		      struct event_loop *loop)
+{
+	struct virtio_pci *function = container_of(transport, struct virtio_pci, transport);
+
+	return pci_function_lend(&function->head, atomic_load(&function->queue_vector[queue]),
+				 loop);
+}
+
+/* The driver does not choose another vector meanwhile, see set_queue_vector(). */
+static void queue_return(struct virtio_transport *transport, unsigned int queue)
+{
+	struct virtio_pci *function = container_of(transport, struct virtio_pci, transport);
+
+	pci_function_return(&function->head, atomic_load(&function->queue_vector[queue]));
+}
+
 static void config_interrupt(struct virtio_transport *transport)
 {
 	struct virtio_pci *function = container_of(transport, struct virtio_pci, transport);
@@ -236,13 +253,25 @@ static void show(struct virtio_pci *function)
 	show_status(function);
 }
 
+/* One that runs pauses, so that who has been lent its vector's eventfd gives that back first. */
+static void set_queue_vector(struct virtio_pci *function, struct virtio_queue *queue,
+			     uint16_t vector)
+{
+	const bool runs = !virtio_queue_open(queue);
+
+	if (runs)
+		virtio_queue_pause(queue, true);
+	atomic_store(&function->queue_vector[queue->index], vector);
+	if (runs)
+		virtio_queue_pause(queue, false);
+}
+
 /* Registers of the selected queue. Those that lay it out do nothing once it is enabled. */
 static void write_queue(struct virtio_pci *function, struct virtio_queue *queue, uint64_t offset,
 			uint32_t value)
 {
 	if (offset == VIRTIO_PCI_COMMON_Q_MSIX) {
-		atomic_store(&function->queue_vector[queue->index],
-			     existing_vector(function, value));
+		set_queue_vector(function, queue, existing_vector(function, value));
 		return;
 	}
 	if (!virtio_queue_open(queue))
@@ -613,8 +642,13 @@ static struct virtio_pci *create(struct irq_routes *routes, struct virtio *virti
 		virtio->ops->destroy(virtio);
 		return NULL;
 	}
-	function->transport =
-		(struct virtio_transport){ queue_interrupt, config_interrupt, config_changed };
+	function->transport = (struct virtio_transport){
+		.queue_interrupt = queue_interrupt,
+		.config_interrupt = config_interrupt,
+		.config_changed = config_changed,
+		.queue_lend = queue_lend,
+		.queue_return = queue_return,
+	};
 	function->virtio = virtio;
 	function->vm_fd = routes->vm_fd;
 	function->queue_vector = vectors;

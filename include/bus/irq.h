@@ -65,6 +65,7 @@ struct irq_msi {
 	struct irq_routes *routes;
 	unsigned int index; /* in routes->msi[] */
 	uint32_t device_id; /* as the ITS knows the device */
+	bool connected; /* KVM takes what the eventfd tells */
 	bool routed;
 	uint64_t address;
 	uint32_t data;
@@ -84,6 +85,17 @@ void irq_msi_destroy(struct irq_msi *msi);
  * and leaves the message as it was: -errno, and the next call tries again.
  */
 int irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data);
+
+/*
+ * For an eventfd that somebody else raises, too, and cannot be told to stop: once disconnected
+ * nothing of it is sent any more, and what comes is kept for irq_msi_taken(). Any thread, but one
+ * at a time for each message. irq_msi_connect(): costs nothing where it is; what KVM refuses is
+ * said a few times: -errno.
+ */
+int irq_msi_connect(struct irq_msi *msi);
+void irq_msi_disconnect(struct irq_msi *msi);
+/* Whether it was raised while it was not connected; the next call begins anew. */
+bool irq_msi_taken(const struct irq_msi *msi);
 
 /*
  * Rings eventfd when a vCPU writes value, size bytes wide, to gpa (KVM_IOEVENTFD): no exit to user

@@ -23,6 +23,7 @@
 #include "bus/bus.h"
 #include "bus/irq.h"
 #include "devices/pci_view.h"
+#include "host/event.h"
 #include "memmap.h"
 
 #define PCI_MEMORY_SIZE (PCI_ECAM_SIZE + PCI_READABLE_SIZE)
@@ -81,8 +82,13 @@ struct pci_bar {
 };
 
 struct pci_vector {
-	pthread_mutex_t lock; /* of the table's entry and the pending bit */
+	pthread_mutex_t lock; /* of the table's entry, the pending bit, and what follows */
 	struct irq_msi msi;
+	struct pci_function *function;
+
+	unsigned int lent; /* how often its eventfd is, see pci_function_lend() */
+	struct event_loop *loop; /* waits for kept while it is lent and may not send */
+	struct event_source kept;
 };
 
 /* The head of every function's private struct. Its members are the bridge's. */
@@ -160,5 +166,14 @@ bool pci_function_has_msix(const struct pci_function *function);
  * Any thread.
  */
 void pci_function_interrupt(struct pci_function *function, unsigned int vector);
+
+/*
+ * Lends a vector's eventfd to somebody else, who may raise it at any time: it sends, or waits, as
+ * by the above. loop, which outlives that, waits for it where the driver has masked it. Returns the
+ * eventfd, which stays the bridge's, or -1 while MSI-X is off or when there is no such vector. Each
+ * that was lent is given back once, when it is raised no more. Any thread.
+ */
+int pci_function_lend(struct pci_function *function, unsigned int vector, struct event_loop *loop);
+void pci_function_return(struct pci_function *function, unsigned int vector);
 
 #endif

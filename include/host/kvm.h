@@ -30,7 +30,8 @@ int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *r
 /* Level of an interrupt as KVM_IRQ_LINE encodes it: KVM_ARM_IRQ_TYPE_SPI, intid from 32 on. */
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level);
 
-int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd);
+/* flags: 0, or KVM_IRQFD_FLAG_DEASSIGN. */
+int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd, unsigned int flags);
 /* Replaces the whole table. */
 int kvm_set_gsi_routing(int vm_fd, const struct kvm_irq_routing *routing);
 int kvm_ioeventfd(int vm_fd, const struct kvm_ioeventfd *ioeventfd);

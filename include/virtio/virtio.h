@@ -82,6 +82,15 @@ struct virtio_transport {
 	void (*config_interrupt)(struct virtio_transport *transport);
 	/* Before that, and without it: reads of configuration say something else. Or NULL. */
 	void (*config_changed)(struct virtio_transport *transport);
+	/*
+	 * Lends the eventfd that interrupts for a queue, for somebody else to raise, without a way
+	 * through nidus; -1: there is none, at least not now. loop waits for what comes while the
+	 * driver has it masked. The queue's lock is held. NULL, both: there never is one.
+	 */
+	int (*queue_lend)(struct virtio_transport *transport, unsigned int queue,
+			  struct event_loop *loop);
+	/* Gives it back, when it is raised no more; before loop ends. */
+	void (*queue_return)(struct virtio_transport *transport, unsigned int queue);
 };
 
 /* The head of every device's private struct. */
@@ -181,6 +190,8 @@ void virtio_queue_set_address(struct virtio_queue *queue, enum virtqueue_part pa
  * what was in flight has come to its end and was given back. Kicks meanwhile are made up for.
  */
 void virtio_pause(struct virtio *virtio, bool pause);
+/* The same for one queue; it goes on when the device does not pause either. */
+void virtio_queue_pause(struct virtio_queue *queue, bool pause);
 /* Whether the driver may still change the queue's size and addresses. */
 bool virtio_queue_open(const struct virtio_queue *queue);
 void virtio_config_read(struct virtio *virtio, uint64_t offset, uint64_t *value, uint32_t size);

@@ -19,7 +19,7 @@
 static uint8_t readable[PCI_MEMORY_SIZE] __attribute__((aligned(4096)));
 static struct memory memory;
 static struct virtio *devices[2];
-static unsigned int created;
+static unsigned int created, connects;
 
 /* In place of mm/cache.c, vmm/bus/irq.c and vmm/host/event.c. */
 
@@ -40,7 +40,7 @@ void cache_sync(void)
 
 int irq_msi_create(struct irq_msi *msi, struct irq_routes *routes, uint32_t device_id)
 {
-	*msi = (struct irq_msi){ .device_id = device_id };
+	*msi = (struct irq_msi){ .device_id = device_id, .connected = true };
 	created++;
 	return 0;
 }
@@ -63,7 +63,50 @@ void irq_edge_raise(const struct irq_edge *edge)
 {
 	const struct irq_msi *msi = container_of(edge, struct irq_msi, edge);
 
-	MUST(msi->routed);
+	MUST(msi->routed && msi->connected);
+}
+
+int irq_msi_connect(struct irq_msi *msi)
+{
+	/* KVM refuses some. */
+	msi->connected = msi->connected || ++connects % 8 != 0;
+	return msi->connected ? 0 : -ENOMEM;
+}
+
+void irq_msi_disconnect(struct irq_msi *msi)
+{
+	msi->connected = false;
+}
+
+bool irq_msi_taken(const struct irq_msi *msi)
+{
+	MUST(!msi->connected);
+	return connects % 2;
+}
+
+/* Vectors whose eventfd is waited for. */
+
+static struct event_source *waited[VECTORS];
+
+static struct event_source **waited_slot(const struct event_source *source)
+{
+	for (unsigned int i = 0; i < VECTORS; i++)
+		if (waited[i] == source)
+			return &waited[i];
+	return NULL;
+}
+
+int event_add(struct event_loop *loop, struct event_source *source, uint32_t events)
+{
+	MUST(!waited_slot(source));
+	*waited_slot(NULL) = source;
+	return 0;
+}
+
+void event_remove(struct event_loop *loop, struct event_source *source)
+{
+	MUST(waited_slot(source));
+	*waited_slot(source) = NULL;
 }
 
 static unsigned int doorbells;
@@ -122,8 +165,34 @@ static bool handle(struct virtio_queue *queue, struct virtqueue_chain *chain)
 	return true;
 }
 
+/* Of the second device somebody else serves the queues, and is lent what interrupts. */
+
+static bool lent[QUEUES];
+
+static void lend(struct virtio_queue *queue)
+{
+	struct virtio_transport *transport = queue->virtio->transport;
+
+	if (!lent[queue->index] && !queue->ring.paused)
+		lent[queue->index] = transport->queue_lend(transport, queue->index, NULL) >= 0;
+}
+
+static void take_back(struct virtio_queue *queue)
+{
+	struct virtio_transport *transport = queue->virtio->transport;
+
+	if (queue->virtio == devices[1] && lent[queue->index])
+		transport->queue_return(transport, queue->index);
+	if (queue->virtio == devices[1])
+		lent[queue->index] = false;
+}
+
 static void process(struct virtio_queue *queue)
 {
+	if (queue->virtio == devices[1]) {
+		lend(queue);
+		return;
+	}
 	virtio_serve(queue, handle);
 	virtio_publish(queue);
 }
@@ -136,6 +205,7 @@ static void config_read(struct virtio *virtio, uint32_t offset, void *value, uin
 
 static void destroy(struct virtio *virtio)
 {
+	virtio_stop(virtio);
 	virtio_fini(virtio);
 	free(virtio);
 }
@@ -146,6 +216,8 @@ static const struct virtio_ops ops = {
 	.config_size = 60,
 	.config_read = config_read,
 	.process = process,
+	.drain = take_back,
+	.settle = take_back,
 	.destroy = destroy,
 };
 
@@ -226,7 +298,11 @@ static void step(const struct bus *bus, struct input *input)
 	if (how >> 5 == 7) {
 		queue->kick.notified(&queue->kick);
 	} else if (how >> 5 == 6) {
-		if (where & 1)
+		struct event_source *source = waited[where / 4 % VECTORS];
+
+		if (where & 2 && source)
+			source->ready(source, 0);
+		else if (where & 1)
 			virtio_config_changed(virtio);
 		else
 			virtio->transport->queue_interrupt(virtio->transport, queue->index);
@@ -259,6 +335,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(&bus);
 	bus_destroy(&bus);
 	MUST(created == 0);
+	for (unsigned int i = 0; i < VECTORS; i++)
+		MUST(!waited[i]);
 	memory_destroy(&memory);
 	return 0;
 }

@@ -103,7 +103,10 @@ static void config_interrupt(struct virtio_transport *transport)
 {
 }
 
-static struct virtio_transport transport = { queue_interrupt, config_interrupt, NULL };
+static struct virtio_transport transport = {
+	.queue_interrupt = queue_interrupt,
+	.config_interrupt = config_interrupt,
+};
 
 static struct virtio *create(unsigned int kind)
 {

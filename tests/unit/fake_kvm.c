@@ -91,11 +91,15 @@ int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
 	return call("irq_line", " %u %d", intid, level);
 }
 
-int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd)
+int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd, unsigned int flags)
 {
+	int err = call("irqfd", " %u%s", gsi, flags & KVM_IRQFD_FLAG_DEASSIGN ? " off" : "");
+
 	assert_in_range(gsi, 0, FAKE_KVM_GSIS - 1);
 	fake_kvm.irqfd[gsi] = eventfd;
-	return call("irqfd", " %u", gsi);
+	if (err == 0)
+		fake_kvm.irqfd_on[gsi] = !(flags & KVM_IRQFD_FLAG_DEASSIGN);
+	return err;
 }
 
 int kvm_set_gsi_routing(int vm_fd, const struct kvm_irq_routing *routing)

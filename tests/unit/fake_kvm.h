@@ -26,6 +26,7 @@ struct fake_kvm {
 	int device_fd, its_fd; /* what it hands out: the test's to open */
 
 	int irqfd[FAKE_KVM_GSIS]; /* the last eventfd of each GSI */
+	bool irqfd_on[FAKE_KVM_GSIS]; /* it interrupts */
 	struct kvm_irq_routing_entry route[FAKE_KVM_GSIS]; /* the last table */
 	unsigned int route_count;
 

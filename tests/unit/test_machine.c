@@ -122,7 +122,7 @@ int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
 	return call();
 }
 
-int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd)
+int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd, unsigned int flags)
 {
 	return call();
 }

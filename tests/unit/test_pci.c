@@ -39,6 +39,7 @@ enum {
 static uint8_t memory[PCI_MEMORY_SIZE] __attribute__((aligned(4096)));
 static struct bus bus;
 static struct irq_routes routes;
+static struct event_loop loop;
 static struct pci *pci;
 static struct pci_function function;
 static struct device memory_bar, readable_bar;
@@ -260,6 +261,7 @@ static int begin(void **state)
 {
 	memset(memory, 0, sizeof(memory));
 	fake_kvm_reset();
+	assert_int_equal(event_loop_create(&loop), 0);
 	bus_create(&bus);
 	irq_routes_create(&routes, 3);
 	assert_int_equal(pci_create(&pci, &bus, memory), 0);
@@ -279,6 +281,7 @@ static int finish(void **state)
 	assert_true(destroyed >= 1);
 	pci_view_destroy(&view);
 	irq_routes_destroy(&routes);
+	event_loop_destroy(&loop);
 	return catch_end(state);
 }
 
@@ -761,6 +764,227 @@ static void what_kvm_refused_is_tried_again(void **state)
 	assert_int_equal(fake_kvm.route_count, 34);
 }
 
+/* A vector whose eventfd somebody else raises. */
+
+static int lend(unsigned int vector)
+{
+	int eventfd = pci_function_lend(&function, vector, &loop);
+
+	assert_int_equal(eventfd, fake_kvm.irqfd[FIRST_GSI + vector]);
+	return eventfd;
+}
+
+static void raise_it(int eventfd)
+{
+	const uint64_t one = 1;
+
+	assert_int_equal(write(eventfd, &one, sizeof(one)), sizeof(one));
+}
+
+/* Returns how often something was waited for. */
+static unsigned int turns(void)
+{
+	unsigned int count = 0;
+
+	while (event_loop_turn(&loop, false) > 0)
+		count++;
+	return count;
+}
+
+static bool connected(unsigned int vector)
+{
+	return fake_kvm.irqfd_on[FIRST_GSI + vector];
+}
+
+static void mask(unsigned int vector, bool masked)
+{
+	store(table + 16 * vector + 12, 4, masked);
+}
+
+static void a_lent_vector_interrupts_without_nidus(void **state)
+{
+	int eventfd;
+
+	set_control(MSIX_ENABLE);
+	set_vector(0, 0x8090040, 7, false);
+	eventfd = lend(0);
+	raise_it(eventfd);
+	assert_true(connected(0));
+	assert_int_equal(turns(), 0);
+	assert_int_equal(sent(0), 1);
+	pci_function_return(&function, 0);
+	assert_true(connected(0));
+	assert_null(strstr(fake_kvm.journal, "off"));
+}
+
+static void what_does_not_exist_is_not_lent(void **state)
+{
+	assert_int_equal(pci_function_lend(&function, 0, &loop), -1); /* MSI-X is off */
+	set_control(MSIX_ENABLE);
+	assert_int_equal(pci_function_lend(&function, VECTORS, &loop), -1);
+	assert_int_equal(pci_function_lend(&function, 0xffff, &loop), -1);
+}
+
+static void a_masked_lent_vector_does_not_interrupt(void **state)
+{
+	int eventfd;
+
+	set_control(MSIX_ENABLE);
+	set_vector(2, 0x8090040, 7, false);
+	eventfd = lend(2);
+	for (unsigned int i = 0; i < 3; i++) {
+		mask(2, true);
+		assert_false(connected(2));
+		assert_int_equal(turns() + pending(), 0);
+		raise_it(eventfd);
+		raise_it(eventfd);
+		turns();
+		assert_int_equal(pending(), 4);
+		assert_false(connected(2));
+		mask(2, false);
+		assert_true(connected(2));
+		assert_int_equal(pending(), 0);
+		assert_int_equal(sent(2), 1);
+	}
+	/* Nothing came, and nothing comes. */
+	mask(2, true);
+	mask(2, false);
+	assert_int_equal(sent(2), 0);
+	assert_int_equal(turns(), 0);
+}
+
+/* The driver is faster than the loop. */
+static void what_a_lent_vector_kept_comes_once(void **state)
+{
+	int eventfd;
+
+	set_control(MSIX_ENABLE);
+	set_vector(0, 0x8090040, 7, true);
+	eventfd = lend(0);
+	assert_false(connected(0));
+	raise_it(eventfd);
+	mask(0, false);
+	assert_int_equal(sent(0), 1);
+	turns();
+	mask(0, true);
+	turns();
+	assert_int_equal(pending(), 0);
+	/* By nidus as well: one is pending. */
+	raise_it(eventfd);
+	pci_function_interrupt(&function, 0);
+	turns();
+	assert_int_equal(pending(), 1);
+	mask(0, false);
+	assert_int_equal(sent(0), 1);
+}
+
+static void what_masks_all_masks_lent_vectors(void **state)
+{
+	int eventfd;
+
+	set_control(MSIX_ENABLE);
+	set_vector(1, 0x8090040, 7, false);
+	eventfd = lend(1);
+	set_control(MSIX_ENABLE | MSIX_MASK_ALL);
+	assert_false(connected(1));
+	raise_it(eventfd);
+	turns();
+	assert_int_equal(pending(), 2);
+	set_control(MSIX_ENABLE);
+	assert_int_equal(sent(1), 1);
+
+	store(ecam(0, COMMAND), 2, 0x0402);
+	assert_false(connected(1));
+	raise_it(eventfd);
+	turns();
+	assert_int_equal(pending(), 2);
+	store(ecam(0, COMMAND), 2, 0x0406);
+	assert_int_equal(sent(1), 1);
+	assert_true(connected(1));
+
+	/* Off altogether: nothing becomes pending. */
+	set_control(0);
+	assert_false(connected(1));
+	raise_it(eventfd);
+	turns();
+	assert_int_equal(pending(), 0);
+	pci_function_return(&function, 1);
+	assert_int_equal(pending(), 0);
+	assert_true(connected(1));
+}
+
+/* Several queues may have one vector. */
+static void a_vector_may_be_lent_twice(void **state)
+{
+	int eventfd;
+
+	set_control(MSIX_ENABLE);
+	set_vector(0, 0x8090040, 7, true);
+	eventfd = lend(0);
+	assert_int_equal(lend(0), eventfd);
+	pci_function_return(&function, 0);
+	assert_false(connected(0));
+	raise_it(eventfd);
+	/* What came before it was given back is not lost. */
+	pci_function_return(&function, 0);
+	assert_true(connected(0));
+	assert_int_equal(pending(), 1);
+	assert_int_equal(turns(), 0);
+	mask(0, false);
+	assert_int_equal(sent(0), 1);
+	/* And masking it costs no call any more. */
+	fake_kvm.journal[0] = '\0';
+	mask(0, true);
+	mask(0, false);
+	assert_string_equal(fake_kvm.journal, "");
+}
+
+static void a_lent_vector_whose_route_is_refused_waits(void **state)
+{
+	int eventfd;
+
+	set_control(MSIX_ENABLE);
+	set_vector(0, 0x8090040, 1, false);
+	eventfd = lend(0);
+	fake_kvm.fails = "set_gsi_routing";
+	fake_kvm.error = -ENOMEM;
+	store(table + 8, 4, 2);
+	said();
+	assert_false(connected(0)); /* or it would send the old message */
+	raise_it(eventfd);
+	turns();
+	said();
+	assert_int_equal(pending(), 1);
+	/* Tried again when there is more to send. */
+	fake_kvm.fails = NULL;
+	raise_it(eventfd);
+	turns();
+	assert_int_equal(pending(), 0);
+	assert_true(connected(0));
+	assert_int_equal(sent(0), 1);
+	assert_int_equal(fake_kvm.route[32].u.msi.data, 2);
+}
+
+static void a_lent_vector_that_kvm_does_not_take_back_waits(void **state)
+{
+	set_control(MSIX_ENABLE);
+	set_vector(0, 0x8090040, 1, true);
+	raise_it(lend(0));
+	fake_kvm.fails = "irqfd";
+	fake_kvm.error = -ENOMEM;
+	mask(0, false);
+	assert_said("KVM_IRQFD for message 0: Cannot allocate memory");
+	assert_int_equal(pending(), 1);
+	pci_function_return(&function, 0);
+	pci_function_interrupt(&function, 0);
+	said();
+	assert_int_equal(pending(), 1);
+	fake_kvm.fails = NULL;
+	pci_function_interrupt(&function, 0);
+	assert_int_equal(sent(0), 1);
+	assert_int_equal(pending(), 0);
+}
+
 static void any_access_is_harmless(void **state)
 {
 	uint64_t seed = 1;
@@ -977,6 +1201,14 @@ int main(void)
 		on_bus(a_masked_function_has_all_pending),
 		on_bus(what_kvm_refuses_is_said),
 		on_bus(what_kvm_refused_is_tried_again),
+		on_bus(a_lent_vector_interrupts_without_nidus),
+		on_bus(what_does_not_exist_is_not_lent),
+		on_bus(a_masked_lent_vector_does_not_interrupt),
+		on_bus(what_a_lent_vector_kept_comes_once),
+		on_bus(what_masks_all_masks_lent_vectors),
+		on_bus(a_vector_may_be_lent_twice),
+		on_bus(a_lent_vector_whose_route_is_refused_waits),
+		on_bus(a_lent_vector_that_kvm_does_not_take_back_waits),
 		on_bus(any_access_is_harmless),
 		on_bus(accesses_may_cross_functions),
 		on_bus(there_are_32_slots_each_with_its_requester),

@@ -93,7 +93,10 @@ static void config_interrupt(struct virtio_transport *which)
 	config_interrupts++;
 }
 
-static struct virtio_transport transport = { queue_interrupt, config_interrupt, NULL };
+static struct virtio_transport transport = {
+	.queue_interrupt = queue_interrupt,
+	.config_interrupt = config_interrupt,
+};
 
 static int begin(void **state)
 {

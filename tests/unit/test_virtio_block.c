@@ -69,7 +69,10 @@ static void config_interrupt(struct virtio_transport *transport)
 	config_interrupts++;
 }
 
-static struct virtio_transport transport = { queue_interrupt, config_interrupt, NULL };
+static struct virtio_transport transport = {
+	.queue_interrupt = queue_interrupt,
+	.config_interrupt = config_interrupt,
+};
 
 /*
  * An engine in front of io_uring's that fails requests, or holds them back and lets go of one a

@@ -53,6 +53,7 @@ static struct bus bus;
 static struct irq_routes routes;
 static struct virtio *device;
 static unsigned int processed, destroyed;
+static bool lent[QUEUES]; /* what interrupts for it */
 static uint8_t config[12];
 
 /* Where each structure is, as its capability says. */
@@ -85,6 +86,19 @@ static void process(struct virtio_queue *queue)
 	processed += !queue->ring.paused;
 }
 
+static unsigned int settled;
+
+/* Who works on a queue in the device's place gives back what it was lent. */
+static void settle(struct virtio_queue *queue)
+{
+	struct virtio_transport *transport = device->transport;
+
+	settled++;
+	if (lent[queue->index])
+		transport->queue_return(transport, queue->index);
+	lent[queue->index] = false;
+}
+
 static void config_read(struct virtio *which, uint32_t offset, void *value, uint32_t size)
 {
 	memcpy(value, config + offset, size);
@@ -109,6 +123,7 @@ static const struct virtio_ops ops = {
 	.config_read = config_read,
 	.config_write = config_write,
 	.process = process,
+	.settle = settle,
 	.destroy = destroy,
 };
 
@@ -266,7 +281,8 @@ static int begin(void **state)
 	find_structures();
 	assert_null(strstr(fake_kvm.journal, "ioeventfd"));
 	pci_put(0x04, 2, 0x0406);
-	processed = destroyed = 0;
+	processed = destroyed = settled = 0;
+	lent[0] = lent[1] = false;
 	return catch_begin(state);
 }
 
@@ -598,6 +614,60 @@ static void a_queue_that_is_none_has_no_size(void **state)
 	}
 }
 
+static int lend(unsigned int queue)
+{
+	return device->transport->queue_lend(device->transport, queue, &loop);
+}
+
+static void what_interrupts_for_a_queue_is_lent(void **state)
+{
+	activate();
+	assert_int_equal(lend(1), fake_kvm.irqfd[FIRST_GSI + 2]);
+	assert_int_equal(lend(0), fake_kvm.irqfd[FIRST_GSI + 1]);
+	device->transport->queue_return(device->transport, 0);
+	device->transport->queue_return(device->transport, 1);
+	/* Without MSI-X, or a vector, there is nothing. */
+	set_common(queue_select, 2, 1);
+	set_common(queue_msix_vector, 2, NONE);
+	assert_int_equal(lend(1), -1);
+	pci_put(capability(0x11) + 2, 2, 0);
+	assert_int_equal(lend(0), -1);
+}
+
+/* The old one is given back before, and who works on the queue begins anew. */
+static void another_vector_is_lent_anew(void **state)
+{
+	activate();
+	assert_int_equal(lend(1), fake_kvm.irqfd[FIRST_GSI + 2]);
+	lent[1] = true;
+	processed = 0;
+	set_common(queue_select, 2, 1);
+	set_common(queue_msix_vector, 2, 0);
+	assert_int_equal(settled, 1);
+	assert_false(lent[1]);
+	turn();
+	assert_int_equal(processed, 1);
+	assert_int_equal(lend(1), fake_kvm.irqfd[FIRST_GSI]);
+	lent[1] = true;
+	/* While the device pauses, the queue does not go on. */
+	pci_put(0x04, 2, 0x0402);
+	processed = settled = 0;
+	set_common(queue_msix_vector, 2, 1);
+	assert_true(settled >= 1);
+	turn();
+	assert_int_equal(processed, 0);
+	pci_put(0x04, 2, 0x0406);
+	turn();
+	assert_int_equal(processed, QUEUES);
+}
+
+/* As drivers do: nothing is to be given back. */
+static void a_vector_before_the_queue_is_enabled_costs_nothing(void **state)
+{
+	activate();
+	assert_int_equal(settled, 0);
+}
+
 static void a_vector_that_is_none_reads_back_as_none(void **state)
 {
 	static const unsigned int vector[] = { QUEUES + 1, 0x7fff, 0xffff };
@@ -888,6 +958,9 @@ int main(void)
 		on_bus(an_enabled_queue_stays_as_it_is),
 		on_bus(sizes_are_bounded),
 		on_bus(a_queue_that_is_none_has_no_size),
+		on_bus(what_interrupts_for_a_queue_is_lent),
+		on_bus(another_vector_is_lent_anew),
+		on_bus(a_vector_before_the_queue_is_enabled_costs_nothing),
 		on_bus(a_vector_that_is_none_reads_back_as_none),
 		on_bus(interrupts_are_messages),
 		on_bus(configuration_changes_are_told),

@@ -80,7 +80,10 @@ static void config_interrupt(struct virtio_transport *which)
 {
 }
 
-static struct virtio_transport transport = { queue_interrupt, config_interrupt, NULL };
+static struct virtio_transport transport = {
+	.queue_interrupt = queue_interrupt,
+	.config_interrupt = config_interrupt,
+};
 
 static void turn(void)
 {

@@ -55,6 +55,12 @@ void irq_routes_destroy(struct irq_routes *routes)
 	pthread_mutex_destroy(&routes->lock);
 }
 
+/* A GSI below GIC_SPI_COUNT is a shared peripheral interrupt's number. */
+static unsigned int msi_gsi(const struct irq_msi *msi)
+{
+	return GIC_SPI_COUNT + msi->index;
+}
+
 int irq_msi_create(struct irq_msi *msi, struct irq_routes *routes, uint32_t device_id)
 {
 	unsigned int index = 0;
@@ -67,17 +73,16 @@ int irq_msi_create(struct irq_msi *msi, struct irq_routes *routes, uint32_t devi
 		log_error("more than %d message-signalled interrupts", IRQ_MSIS_MAX);
 		return -ENOSPC;
 	}
+	msi->index = index;
 	msi->edge.eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	/* A GSI below GIC_SPI_COUNT is a shared peripheral interrupt's number. */
-	err = msi->edge.eventfd < 0
-		      ? -errno
-		      : kvm_irqfd(routes->vm_fd, GIC_SPI_COUNT + index, msi->edge.eventfd);
+	err = msi->edge.eventfd < 0 ? -errno
+				    : kvm_irqfd(routes->vm_fd, msi_gsi(msi), msi->edge.eventfd, 0);
 	if (err < 0) {
 		log_error("KVM_IRQFD for message %u: %s", index, log_reason(-err));
 		edge_destroy(&msi->edge);
 		return err;
 	}
-	msi->index = index;
+	msi->connected = true;
 	routes->msi[index] = msi;
 	return 0;
 }
@@ -101,7 +106,7 @@ static struct kvm_irq_routing_entry spi_entry(unsigned int spi)
 static struct kvm_irq_routing_entry msi_entry(const struct irq_msi *msi)
 {
 	return (struct kvm_irq_routing_entry){
-		.gsi = GIC_SPI_COUNT + msi->index,
+		.gsi = msi_gsi(msi),
 		.type = KVM_IRQ_ROUTING_MSI,
 		.flags = KVM_MSI_VALID_DEVID,
 		.u.msi = {
@@ -155,6 +160,36 @@ int irq_msi_route(struct irq_msi *msi, uint64_t address, uint32_t data)
 		log_guest(&limit, "KVM_SET_GSI_ROUTING for message %u: %s", msi->index,
 			  strerror(-err));
 	return err;
+}
+
+int irq_msi_connect(struct irq_msi *msi)
+{
+	static struct log_limit limit;
+	int err;
+
+	if (msi->connected)
+		return 0;
+	err = kvm_irqfd(msi->routes->vm_fd, msi_gsi(msi), msi->edge.eventfd, 0);
+	msi->connected = err == 0;
+	if (err < 0)
+		log_guest(&limit, "KVM_IRQFD for message %u: %s", msi->index, log_reason(-err));
+	return err;
+}
+
+void irq_msi_disconnect(struct irq_msi *msi)
+{
+	if (!msi->connected)
+		return;
+	/* It cannot fail for what is there. KVM waits for what it has begun to send. */
+	kvm_irqfd(msi->routes->vm_fd, msi_gsi(msi), msi->edge.eventfd, KVM_IRQFD_FLAG_DEASSIGN);
+	msi->connected = false;
+}
+
+bool irq_msi_taken(const struct irq_msi *msi)
+{
+	uint64_t count;
+
+	return read(msi->edge.eventfd, &count, sizeof(count)) == sizeof(count);
 }
 
 int irq_doorbell(int vm_fd, uint64_t gpa, uint32_t size, uint64_t value, int eventfd)

@@ -80,9 +80,9 @@ int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
 	return checked(ioctl(vm_fd, KVM_IRQ_LINE, &irq));
 }
 
-int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd)
+int kvm_irqfd(int vm_fd, unsigned int gsi, int eventfd, unsigned int flags)
 {
-	const struct kvm_irqfd irqfd = { .fd = eventfd, .gsi = gsi };
+	const struct kvm_irqfd irqfd = { .fd = eventfd, .gsi = gsi, .flags = flags };
 
 	return checked(ioctl(vm_fd, KVM_IRQFD, &irqfd));
 }
