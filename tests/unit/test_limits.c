@@ -21,6 +21,11 @@ static void open_files_are_as_many_as_may_be(void **state)
 	limits_raise();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
 	assert_int_equal(after.rlim_cur, before.rlim_max);
+	/* A program that is started by us gets what we were. */
+	limits_restore();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
+	assert_int_equal(after.rlim_cur, 64);
+	assert_int_equal(after.rlim_max, before.rlim_max);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_silent();
 }

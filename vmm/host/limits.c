@@ -4,15 +4,26 @@
 
 #include "host/limits.h"
 
+/* What the process was started with: of it there is one, as there is one process. */
+static struct rlimit given;
+static bool raised;
+
 void limits_raise(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
 		return;
+	given = limit;
 	limit.rlim_cur = limit.rlim_max;
 	/* Should it fail, the limit will be told of when it is reached. */
-	setrlimit(RLIMIT_NOFILE, &limit);
+	raised = setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+void limits_restore(void)
+{
+	if (raised)
+		setrlimit(RLIMIT_NOFILE, &given);
 }
 
 bool limits_missing(int err)
