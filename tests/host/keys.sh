@@ -68,6 +68,19 @@ same() {
     the key of $* has changed"
 }
 
+begin "the kernel for networks follows both configurations, the small one only its own"
+fresh
+known=$(key kernel net)
+change guest-images/small.config 's/^CONFIG_TTY=y/# &/'
+another kernel net
+change guest-images/net.config 's/^CONFIG_VETH=y/# &/'
+another kernel net
+fresh
+known=$(key kernel small)
+change guest-images/net.config 's/^CONFIG_VETH=y/# &/'
+same kernel small
+end
+
 begin "a change of a function that a recipe calls, directly or not, makes a new kernel"
 fresh
 known=$(key kernel small)
