@@ -147,13 +147,20 @@ void virtio_needs_reset(struct virtio *virtio)
 	virtio_config_changed(virtio);
 }
 
-void virtio_config_changed(struct virtio *virtio)
+void virtio_config_replaced(struct virtio *virtio)
 {
 	struct virtio_transport *transport = virtio->transport;
 
 	atomic_fetch_add(&virtio->config_generation, 1);
 	if (transport->config_changed)
 		transport->config_changed(transport);
+}
+
+void virtio_config_changed(struct virtio *virtio)
+{
+	struct virtio_transport *transport = virtio->transport;
+
+	virtio_config_replaced(virtio);
 	/* Before DRIVER_OK a driver gets no interrupts (virtio 1.3, 3.1.1). */
 	if (atomic_load(&virtio->status) & VIRTIO_CONFIG_S_DRIVER_OK)
 		transport->config_interrupt(transport);
@@ -219,7 +226,11 @@ void virtio_pause(struct virtio *virtio, bool pause)
 
 static void reset(struct virtio *virtio)
 {
+	const bool begun = atomic_load(&virtio->status) & VIRTIO_CONFIG_S_DRIVER_OK;
+
 	virtio_stop(virtio);
+	if (begun && virtio->ops->end)
+		virtio->ops->end(virtio);
 	for (unsigned int i = 0; i < virtio->queue_count; i++) {
 		virtio->queues[i].ready = false;
 		virtio->queues[i].layout = (struct virtqueue_layout){ 0 };
@@ -230,7 +241,18 @@ static void reset(struct virtio *virtio)
 
 static bool features_acceptable(const struct virtio *virtio)
 {
-	return (virtio->accepted & ~virtio->offered) == 0 && virtio_has(virtio, VIRTIO_F_VERSION_1);
+	return (virtio->accepted & ~virtio->offered) == 0 &&
+	       virtio_has(virtio, VIRTIO_F_VERSION_1) &&
+	       (!virtio->ops->acceptable || virtio->ops->acceptable(virtio));
+}
+
+static void start(struct virtio *virtio)
+{
+	if (virtio->ops->begin)
+		virtio->ops->begin(virtio);
+	for (unsigned int i = 0; i < virtio->queue_count; i++)
+		if (virtio->queues[i].ready)
+			queue_start(&virtio->queues[i]);
 }
 
 void virtio_set_status(struct virtio *virtio, uint8_t status)
@@ -248,9 +270,8 @@ void virtio_set_status(struct virtio *virtio, uint8_t status)
 	if (new &VIRTIO_CONFIG_S_DRIVER_OK && !((old | new) & VIRTIO_CONFIG_S_FEATURES_OK))
 		new &= ~VIRTIO_CONFIG_S_DRIVER_OK;
 	atomic_fetch_or(&virtio->status, new);
-	for (unsigned int i = 0; i < virtio->queue_count && new &VIRTIO_CONFIG_S_DRIVER_OK; i++)
-		if (virtio->queues[i].ready)
-			queue_start(&virtio->queues[i]);
+	if (new &VIRTIO_CONFIG_S_DRIVER_OK)
+		start(virtio);
 }
 
 void virtio_set_features(struct virtio *virtio, unsigned int word, uint32_t bits)

@@ -52,12 +52,25 @@ struct virtio_ops {
 	const char *name;
 	uint32_t device_id; /* virtio 1.3, 5 */
 
-	/* Device configuration, virtio.lock held: size bytes at offset, which lie inside. */
+	/* Device configuration: size bytes at offset, which lie inside. virtio.lock held for
+	 * writes. */
 	uint32_t config_size;
 	void (*config_read)(struct virtio *virtio, uint32_t offset, void *value, uint32_t size);
 	/* NULL: writes are ignored. */
 	void (*config_write)(struct virtio *virtio, uint32_t offset, const void *value,
 			     uint32_t size);
+
+	/*
+	 * Whether what the driver accepts of what was offered goes together; if not it gets no
+	 * FEATURES_OK. virtio.lock held. NULL: all does.
+	 */
+	bool (*acceptable)(const struct virtio *virtio);
+	/*
+	 * DRIVER_OK: features are settled, and no queue has started yet; and after that the reset:
+	 * none runs any more. virtio.lock held. NULL: nothing is to be done.
+	 */
+	void (*begin)(struct virtio *virtio);
+	void (*end)(struct virtio *virtio);
 
 	/* The queue's worker, its lock held: the driver has kicked, or the queue has started. */
 	void (*process)(struct virtio_queue *queue);
@@ -98,7 +111,8 @@ struct virtio {
 	const struct virtio_ops *ops;
 	const struct memory *memory;
 	struct virtio_transport *transport; /* set by the transport that takes the device */
-	uint64_t offered; /* feature bits of the device */
+	/* Feature bits of the device, which may take some back before it hands itself out. */
+	uint64_t offered;
 
 	pthread_mutex_t lock; /* guards what the driver can set */
 	uint64_t accepted; /* feature bits that the driver wants */
@@ -170,6 +184,9 @@ void virtio_needs_reset(struct virtio *virtio);
 
 /* The device configuration has changed. Any thread. */
 void virtio_config_changed(struct virtio *virtio);
+
+/* The same where the driver has changed it by a command, and is not told. */
+void virtio_config_replaced(struct virtio *virtio);
 
 static inline bool virtio_has(const struct virtio *virtio, unsigned int feature)
 {

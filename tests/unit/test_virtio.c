@@ -69,12 +69,37 @@ static void config_write(struct virtio *which, uint32_t offset, const void *valu
 	memcpy(config + offset, value, size);
 }
 
+static bool begun, ended, refuses;
+
+static bool acceptable(const struct virtio *which)
+{
+	return !refuses;
+}
+
+static void device_begin(struct virtio *which)
+{
+	assert_true(virtio_has(which, VIRTIO_F_VERSION_1));
+	for (unsigned int i = 0; i < QUEUES; i++)
+		assert_false(virtqueue_running(&which->queues[i].ring));
+	begun = true;
+}
+
+static void device_end(struct virtio *which)
+{
+	for (unsigned int i = 0; i < QUEUES; i++)
+		assert_false(virtqueue_running(&which->queues[i].ring));
+	ended = true;
+}
+
 static const struct virtio_ops ops = {
 	.name = "virtio-test",
 	.device_id = 42,
 	.config_size = sizeof(config),
 	.config_read = config_read,
 	.config_write = config_write,
+	.acceptable = acceptable,
+	.begin = device_begin,
+	.end = device_end,
 	.process = process,
 	.drain = drain,
 };
@@ -107,6 +132,7 @@ static int begin(void **state)
 	memset(queue_interrupts, 0, sizeof(queue_interrupts));
 	memset(config, 0, sizeof(config));
 	config_interrupts = handled = 0;
+	begun = ended = refuses = false;
 	handler = handle;
 	if (memory_create(&memory, BASE, MIB(4), MEMORY_ANON, NULL) < 0 ||
 	    event_loop_create(&loop) < 0 ||
@@ -225,6 +251,51 @@ static void features_without_version_1_are_refused(void **state)
 	virtio_set_features(&virtio, 1, 1);
 	virtio_set_status(&virtio, ACK | DRIVER | FEATURES_OK);
 	assert_int_equal(virtio.status, ACK | DRIVER | FEATURES_OK);
+}
+
+static void features_that_do_not_go_together_are_refused(void **state)
+{
+	refuses = true;
+	negotiate(VERSION_1);
+	assert_int_equal(virtio.status, ACK | DRIVER);
+	refuses = false;
+	virtio_set_status(&virtio, ACK | DRIVER | FEATURES_OK);
+	assert_int_equal(virtio.status, ACK | DRIVER | FEATURES_OK);
+}
+
+static void device_hears_of_its_driver(void **state)
+{
+	negotiate(VERSION_1);
+	lay_out(0);
+	assert_false(begun);
+	virtio_set_status(&virtio, ACK | DRIVER | FEATURES_OK | DRIVER_OK);
+	assert_true(begun);
+	assert_true(running(0));
+	begun = false;
+	virtio_set_status(&virtio, ACK | DRIVER | FEATURES_OK | DRIVER_OK);
+	assert_false(begun);
+	assert_false(ended);
+	virtio_set_status(&virtio, 0);
+	assert_true(ended);
+}
+
+/* What has not begun does not end. */
+static void device_hears_of_no_driver_that_gave_up(void **state)
+{
+	negotiate(VERSION_1);
+	virtio_set_status(&virtio, 0);
+	assert_false(begun);
+	assert_false(ended);
+}
+
+static void config_that_the_driver_replaced_is_no_interrupt(void **state)
+{
+	const unsigned int before = atomic_load(&virtio.config_generation);
+
+	activate();
+	virtio_config_replaced(&virtio);
+	assert_int_not_equal(atomic_load(&virtio.config_generation), before);
+	assert_int_equal(config_interrupts, 0);
 }
 
 static void features_are_settled_by_features_ok(void **state)
@@ -812,6 +883,10 @@ int main(void)
 		on_device(features_are_accepted),
 		on_device(features_that_were_not_offered_are_refused),
 		on_device(features_without_version_1_are_refused),
+		on_device(features_that_do_not_go_together_are_refused),
+		on_device(device_hears_of_its_driver),
+		on_device(device_hears_of_no_driver_that_gave_up),
+		on_device(config_that_the_driver_replaced_is_no_interrupt),
 		on_device(features_are_settled_by_features_ok),
 		on_device(driver_ok_before_features_ok_is_ignored),
 		on_device(status_bits_go_by_reset_alone),
