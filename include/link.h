@@ -27,6 +27,9 @@
 /* The longest frame that there is, in bytes: 64 KiB for the host to cut, and its header. */
 #define LINK_FRAME_MAX (65536 + 14 + LINK_HEADER)
 
+/* No list of segments that a link is handed has more of them than this. */
+#define LINK_SEGMENTS_MAX 512
+
 #define LINK_ADDRESS	   6 /* bytes of a MAC address */
 #define LINK_ADDRESSES_MAX 64
 
@@ -37,13 +40,16 @@
 struct link_filter {
 	bool promiscuous, all_multicast, all_unicast;
 	bool no_multicast, no_unicast, no_broadcast;
-	/* A list that was too long is told as all of its kind. */
+	/*
+	 * A list that was too long is told as all of its kind. The first unicast address is the
+	 * device's own, which the driver may have changed.
+	 */
 	unsigned int unicast_count, multicast_count;
 	uint8_t unicast[LINK_ADDRESSES_MAX][LINK_ADDRESS];
 	uint8_t multicast[LINK_ADDRESSES_MAX][LINK_ADDRESS];
 };
 
-/* Relaxed atomics; any thread reads them. */
+/* Relaxed atomics; any thread reads them. What the device drops it counts here by itself. */
 struct link_counts {
 	atomic_uint_fast64_t sent, received; /* frames that went through nidus */
 	atomic_uint_fast64_t
@@ -68,7 +74,8 @@ struct link_ops {
 
 	/*
 	 * What the driver accepted, bits of VIRTIO_NET_F_*; 0: there is no driver. Before frames
-	 * go, and when that ends. Any thread, one at a time.
+	 * go, and when that ends. Any thread, one at a time. A link begins, and is left by each
+	 * driver, with 0, one pair, and a filter that is promiscuous.
 	 */
 	void (*accept)(struct link *link, uint64_t features);
 	/* How many pairs carry frames, from 1 to link->pairs. As accept(). NULL: there is only one.
@@ -92,8 +99,9 @@ struct link_ops {
 	int64_t (*receive)(struct link *link, unsigned int pair, const struct iovec *segments,
 			   unsigned int count);
 	/*
-	 * Whether arrived() is to be called: not while there are no buffers. It is called again as
-	 * long as there are frames, so that a device may leave some for the next turn.
+	 * Whether arrived() is to be called: not before the first call, and not while there are no
+	 * buffers. It is called again as long as there are frames, so that a device may leave some
+	 * for the next turn. The pair's thread.
 	 */
 	void (*listen)(struct link *link, unsigned int pair, bool wanted);
 
