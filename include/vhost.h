@@ -30,18 +30,19 @@ struct vhost_ring {
 
 struct vhost;
 
+/*
+ * Errors of begin(), start() and stop() are -errno, said, and the vhost is lost then: it touches
+ * nothing any more, and every call fails.
+ */
 struct vhost_ops {
 	const char *name; /* "vhost-net", "vhost-user" */
 	/*
 	 * A driver has settled its features, of which these are those that the vhost is to know,
-	 * and RAM is here: before its first ring starts. Errors: -errno, said.
+	 * and RAM is here: before its first ring starts, and again where all have stopped.
 	 */
 	int (*begin)(struct vhost *vhost, uint64_t features, const struct memory *memory);
 	int (*start)(struct vhost *vhost, unsigned int index, const struct vhost_ring *ring);
-	/*
-	 * Returns when nothing of the ring is touched any more; base: where to go on. Errors, said:
-	 * the vhost is lost then, and touches nothing any more either.
-	 */
+	/* Returns when nothing of the ring is touched any more; base: where to go on. */
 	int (*stop)(struct vhost *vhost, unsigned int index, uint16_t *base);
 	/* Has loop watch for its end; and no more. Errors: -errno, said. */
 	int (*attach)(struct vhost *vhost, struct event_loop *loop);
@@ -58,7 +59,10 @@ struct vhost {
 	bool shares_memory; /* RAM has to have a descriptor (memory.fd) */
 	atomic_bool lost; /* it has ended, or cannot be talked to */
 
-	/* Set by who opened it. The thread of the loop; once: lost became true. */
+	/*
+	 * Set by who attaches it. The thread of the loop, once: lost became true, or was already
+	 * when it was attached.
+	 */
 	void (*ended)(void *owner);
 	void *owner;
 };

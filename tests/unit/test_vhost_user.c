@@ -1,0 +1,770 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#include "devices/vhost/vhost_user.h"
+#include "mm/memory.h"
+#include "util.h"
+
+/* From the specification of the protocol, and not from the code under test. */
+enum {
+	GET_FEATURES = 1,
+	SET_FEATURES = 2,
+	SET_OWNER = 3,
+	SET_MEM_TABLE = 5,
+	SET_VRING_NUM = 8,
+	SET_VRING_ADDR = 9,
+	SET_VRING_BASE = 10,
+	GET_VRING_BASE = 11,
+	SET_VRING_KICK = 12,
+	SET_VRING_CALL = 13,
+	GET_PROTOCOL_FEATURES = 15,
+	SET_PROTOCOL_FEATURES = 16,
+	GET_QUEUE_NUM = 17,
+	SET_VRING_ENABLE = 18,
+	REQUESTS,
+};
+
+#define BIT(n)		  (UINT64_C(1) << (n))
+#define VERSION_1	  BIT(32)
+#define MRG_RXBUF	  BIT(15)
+#define PROTOCOL_FEATURES BIT(30)
+#define MQ		  BIT(0)
+#define REPLY_ACK	  BIT(3)
+#define NEED_REPLY	  8u
+
+#define LONG_TIMEOUT  120000 /* milliseconds: for those that answer, however slowly */
+#define SHORT_TIMEOUT 50
+
+struct seen {
+	uint32_t request, flags, size;
+	uint64_t payload[5];
+	bool with_fd;
+	ino_t inode; /* of the descriptor that came with it */
+};
+
+enum trick {
+	NONE,
+	SILENT,
+	CLOSED,
+	CLOSED_IN_HEADER,
+	CLOSED_IN_PAYLOAD,
+	OTHER_REQUEST,
+	TOO_SHORT,
+	TOO_LONG,
+	NO_REPLY_FLAG,
+	OTHER_VERSION,
+	WITH_DESCRIPTORS,
+	DESCRIPTORS_LATER,
+	REFUSED,
+	ENDLESS,
+	OTHER_RING,
+	LARGE_BASE,
+	UNREAD,
+	TRICKS,
+};
+
+/* The other side: a thread that answers, properly but for one request. */
+static struct {
+	int socket;
+	pthread_t thread;
+	bool running;
+	uint64_t features, protocol, queues;
+	uint32_t base;
+	enum trick trick;
+	uint32_t trick_at;
+	uint64_t negotiated; /* protocol features */
+	bool died; /* a request that it does not know, or too early */
+	unsigned int count;
+	struct seen seen[256];
+} peer;
+
+static struct vhost *vhost;
+static struct event_loop loop;
+static struct memory memory;
+static int kick, call;
+static unsigned int ended_count;
+
+static bool peer_read(void *buffer, size_t size, struct msghdr *msg)
+{
+	struct iovec iov = { buffer, size };
+	ssize_t n;
+
+	msg->msg_iov = &iov;
+	msg->msg_iovlen = 1;
+	n = recvmsg(peer.socket, msg, MSG_WAITALL | MSG_CMSG_CLOEXEC);
+	return n == (ssize_t)size;
+}
+
+static bool peer_receive(struct seen *seen)
+{
+	union {
+		struct cmsghdr head;
+		uint8_t space[CMSG_SPACE(4 * sizeof(int))];
+	} control;
+	struct msghdr msg = { .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct stat st;
+	int fd;
+
+	memset(seen, 0, sizeof(*seen));
+	if (!peer_read(seen, 12, &msg))
+		return false;
+	if (CMSG_FIRSTHDR(&msg)) {
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+		/* Exactly one. */
+		seen->with_fd = CMSG_FIRSTHDR(&msg)->cmsg_len == CMSG_LEN(sizeof(int)) &&
+				fstat(fd, &st) == 0;
+		seen->inode = st.st_ino;
+		close(fd);
+	}
+	if (seen->size > sizeof(seen->payload))
+		return false;
+	return seen->size == 0 || peer_read(seen->payload, seen->size, &(struct msghdr){ 0 });
+}
+
+static void peer_send(const void *bytes, size_t size, int descriptors)
+{
+	struct iovec iov = { (void *)bytes, size };
+	union {
+		struct cmsghdr head;
+		uint8_t space[CMSG_SPACE(8 * sizeof(int))];
+	} control = { .head = { CMSG_LEN(descriptors * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int fds[8] = { 0 };
+
+	if (descriptors > 0) {
+		memcpy(CMSG_DATA(&control.head), fds, descriptors * sizeof(int));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(descriptors * sizeof(int));
+	}
+	sendmsg(peer.socket, &msg, MSG_NOSIGNAL);
+}
+
+struct reply {
+	uint32_t request, flags, size;
+	uint32_t payload[6];
+};
+
+/* Sends a reply, with the trick if it is time for that; false: that was the last one. */
+static bool peer_reply(struct reply *reply)
+{
+	const enum trick trick = reply->request == peer.trick_at ? peer.trick : NONE;
+
+	switch (trick) {
+	case SILENT:
+		return true;
+	case CLOSED:
+		return false;
+	case CLOSED_IN_HEADER:
+		peer_send(reply, 7, 0);
+		return false;
+	case CLOSED_IN_PAYLOAD:
+		peer_send(reply, 15, 0);
+		return false;
+	case OTHER_REQUEST:
+		reply->request++;
+		break;
+	case TOO_SHORT:
+		reply->size -= 4;
+		break;
+	case TOO_LONG:
+		reply->size += 4;
+		break;
+	case NO_REPLY_FLAG:
+		reply->flags &= ~4;
+		break;
+	case OTHER_VERSION:
+		reply->flags ^= 3;
+		break;
+	case WITH_DESCRIPTORS:
+		peer_send(reply, 12 + reply->size, 8);
+		return true;
+	case DESCRIPTORS_LATER:
+		peer_send(reply, 16, 0);
+		peer_send((uint8_t *)reply + 16, 4, 1);
+		return true;
+	case REFUSED:
+		reply->payload[0] = 1;
+		break;
+	case OTHER_RING:
+		reply->payload[0]++;
+		break;
+	case LARGE_BASE:
+		reply->payload[1] = 0x10000;
+		break;
+	case ENDLESS:
+		reply->size = UINT32_MAX;
+		while (send(peer.socket, reply, sizeof(*reply), MSG_NOSIGNAL) > 0)
+			;
+		return false;
+	default:
+		break;
+	}
+	peer_send(reply, 12 + reply->size, 0);
+	return true;
+}
+
+static bool peer_answer(const struct seen *seen)
+{
+	struct reply reply = { .request = seen->request, .flags = 5, .size = 8 };
+	uint64_t number;
+
+	switch (seen->request) {
+	case GET_FEATURES:
+		number = peer.features;
+		break;
+	case GET_PROTOCOL_FEATURES:
+		number = peer.protocol;
+		break;
+	case GET_QUEUE_NUM:
+		number = peer.queues;
+		break;
+	case GET_VRING_BASE:
+		number = (uint32_t)seen->payload[0] | (uint64_t)peer.base << 32;
+		break;
+	default:
+		number = 0;
+		if (!(seen->flags & NEED_REPLY))
+			return true;
+	}
+	memcpy(reply.payload, &number, sizeof(number));
+	return peer_reply(&reply);
+}
+
+/* As passt: what is not in its table, or comes before its time, is the end of it. */
+static bool peer_knows(const struct seen *seen)
+{
+	static const uint8_t sizes[REQUESTS] = {
+		[SET_FEATURES] = 8,	[SET_MEM_TABLE] = 40, [SET_VRING_NUM] = 8,
+		[SET_VRING_ADDR] = 40,	[SET_VRING_BASE] = 8, [GET_VRING_BASE] = 8,
+		[SET_VRING_KICK] = 8,	[SET_VRING_CALL] = 8, [SET_PROTOCOL_FEATURES] = 8,
+		[SET_VRING_ENABLE] = 8,
+	};
+	const uint64_t number = seen->payload[0];
+
+	if (seen->request >= REQUESTS || seen->size != sizes[seen->request])
+		return false;
+	if ((seen->flags & ~NEED_REPLY) != 1 ||
+	    (seen->flags & NEED_REPLY && !(peer.negotiated & REPLY_ACK)))
+		return false;
+	switch (seen->request) {
+	case 4:
+	case 6:
+	case 7:
+	case 14:
+	case 0:
+		return false;
+	case SET_FEATURES:
+		return number & VERSION_1 && (number & ~peer.features) == 0;
+	case SET_PROTOCOL_FEATURES:
+		peer.negotiated = number;
+		return (number & ~peer.protocol) == 0;
+	case GET_PROTOCOL_FEATURES:
+	case SET_VRING_ENABLE:
+		return peer.features & PROTOCOL_FEATURES;
+	case GET_QUEUE_NUM:
+		return peer.negotiated & MQ;
+	default:
+		return true;
+	}
+}
+
+static void *peer_thread(void *opaque)
+{
+	for (;;) {
+		struct seen seen;
+
+		if (!peer_receive(&seen))
+			break;
+		if (peer.count < ARRAY_SIZE(peer.seen))
+			peer.seen[peer.count++] = seen;
+		if (!peer_knows(&seen)) {
+			peer.died = true;
+			break;
+		}
+		if (peer.trick == UNREAD && seen.request == peer.trick_at) {
+			poll(&(struct pollfd){ .fd = peer.socket, .events = POLLRDHUP }, 1, -1);
+			break;
+		}
+		if (!peer_answer(&seen))
+			break;
+	}
+	shutdown(peer.socket, SHUT_RDWR);
+	return NULL;
+}
+
+static void peer_stop(void)
+{
+	if (!peer.running)
+		return;
+	pthread_join(peer.thread, NULL);
+	close(peer.socket);
+	peer.running = false;
+}
+
+static void ended(void *owner)
+{
+	assert_ptr_equal(owner, &ended_count);
+	assert_true(vhost->lost);
+	ended_count++;
+}
+
+static unsigned int open_descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	unsigned int count = 0;
+
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+static int begin(void **state)
+{
+	memset(&peer, 0, sizeof(peer));
+	peer.features = VERSION_1 | MRG_RXBUF | PROTOCOL_FEATURES;
+	peer.protocol = REPLY_ACK;
+	vhost = NULL;
+	ended_count = 0;
+	kick = eventfd(0, EFD_CLOEXEC);
+	call = eventfd(0, EFD_CLOEXEC);
+	if (event_loop_create(&loop) < 0 ||
+	    memory_create(&memory, GIB(1), MIB(2), MEMORY_MEMFD, NULL) < 0)
+		return -1;
+	return catch_begin(state);
+}
+
+static void close_vhost(void)
+{
+	if (vhost)
+		vhost->ops->close(vhost);
+	vhost = NULL;
+	peer_stop();
+}
+
+static int finish(void **state)
+{
+	close_vhost();
+	memory_destroy(&memory);
+	event_loop_destroy(&loop);
+	close(kick);
+	close(call);
+	return catch_end(state);
+}
+
+/* Connects to a peer as it is set up. */
+static int connect_peer(unsigned int timeout)
+{
+	int sockets[2];
+	int err;
+
+	peer.count = 0;
+	peer.negotiated = 0;
+	peer.died = false;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+	peer.socket = sockets[1];
+	peer.running = true;
+	assert_int_equal(pthread_create(&peer.thread, NULL, peer_thread, NULL), 0);
+	err = vhost_user_open_within(&vhost, sockets[0], "peer", 2, timeout);
+	if (err == 0) {
+		vhost->ended = ended;
+		vhost->owner = &ended_count;
+	}
+	return err;
+}
+
+static int start(unsigned int index, uint16_t base)
+{
+	const struct vhost_ring ring = {
+		.desc = 0x1000,
+		.avail = 0x2000,
+		.used = 0x3000,
+		.size = 64,
+		.base = base,
+		.kick = kick,
+		.call = call,
+	};
+
+	return vhost->ops->start(vhost, index, &ring);
+}
+
+static int stop(unsigned int index, uint16_t *base)
+{
+	return vhost->ops->stop(vhost, index, base);
+}
+
+/* All that is asked in the life of a guest; how it ended. */
+static int live(unsigned int timeout)
+{
+	uint16_t base;
+	int err = connect_peer(timeout);
+
+	if (err == 0)
+		err = vhost->ops->begin(vhost, VERSION_1 | (vhost->features & MRG_RXBUF), &memory);
+	for (unsigned int i = 0; i < 2 && err == 0; i++)
+		err = start(i, 0);
+	for (unsigned int i = 0; i < 2 && err == 0; i++)
+		err = stop(i, &base);
+	return err;
+}
+
+static void assert_requests(const uint32_t *expected, unsigned int count)
+{
+	/* The last may be under way, where nobody waits for its answer. */
+	close_vhost();
+	assert_false(peer.died);
+	assert_int_equal(peer.count, count);
+	for (unsigned int i = 0; i < count; i++)
+		assert_int_equal(peer.seen[i].request, expected[i]);
+}
+
+static const struct seen *find(uint32_t request)
+{
+	for (unsigned int i = 0; i < peer.count; i++)
+		if (peer.seen[i].request == request)
+			return &peer.seen[i];
+	return NULL;
+}
+
+static void messages_come_in_the_order_of_the_protocol(void **state)
+{
+	static const uint32_t expected[] = {
+		GET_FEATURES,	  GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_OWNER,
+		SET_FEATURES,	  SET_MEM_TABLE,	 SET_VRING_NUM,		SET_VRING_ADDR,
+		SET_VRING_BASE,	  SET_VRING_CALL,	 SET_VRING_KICK,	SET_VRING_ENABLE,
+		SET_VRING_NUM,	  SET_VRING_ADDR,	 SET_VRING_BASE,	SET_VRING_CALL,
+		SET_VRING_KICK,	  SET_VRING_ENABLE,	 SET_VRING_ENABLE,	GET_VRING_BASE,
+		SET_VRING_ENABLE, GET_VRING_BASE,
+	};
+
+	assert_int_equal(live(LONG_TIMEOUT), 0);
+	assert_requests(expected, ARRAY_SIZE(expected));
+	assert_silent();
+}
+
+static void a_ring_is_told_as_it_is(void **state)
+{
+	struct stat ram;
+	uint16_t base;
+
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), 0);
+	assert_int_equal(start(1, 0xfff0), 0);
+	peer.base = 0xffff;
+	assert_int_equal(stop(1, &base), 0);
+	assert_int_equal(base, 0xffff);
+	close_vhost();
+	assert_int_equal(fstat(memory.fd, &ram), 0);
+	/* One region: where the guest has it, its size, where nidus has it, from the start of the
+	 * file. */
+	assert_int_equal(find(SET_MEM_TABLE)->payload[0], 1);
+	assert_int_equal(find(SET_MEM_TABLE)->payload[1], GIB(1));
+	assert_int_equal(find(SET_MEM_TABLE)->payload[2], MIB(2));
+	assert_int_equal(find(SET_MEM_TABLE)->payload[3], (uintptr_t)memory.host);
+	assert_int_equal(find(SET_MEM_TABLE)->payload[4], 0);
+	assert_int_equal(find(SET_MEM_TABLE)->inode, ram.st_ino);
+	assert_int_equal(find(SET_VRING_NUM)->payload[0], 1 | UINT64_C(64) << 32);
+	assert_int_equal(find(SET_VRING_BASE)->payload[0], 1 | UINT64_C(0xfff0) << 32);
+	assert_int_equal(find(SET_VRING_ADDR)->payload[0], 1); /* no flags */
+	assert_int_equal(find(SET_VRING_ADDR)->payload[1], 0x1000);
+	assert_int_equal(find(SET_VRING_ADDR)->payload[2], 0x3000);
+	assert_int_equal(find(SET_VRING_ADDR)->payload[3], 0x2000);
+	assert_int_equal(find(SET_VRING_KICK)->payload[0], 1);
+	assert_int_equal(find(SET_VRING_CALL)->payload[0], 1);
+	for (unsigned int i = 0; i < peer.count; i++) {
+		const uint32_t request = peer.seen[i].request;
+
+		assert_int_equal(peer.seen[i].with_fd, request == SET_MEM_TABLE ||
+							       request == SET_VRING_KICK ||
+							       request == SET_VRING_CALL);
+	}
+}
+
+/* SET_FEATURES before the driver has settled them: passt ends itself without VERSION_1. */
+static void features_are_not_set_before_a_driver_has_settled_them(void **state)
+{
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_null(find(SET_FEATURES));
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), 0);
+	close_vhost();
+	assert_int_equal(find(SET_FEATURES)->payload[0], VERSION_1 | PROTOCOL_FEATURES);
+}
+
+/* A back end that claims everything: no channel of its own requests (BACKEND_REQ), no log. */
+static void nothing_is_negotiated_that_is_not_used(void **state)
+{
+	peer.features = peer.protocol = UINT64_MAX;
+	peer.queues = 2;
+	assert_int_equal(live(LONG_TIMEOUT), 0);
+	assert_false(peer.died);
+	assert_int_equal(vhost->features & (BIT(50) - BIT(24)),
+			 BIT(28) | BIT(29) | VERSION_1); /* indirect, event index */
+	close_vhost();
+	assert_int_equal(find(SET_PROTOCOL_FEATURES)->payload[0], MQ | REPLY_ACK);
+	assert_int_equal(find(SET_FEATURES)->payload[0], VERSION_1 | MRG_RXBUF | PROTOCOL_FEATURES);
+}
+
+/* Bit 30 is between the two, and the back end's to offer. */
+static void features_that_only_the_front_end_has_are_not_set(void **state)
+{
+	static const uint32_t expected[] = {
+		GET_FEATURES,	SET_OWNER,	SET_FEATURES,	SET_MEM_TABLE,
+		SET_VRING_NUM,	SET_VRING_ADDR, SET_VRING_BASE, SET_VRING_CALL,
+		SET_VRING_KICK, SET_VRING_NUM,	SET_VRING_ADDR, SET_VRING_BASE,
+		SET_VRING_CALL, SET_VRING_KICK, GET_VRING_BASE, GET_VRING_BASE,
+	};
+
+	peer.features = VERSION_1;
+	assert_int_equal(live(LONG_TIMEOUT), 0);
+	assert_requests(expected, ARRAY_SIZE(expected));
+	assert_int_equal(find(SET_FEATURES)->payload[0], VERSION_1);
+}
+
+/* REPLY_ACK without GET_PROTOCOL_FEATURES made others wait for ever. */
+static void an_answer_is_asked_for_only_where_that_is_negotiated(void **state)
+{
+	peer.protocol = 0;
+	assert_int_equal(live(LONG_TIMEOUT), 0);
+	close_vhost();
+	assert_false(peer.died);
+	for (unsigned int i = 0; i < peer.count; i++)
+		assert_int_equal(peer.seen[i].flags, 1);
+	peer.protocol = REPLY_ACK;
+	assert_int_equal(live(LONG_TIMEOUT), 0);
+	close_vhost();
+	assert_int_equal(find(SET_PROTOCOL_FEATURES)->flags, 1);
+	assert_int_equal(find(SET_FEATURES)->flags, 1 | NEED_REPLY);
+	assert_int_equal(find(GET_VRING_BASE)->flags, 1);
+}
+
+static void another_life_begins_anew(void **state)
+{
+	struct memory other;
+	unsigned int before;
+	struct stat ram;
+	uint16_t base;
+
+	peer.base = 77;
+	assert_int_equal(live(LONG_TIMEOUT), 0);
+	assert_int_equal(memory_create(&other, GIB(1), MIB(4), MEMORY_MEMFD, NULL), 0);
+	before = peer.count;
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &other), 0);
+	assert_int_equal(start(0, 0), 0);
+	assert_int_equal(stop(0, &base), 0);
+	assert_int_equal(base, 77);
+	close_vhost();
+	assert_int_equal(peer.count, before + 10);
+	assert_int_equal(peer.seen[before].request, SET_FEATURES); /* no owner again */
+	assert_int_equal(fstat(other.fd, &ram), 0);
+	assert_int_equal(peer.seen[before + 1].inode, ram.st_ino);
+	assert_int_equal(peer.seen[before + 1].payload[2], MIB(4));
+	/* The base is the new driver's, not where the old one was. */
+	assert_int_equal(peer.seen[before + 4].request, SET_VRING_BASE);
+	assert_int_equal(peer.seen[before + 4].payload[0], 0);
+	memory_destroy(&other);
+}
+
+static void what_is_no_virtio_1_is_refused(void **state)
+{
+	peer.features &= ~VERSION_1;
+	assert_int_equal(connect_peer(LONG_TIMEOUT), -EPROTO);
+	assert_said("peer: does not offer virtio 1");
+}
+
+static void too_few_queues_are_refused(void **state)
+{
+	peer.protocol |= MQ;
+	assert_int_equal(connect_peer(LONG_TIMEOUT), -EPROTO);
+	assert_said("peer: too few queues");
+	peer_stop();
+	peer.queues = 1; /* pairs, as network back ends count */
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_non_null(find(GET_QUEUE_NUM));
+}
+
+/* One wrong answer: one line, an error, and nothing that stays open. */
+static void check_trick(enum trick trick, uint32_t at)
+{
+	const unsigned int before = open_descriptors();
+	uint16_t base;
+
+	peer.trick = trick;
+	peer.trick_at = at;
+	assert_true(live(trick == SILENT ? SHORT_TIMEOUT : LONG_TIMEOUT) < 0);
+	assert_said("peer: ");
+	if (vhost) {
+		assert_true(vhost->lost);
+		assert_true(start(0, 0) < 0 && stop(0, &base) < 0);
+		assert_true(vhost->ops->begin(vhost, VERSION_1, &memory) < 0);
+	}
+	close_vhost();
+	assert_silent();
+	assert_int_equal(open_descriptors(), before);
+}
+
+static void wrong_answers_lose_the_vhost(void **state)
+{
+	static const uint32_t answered[] = {
+		GET_FEATURES,	GET_PROTOCOL_FEATURES, GET_QUEUE_NUM,  SET_OWNER,
+		SET_FEATURES,	SET_MEM_TABLE,	       SET_VRING_NUM,  SET_VRING_ADDR,
+		SET_VRING_BASE, SET_VRING_CALL,	       SET_VRING_KICK, SET_VRING_ENABLE,
+		GET_VRING_BASE,
+	};
+
+	peer.protocol = MQ | REPLY_ACK;
+	peer.queues = 2;
+	for (enum trick trick = CLOSED; trick <= DESCRIPTORS_LATER; trick++)
+		for (unsigned int i = 0; i < ARRAY_SIZE(answered); i++)
+			check_trick(trick, answered[i]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(answered); i++)
+		check_trick(ENDLESS, answered[i]);
+}
+
+static void what_is_refused_loses_the_vhost(void **state)
+{
+	static const uint32_t told[] = { SET_OWNER,	 SET_FEATURES,	 SET_MEM_TABLE,
+					 SET_VRING_NUM,	 SET_VRING_ADDR, SET_VRING_BASE,
+					 SET_VRING_CALL, SET_VRING_KICK, SET_VRING_ENABLE };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(told); i++)
+		check_trick(REFUSED, told[i]);
+}
+
+static void a_base_of_another_ring_loses_the_vhost(void **state)
+{
+	check_trick(OTHER_RING, GET_VRING_BASE);
+	check_trick(LARGE_BASE, GET_VRING_BASE);
+}
+
+static void silence_loses_the_vhost(void **state)
+{
+	static const uint32_t answered[] = { GET_FEATURES, SET_OWNER, SET_MEM_TABLE,
+					     GET_VRING_BASE };
+
+	/* Machines that are slow may be too slow for what comes before as well. */
+	for (unsigned int i = 0; i < ARRAY_SIZE(answered); i++)
+		check_trick(SILENT, answered[i]);
+}
+
+/* Nobody waits for an answer, and the socket has no room any more. */
+static void who_does_not_read_is_lost(void **state)
+{
+	int err = 0;
+
+	peer.protocol = 0;
+	peer.trick = UNREAD;
+	peer.trick_at = SET_MEM_TABLE;
+	assert_int_equal(connect_peer(1000), 0);
+	err = vhost->ops->begin(vhost, VERSION_1, &memory);
+	for (unsigned int i = 0; i < 1000000 && err == 0; i++)
+		err = start(0, 0);
+	assert_int_equal(err, -ETIMEDOUT);
+	assert_said("peer: no answer");
+}
+
+static void turn(void)
+{
+	while (event_loop_turn(&loop, false) > 0)
+		;
+}
+
+static void its_end_is_told_by_the_loop_once(void **state)
+{
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->ops->attach(vhost, &loop), 0);
+	turn();
+	assert_int_equal(ended_count, 0);
+	shutdown(peer.socket, SHUT_RDWR);
+	while (ended_count == 0)
+		event_loop_turn(&loop, true);
+	assert_said("peer: has gone");
+	turn();
+	assert_true(vhost->ops->begin(vhost, VERSION_1, &memory) < 0);
+	turn();
+	assert_int_equal(ended_count, 1);
+	assert_silent();
+	vhost->ops->detach(vhost);
+	/* The next life's device hears of it too. */
+	assert_int_equal(vhost->ops->attach(vhost, &loop), 0);
+	turn();
+	assert_int_equal(ended_count, 2);
+	assert_silent();
+	vhost->ops->detach(vhost);
+}
+
+/* In the thread of a vCPU. */
+static void its_end_in_a_call_is_told_by_the_loop(void **state)
+{
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->ops->attach(vhost, &loop), 0);
+	peer.trick = OTHER_REQUEST;
+	peer.trick_at = SET_FEATURES;
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), -EPROTO);
+	assert_said("peer: answers wrongly at SET_FEATURES");
+	assert_int_equal(ended_count, 0);
+	while (ended_count == 0)
+		event_loop_turn(&loop, true);
+	turn();
+	assert_int_equal(ended_count, 1);
+	assert_silent();
+	vhost->ops->detach(vhost);
+}
+
+static void a_lost_vhost_is_left_alone(void **state)
+{
+	unsigned int before;
+	uint16_t base;
+
+	peer.trick = WITH_DESCRIPTORS;
+	peer.trick_at = GET_VRING_BASE;
+	assert_int_equal(live(LONG_TIMEOUT), -EPROTO);
+	assert_said("peer: sends descriptors unasked at GET_VRING_BASE");
+	pthread_join(peer.thread, NULL);
+	peer.running = false;
+	before = peer.count;
+	assert_int_equal(start(0, 0), -ENODEV);
+	assert_int_equal(stop(0, &base), -ENODEV);
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), -ENODEV);
+	assert_int_equal(peer.count, before);
+	assert_silent();
+	close(peer.socket);
+}
+
+#define on_peer(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_peer(messages_come_in_the_order_of_the_protocol),
+		on_peer(a_ring_is_told_as_it_is),
+		on_peer(features_are_not_set_before_a_driver_has_settled_them),
+		on_peer(nothing_is_negotiated_that_is_not_used),
+		on_peer(features_that_only_the_front_end_has_are_not_set),
+		on_peer(an_answer_is_asked_for_only_where_that_is_negotiated),
+		on_peer(another_life_begins_anew),
+		on_peer(what_is_no_virtio_1_is_refused),
+		on_peer(too_few_queues_are_refused),
+		on_peer(wrong_answers_lose_the_vhost),
+		on_peer(what_is_refused_loses_the_vhost),
+		on_peer(a_base_of_another_ring_loses_the_vhost),
+		on_peer(silence_loses_the_vhost),
+		on_peer(who_does_not_read_is_lost),
+		on_peer(its_end_is_told_by_the_loop_once),
+		on_peer(its_end_in_a_call_is_told_by_the_loop),
+		on_peer(a_lost_vhost_is_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
