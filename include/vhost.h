@@ -31,8 +31,9 @@ struct vhost_ring {
 struct vhost;
 
 /*
- * Errors of begin(), start() and stop() are -errno, said, and the vhost is lost then: it touches
- * nothing any more, and every call fails.
+ * Errors of begin(), start() and stop() are -errno, said, and the vhost is lost then: the kernel
+ * touches nothing any more, nor does another process that heeds the end of its socket, and every
+ * call fails.
  */
 struct vhost_ops {
 	const char *name; /* "vhost-net", "vhost-user" */

@@ -270,6 +270,14 @@ void virtqueue_publish(struct virtqueue *queue)
 	__atomic_store_n(&queue->used->idx, queue->published, __ATOMIC_RELEASE);
 }
 
+void virtqueue_follow(struct virtqueue *queue)
+{
+	if (!virtqueue_running(queue))
+		return;
+	queue->next_used = __atomic_load_n(&queue->used->idx, __ATOMIC_ACQUIRE);
+	queue->published = queue->signalled = queue->next_used;
+}
+
 bool virtqueue_interrupt_due(struct virtqueue *queue)
 {
 	const uint16_t before = queue->signalled, now = queue->published;

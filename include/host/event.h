@@ -51,6 +51,14 @@ int event_notifier_create(struct event_notifier *notifier, struct event_loop *lo
 			  void (*notified)(struct event_notifier *notifier));
 void event_notifier_destroy(struct event_notifier *notifier);
 
+/*
+ * Leaves its descriptor, which is source.fd, to somebody else to wait for, and has the loop wait
+ * for it again: what came meanwhile and nobody has read is told then. Any thread. Errors: -errno,
+ * said; then nothing is told.
+ */
+void event_notifier_leave(struct event_notifier *notifier);
+int event_notifier_return(struct event_notifier *notifier);
+
 /* Any thread. Several calls before the loop comes round are one. */
 void event_notify(struct event_notifier *notifier);
 

@@ -15,16 +15,20 @@ struct virtio_vhost;
 
 /*
  * virtio: initialized, and loop the worker of the queues that are handed over. Everything outlives
- * it. Errors: -errno, said. Destroyed after virtio_stop(), when the loop does not turn.
+ * it. Of what the device offers to drivers, what the vhost's rings cannot do is taken back. Errors:
+ * -errno, said. Destroyed after virtio_stop(), when the loop does not turn.
  */
 int virtio_vhost_create(struct virtio_vhost **created, struct virtio *virtio, struct vhost *vhost,
 			struct event_loop *loop);
 void virtio_vhost_destroy(struct virtio_vhost *handed);
 
-/* For the device's process(): the queue has started, and goes over. */
+/*
+ * For the device's process(): the queue has started, or goes on, and goes over. It stays when the
+ * vhost is lost, of which vhost->ended() tells.
+ */
 void virtio_vhost_process(struct virtio_vhost *handed, struct virtio_queue *queue);
 
-/* For its drain() and settle(): comes back, with nothing in flight. */
+/* For its drain() and settle(): comes back, with nothing in flight. May come twice. */
 void virtio_vhost_drain(struct virtio_vhost *handed, struct virtio_queue *queue);
 
 #endif

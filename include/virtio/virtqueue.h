@@ -100,6 +100,13 @@ void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written);
 void virtqueue_publish(struct virtqueue *queue);
 
 /*
+ * For a queue that somebody else works on, in the host's kernel or another process, by what stands
+ * in the struct: brings what is known of the used ring up to what is in guest memory; for that the
+ * driver has been told. Where they have ended, next_avail is the caller's to set.
+ */
+void virtqueue_follow(struct virtqueue *queue);
+
+/*
  * Whether the driver wants an interrupt for what was published since the last time this was asked;
  * raising it is then up to the caller. To ask late is allowed, and saves the interrupt where the
  * driver has found the buffers by itself meanwhile.

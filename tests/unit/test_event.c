@@ -323,11 +323,36 @@ static void a_broken_loop_is_an_error(void **state)
 	assert_said("event loop: Bad file descriptor");
 }
 
+/* Somebody else waits for the descriptor, and may read it. */
+static void a_notifier_that_has_left_is_not_called(void **state)
+{
+	uint64_t count;
+
+	event_notifier_leave(&notifier);
+	event_notify(&notifier);
+	assert_int_equal(event_loop_turn(&loop, false), 0);
+	assert_int_equal(read(notifier.source.fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(event_notifier_return(&notifier), 0);
+	assert_int_equal(event_loop_turn(&loop, false), 0);
+	/* What nobody has read is told. */
+	event_notifier_leave(&notifier);
+	event_notify(&notifier);
+	assert_int_equal(event_notifier_return(&notifier), 0);
+	assert_int_equal(event_loop_turn(&loop, false), 1);
+	assert_int_equal(notified, 1);
+	event_notify(&notifier);
+	assert_int_equal(event_loop_turn(&loop, false), 1);
+	assert_silent();
+	assert_int_equal(event_notifier_return(&notifier), -EEXIST);
+	assert_said("eventfd: File exists");
+}
+
 #define on_loop(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		on_loop(a_notifier_that_has_left_is_not_called),
 		on_loop(notification_arrives_once),
 		on_loop(notifications_within_a_turn_are_not_lost),
 		on_loop(notifications_after_a_turn_count_again),

@@ -773,6 +773,25 @@ static void interrupt_asked_for_late(void **state)
 	assert_false(virtqueue_interrupt_due(&queue));
 }
 
+static void what_others_have_used_is_followed(void **state)
+{
+	start(8, true);
+	driver_used(&driver)->idx = 0xfffe;
+	*driver_used_event(&driver) = 0xfffd;
+	virtqueue_follow(&queue);
+	assert_int_equal(queue.next_used, 0xfffe);
+	assert_int_equal(queue.published, 0xfffe);
+	/* For that the driver has been told. */
+	assert_false(virtqueue_interrupt_due(&queue));
+	assert_true(virtqueue_seen(&queue, 0xfffd));
+	/* From there it goes on. */
+	virtqueue_push(&queue, 0, 0);
+	virtqueue_publish(&queue);
+	assert_int_equal(driver_used(&driver)->idx, 0xffff);
+	virtqueue_stop(&queue);
+	virtqueue_follow(&queue);
+}
+
 static void event_index_wraps(void **state)
 {
 	unsigned int interrupts = 0;
@@ -885,6 +904,7 @@ int main(void)
 		on_queue(interrupt_by_event_index),
 		on_queue(interrupt_of_a_batch_covers_the_event),
 		on_queue(interrupt_asked_for_late),
+		on_queue(what_others_have_used_is_followed),
 		on_queue(event_index_wraps),
 		on_queue(kicks_by_flag),
 		on_queue(kicks_by_event_index),

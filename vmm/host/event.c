@@ -104,6 +104,9 @@ static void notifier_ready(struct event_source *source, uint32_t events)
 	notifier->notified(notifier);
 }
 
+/* Each write is an edge, whatever the counter says, so a kick takes no read(2). */
+#define NOTIFIER_EVENTS (EPOLLIN | EPOLLET)
+
 int event_notifier_create(struct event_notifier *notifier, struct event_loop *loop,
 			  void (*notified)(struct event_notifier *notifier))
 {
@@ -111,13 +114,26 @@ int event_notifier_create(struct event_notifier *notifier, struct event_loop *lo
 	notifier->source.ready = notifier_ready;
 	notifier->loop = loop;
 	notifier->notified = notified;
-	/* Each write is an edge, whatever the counter says, so a kick takes no read(2). */
-	return event_own(loop, &notifier->source, EPOLLIN | EPOLLET, "eventfd");
+	return event_own(loop, &notifier->source, NOTIFIER_EVENTS, "eventfd");
 }
 
 void event_notifier_destroy(struct event_notifier *notifier)
 {
 	event_disown(notifier->loop, &notifier->source);
+}
+
+void event_notifier_leave(struct event_notifier *notifier)
+{
+	event_remove(notifier->loop, &notifier->source);
+}
+
+int event_notifier_return(struct event_notifier *notifier)
+{
+	int err = event_add(notifier->loop, &notifier->source, NOTIFIER_EVENTS);
+
+	if (err < 0)
+		log_error("eventfd: %s", log_reason(-err));
+	return err;
 }
 
 void event_notify(struct event_notifier *notifier)
