@@ -7,8 +7,8 @@ from harness import board
 
 
 @functools.lru_cache(maxsize=None)
-def kernel():
-    return board.output("guest-images/kernel", "small")
+def kernel(name="small"):
+    return board.output("guest-images/kernel", name)
 
 
 @functools.lru_cache(maxsize=None)

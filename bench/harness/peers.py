@@ -2,7 +2,8 @@
 """The VMMs that are measured beside each other, as templates of their command lines.
 
 A template ends with the option whose value is the guest kernel's command line: it is for the
-script on the board to add. {disk} becomes the words of DISKS, or nothing.
+script on the board to add. {disk} becomes the words of DISKS, or nothing, and the same place takes more words of a
+suite's own.
 """
 
 import os
@@ -52,13 +53,13 @@ def expand(template, values):
     return [word.format(**values) for word in shlex.split(template)]
 
 
-def command(vmm, *, kernel, initrd, mem, cpus=1, console="virtio", disk=None):
-    """Words of a command line; mem is in MiB. disk is a dict for DISKS."""
+def command(vmm, *, kernel, initrd, mem, cpus=1, console="virtio", disk=None, more=()):
+    """Words of a command line; mem is in MiB. disk is a dict for DISKS, more are words that this VMM understands."""
     values = {"kernel": kernel, "initrd": initrd, "mem": mem, "cpus": cpus, "console": console}
     if vmm == "qemu":
         values["qemu"] = images.program("qemu")
     if vmm == "lkvm":
         values["lkvm"] = lkvm()
     before, _, after = COMMANDS[vmm].partition("{disk}")
-    middle = expand(DISKS[vmm], disk) if disk else []
+    middle = (expand(DISKS[vmm], disk) if disk else []) + list(more)
     return expand(before, values) + middle + expand(after, values)
