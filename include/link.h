@@ -57,6 +57,9 @@ struct link_counts {
 	atomic_uint_fast64_t receive_dropped; /* the driver had no buffers that were long enough */
 };
 
+/* Whether frames are to go past nidus: where that can be had, or it is an error that it cannot. */
+enum link_vhost { LINK_VHOST_AUTO, LINK_VHOST_YES, LINK_VHOST_NO };
+
 struct link;
 struct vhost;
 

@@ -15,7 +15,6 @@
 #include <stdint.h>
 
 #include "host/event.h"
-#include "mm/memory.h"
 
 #define VHOST_RINGS_MAX 16
 
@@ -28,6 +27,7 @@ struct vhost_ring {
 		call; /* eventfds, which stay the caller's: rung by the driver, rings the driver */
 };
 
+struct memory;
 struct vhost;
 
 /*

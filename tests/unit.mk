@@ -19,9 +19,9 @@ UNIT_FAKES   := $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/unit.c tests/unit/fa
 FUZZ_OBJECTS := $(HOST_SOURCES:%.c=$(BUILD)/fuzz/%.o)
 FUZZ_FAKES   := $(BUILD)/fuzz/tests/fuzz/quiet_log.o
 
-# KVM's API as an arm64 kernel has it; all else as the host has it.
-KVM_UAPI := $(addprefix $(BUILD)/kvm-uapi/,linux/kvm.h linux/psci.h linux/types.h asm/hwcap.h asm/kvm.h \
-	asm/ptrace.h asm/sve_context.h)
+# KVM's API as an arm64 kernel has it, and what is younger than Debian 12; all else as the host has it.
+KVM_UAPI := $(addprefix $(BUILD)/kvm-uapi/,linux/kvm.h linux/psci.h linux/types.h linux/if_tun.h linux/virtio_net.h \
+	asm/hwcap.h asm/kvm.h asm/ptrace.h asm/sve_context.h)
 
 $(KVM_UAPI): $(BUILD)/kvm-uapi/%: | $(SYSROOT)
 	@mkdir -p $(@D)
