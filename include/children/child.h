@@ -65,7 +65,7 @@ void child_unwatch(struct child *child);
 
 /*
  * Whether it has ended; then *status is as above, and it may be started again. Waits for that, for
- * so many milliseconds, and tells meanwhile what it says. Not while a loop watches it.
+ * so many milliseconds, and tells meanwhile what it says. ended() is not called then.
  */
 bool child_wait(struct child *child, unsigned int milliseconds, int *status);
 
