@@ -956,11 +956,9 @@ static void frames_of_all_lengths_are_received(void **state)
 	assert_false(needs_reset());
 }
 
-/* Chains of many segments, of which the window can have only some. */
-static void buffers_of_many_segments_are_filled(void **state)
+/* Chains of 100 segments with 4 bytes each, of which the window can have five. */
+static void offer_pieces(void)
 {
-	create(ALL_OF_LINK, 1);
-	activate(MRG_RXBUF);
 	for (unsigned int chain = 0; chain < 8; chain++) {
 		struct vring_desc *table = guest(BUFFER(chain));
 
@@ -970,6 +968,13 @@ static void buffers_of_many_segments_are_filled(void **state)
 		driver_desc(&driver[RECEIVE], chain, BUFFER(chain), 1600, INDIRECT, 0);
 		driver_offer(&driver[RECEIVE], chain);
 	}
+}
+
+static void buffers_of_many_segments_are_filled(void **state)
+{
+	create(ALL_OF_LINK, 1);
+	activate(MRG_RXBUF);
+	offer_pieces();
 	kick(RECEIVE);
 	for (unsigned int chain = 0; chain < 8; chain++) {
 		const struct fake_frame frame = { 400, chain };
@@ -985,19 +990,24 @@ static void buffers_of_many_segments_are_filled(void **state)
 	assert_int_equal(fake_left(&fake, 0), 1);
 }
 
-/* Longer than what five such chains hold, more than which the window does not take. */
+/* The driver has had more chains, and has them in the ring, where no room is for their segments. */
 static void frame_that_takes_too_many_segments_is_dropped(void **state)
 {
-	buffers_of_many_segments_are_filled(state);
-	for (unsigned int chain = 0; chain < 8; chain++)
-		driver_offer(&driver[RECEIVE], chain);
+	create(ALL_OF_LINK, 1);
+	activate(MRG_RXBUF);
+	offer_buffers(20, 20, 100);
 	kick(RECEIVE);
-	assert_taken(&driver[RECEIVE], 0, 20);
-	arrive(2500, 1);
+	arrive(2000, 1);
+	assert_frame(20, 20, 100, 2000, 1);
+	offer_pieces();
+	kick(RECEIVE);
+	arrive(2001, 1);
 	assert_none_taken(&driver[RECEIVE]);
 	assert_int_equal(dropped_to_receive(), 1);
-	arrive(30, 1);
-	assert_taken(&driver[RECEIVE], 1, 30);
+	arrive(2000, 1);
+	for (unsigned int chain = 0; chain < 5; chain++)
+		assert_taken(&driver[RECEIVE], chain, 400);
+	assert_none_taken(&driver[RECEIVE]);
 }
 
 static void without_mergeable_buffers_a_frame_takes_one(void **state)
@@ -1219,11 +1229,13 @@ static void frame_that_waits_is_dropped_at_a_pause(void **state)
 	arrive(6500, 2);
 	pthread_mutex_lock(&device->lock);
 	virtio_pause(device, true);
+	offer_buffers(8, 8, 1000);
 	virtio_pause(device, false);
 	pthread_mutex_unlock(&device->lock);
 	turn();
 	assert_int_equal(dropped_to_receive(), 1);
 	assert_frame(0, 6, 1000, 5500, 1);
+	assert_none_taken(&driver[RECEIVE]);
 	arrive(2000, 3);
 	assert_frame(6, 2, 1000, 2000, 3);
 }
@@ -1244,6 +1256,23 @@ static void window_is_given_back_on_reset(void **state)
 	assert_frame(20, 1, 2000, 100, 1);
 	arrive(2000, 2);
 	assert_frame(21, 1, 2000, 2000, 2);
+}
+
+/* What another driver has had is no reason to wait. */
+static void driver_of_few_buffers_may_come_after_one_of_many(void **state)
+{
+	create(ALL_OF_LINK, 1);
+	activate(MRG_RXBUF);
+	offer_buffers(0, 20, 100);
+	kick(RECEIVE);
+	set_status(0);
+	activate(MRG_RXBUF);
+	offer_buffers(0, 4, 100);
+	kick(RECEIVE);
+	arrive(401, 1);
+	assert_int_equal(dropped_to_receive(), 1);
+	arrive(400, 2);
+	assert_frame(0, 4, 100, 400, 2);
 }
 
 static void link_is_left_alone_after_a_reset(void **state)
@@ -1754,6 +1783,7 @@ int main(void)
 		on_device(window_is_given_back_at_a_pause),
 		on_device(frame_that_waits_is_dropped_at_a_pause),
 		on_device(window_is_given_back_on_reset),
+		on_device(driver_of_few_buffers_may_come_after_one_of_many),
 		on_device(link_is_left_alone_after_a_reset),
 		on_device(receive_modes_are_set),
 		on_device(commands_that_were_not_negotiated_are_refused),
