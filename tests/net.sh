@@ -3,16 +3,15 @@
 #
 # What tests of networks are written with, beside tests/lib.sh, which is sourced before.
 #
-# The board has no network of its own. passt takes the guest's addresses from what the host has: an interface with a
-# default route, which is a dummy one here. A guest reaches the board by the address of the router, which passt maps
-# to 127.0.0.1.
+# The board has no network of its own. passt gives the guest the addresses of an interface with a default route, which
+# is a dummy one here; without one it takes addresses of its own (169.254.2.1, router 169.254.2.2), and no DNS without
+# /etc/resolv.conf. A guest reaches the board by the address of the router, which passt maps to 127.0.0.1.
 #
-# What passt takes besides, found out one by one:
-#   - user, PID, IPC, UTS and mount namespaces
-#   - a root that pivot_root(2) can replace, which that of an initial RAM disk is since Linux 7.0
-#   - for echo requests, a group that net.ipv4.ping_group_range allows
-#   - the user nobody, which it becomes when root starts it
-#   - a directory for temporary files that a user can write to
+# What it does not start without:
+#   - namespaces for users, PIDs, IPC, UTS and mounts
+#   - a root that pivot_root(2) can replace, as that of an initial RAM disk is on the kernels here
+#   - started by root, the user nobody in /etc/passwd, whom it becomes
+# Echo requests want a group that net.ipv4.ping_group_range allows. It takes neither /dev/net/tun nor root.
 
 address=10.77.0.1
 router=10.77.0.254
@@ -166,9 +165,9 @@ serving='httpd -p 22 -h /tmp; echo serving; nc -l -p 23 </dev/null'
 down='cat /sys/class/net/eth0/carrier_down_count'
 up='cat /sys/class/net/eth0/carrier_up_count'
 
-# passts: the processes of passt's that there are, by what was executed.
+# passts: the processes of passt's that there are, by what was executed; not the grep that looks for them.
 passts() {
-	grep -ls 'libexec/passt' /proc/[0-9]*/cmdline | sed 's,/proc/\([0-9]*\)/cmdline,\1,'
+	grep -ls 'libexec/pass[t]' /proc/[0-9]*/cmdline | sed 's,/proc/\([0-9]*\)/cmdline,\1,'
 }
 
 # exits FILE: of statistics, exits to user space of all vCPUs.
