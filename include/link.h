@@ -30,6 +30,14 @@
 /* No list of segments that a link is handed has more of them than this. */
 #define LINK_SEGMENTS_MAX 512
 
+/* Without further words: addresses of a guest behind passt, and of the host, as lkvm has them. */
+#define LINK_GUEST_IP "192.168.33.15"
+#define LINK_HOST_IP  "192.168.33.1"
+#define LINK_PREFIX   24 /* bits that they have in common */
+
+/* Whether frames go past nidus: where the host can, always, or never. */
+enum link_vhost { LINK_VHOST_AUTO, LINK_VHOST_YES, LINK_VHOST_NO };
+
 #define LINK_ADDRESS	   6 /* bytes of a MAC address */
 #define LINK_ADDRESSES_MAX 64
 
@@ -56,9 +64,6 @@ struct link_counts {
 		send_dropped; /* the host did not take them, or the driver lied in their header */
 	atomic_uint_fast64_t receive_dropped; /* the driver had no buffers that were long enough */
 };
-
-/* Whether frames are to go past nidus: where that can be had, or it is an error that it cannot. */
-enum link_vhost { LINK_VHOST_AUTO, LINK_VHOST_YES, LINK_VHOST_NO };
 
 struct link;
 struct vhost;
@@ -132,7 +137,7 @@ struct link {
 	/* Set by the device. */
 	void (*arrived)(void *device, unsigned int pair); /* receive() is worth calling */
 	void (*room)(void *device, unsigned int pair); /* send() is */
-	void (*changed)(void *device); /* up did */
+	void (*changed)(void *device); /* up did, or whether vhost is lost */
 	void *device;
 };
 

@@ -83,4 +83,11 @@ int vhost_net_open(struct vhost **opened, const int *queues, unsigned int pairs)
  */
 int vhost_user_open(struct vhost **opened, int socket, const char *name, unsigned int rings);
 
+/*
+ * Another process in place of one that has ended, which has to offer all that the first one did:
+ * for a vhost that is lost, once ended() has come, in the thread of its loop. From then on it may
+ * be used again. socket as above. Errors: -errno, said; it is still lost then.
+ */
+int vhost_user_renew(struct vhost *vhost, int socket);
+
 #endif

@@ -4,7 +4,8 @@
  * again after a pause. The pair's thread has the connection, alone, so frames take no lock. A new
  * connection is handed to it by an atomic, and it tells when one is over.
  *
- * Where passt has vhost-user frames go past nidus, and there is no connection here.
+ * Where passt has vhost-user frames go past nidus, and there is no connection here. Its vhost is
+ * one and the same for each process that comes in place of the last.
  */
 #include <errno.h>
 #include <linux/virtio_net.h>
@@ -268,8 +269,7 @@ static void go_down(struct passt *passt)
 		passt->pause = PAUSE_MS;
 	set_state(passt, PASST_DOWN);
 	tell_up(passt, false);
-	/* Rings are handed over once in a life of the guest. */
-	if (!passt->main || passt->link.vhost)
+	if (!passt->main)
 		return;
 	event_timer_in(&passt->timer, passt->pause * NS_PER_MS);
 	passt->pause = passt->pause * 2 < PAUSE_MS_MAX ? passt->pause * 2 : PAUSE_MS_MAX;
@@ -293,8 +293,7 @@ static void hand_over(struct passt *passt)
 
 static void say_down(struct passt *passt, const char *how)
 {
-	log_guest(&passt->said, "passt %s; the guest's network is down until it is %s", how,
-		  passt->link.vhost ? "reset" : "back");
+	log_guest(&passt->said, "passt %s; the guest's network is down until it is back", how);
 }
 
 static void child_ended(struct child *child, int status)
@@ -331,12 +330,52 @@ static void over_notified(struct event_notifier *notifier)
 	end_process(passt, "has closed its connection");
 }
 
+/* The device has its queues back afterwards, also where the process's end was known before. */
 static void vhost_ended(void *owner)
 {
 	struct passt *passt = owner;
 
 	if (passt->state == PASST_UP)
 		end_process(passt, "has closed its connection");
+	else if (passt->main)
+		passt->link.changed(passt->link.device);
+}
+
+/*
+ * With a vhost: the process, and a connection to it, the first one or another in its place. Waits
+ * until passt answers, for some ten milliseconds as a rule. Errors: said; nothing runs.
+ */
+static int start_vhost(struct passt *passt)
+{
+	struct vhost *vhost = passt->link.vhost;
+	const int fd = passt_process_start(&passt->process);
+	int err = fd;
+
+	if (fd >= 0)
+		err = vhost ? vhost_user_renew(vhost, fd)
+			    : vhost_user_open(&vhost, fd, "passt", PASST_RINGS);
+	if (err >= 0 && passt->main)
+		err = child_watch(&passt->process.child, passt->main);
+	if (err < 0) {
+		child_end(&passt->process.child, false);
+		return err;
+	}
+	if (!passt->link.vhost)
+		link_hand_over(&passt->link, vhost, vhost_ended, passt);
+	set_state(passt, PASST_UP);
+	tell_up(passt, true);
+	return 0;
+}
+
+static void start_vhost_again(struct passt *passt)
+{
+	/* The device may not have its queues back yet. */
+	if (!atomic_load(&passt->link.vhost->lost))
+		event_timer_in(&passt->timer, PASST_LOOK_MS * NS_PER_MS);
+	else if (start_vhost(passt) < 0)
+		go_down(passt);
+	else
+		log_info("passt is back");
 }
 
 static void start_again(struct passt *passt)
@@ -368,41 +407,12 @@ static void timer_expired(struct event_timer *timer)
 {
 	struct passt *passt = container_of(timer, struct passt, timer);
 
-	if (passt->state == PASST_DOWN)
+	if (passt->state == PASST_DOWN && passt->link.vhost)
+		start_vhost_again(passt);
+	else if (passt->state == PASST_DOWN)
 		start_again(passt);
 	else if (passt->state == PASST_STARTING)
 		look_whether_ready(passt);
-}
-
-/* With a vhost: the process, and a connection to it. Errors: said; nothing runs. */
-static int open_vhost(struct passt *passt)
-{
-	struct vhost *vhost;
-	const int fd = passt_process_start(&passt->process);
-	const int err = fd < 0 ? fd : vhost_user_open(&vhost, fd, "passt", PASST_RINGS);
-
-	if (err < 0) {
-		child_end(&passt->process.child, false);
-		return err;
-	}
-	link_hand_over(&passt->link, vhost, vhost_ended, passt);
-	set_state(passt, PASST_UP);
-	tell_up(passt, true);
-	return 0;
-}
-
-/* One that was lost is made anew for the next life; where that fails, the link stays down. */
-static void renew_vhost(struct passt *passt)
-{
-	struct vhost *const lost = passt->link.vhost;
-
-	if (!lost || (passt->state == PASST_UP && !atomic_load(&lost->lost)))
-		return;
-	child_end(&passt->process.child, false);
-	set_state(passt, PASST_DOWN);
-	tell_up(passt, false);
-	if (open_vhost(passt) == 0)
-		lost->ops->close(lost);
 }
 
 /* Lives of a guest. */
@@ -483,7 +493,6 @@ static int passt_attach(struct link *link, struct event_loop *main, struct event
 	struct passt *passt = passt_of(link);
 	int err;
 
-	renew_vhost(passt);
 	passt->listening = passt->refused = passt->told = false;
 	passt->events = 0;
 	err = make_sources(passt, main, loops[0]);
@@ -497,7 +506,7 @@ static int passt_attach(struct link *link, struct event_loop *main, struct event
 		return err;
 	}
 	/* On from where the last life has left it. */
-	if (passt->state != PASST_UP && !link->vhost)
+	if (passt->state != PASST_UP)
 		event_timer_in(&passt->timer, PASST_LOOK_MS * NS_PER_MS);
 	if (atomic_load(&passt->broken))
 		event_notify(&passt->over);
@@ -586,7 +595,7 @@ int passt_open(struct link **opened, const struct passt_options *options)
 	err = passt_process_prepare(&passt->process, options);
 	passt->process.child.ended = child_ended;
 	if (err == 0)
-		err = passt->process.vhost_user ? open_vhost(passt) : open_stream(passt);
+		err = passt->process.vhost_user ? start_vhost(passt) : open_stream(passt);
 	if (err < 0) {
 		free(passt);
 		return err;

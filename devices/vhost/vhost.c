@@ -52,6 +52,12 @@ static void gone(struct event_notifier *notifier)
 		vhost->ended(vhost->owner);
 }
 
+void vhost_end(struct vhost_kind *kind)
+{
+	if (!atomic_exchange(&kind->vhost.lost, true) && kind->attached)
+		event_notify(&kind->gone);
+}
+
 int vhost_attach(struct vhost_kind *kind, struct event_loop *loop)
 {
 	int err = event_notifier_create(&kind->gone, loop, gone);

@@ -31,6 +31,9 @@ uint64_t vhost_offer(uint64_t features, uint64_t own);
 int vhost_lose(struct vhost_kind *kind, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The same without a word, where the other side has left: what that means is ended()'s to say. */
+void vhost_end(struct vhost_kind *kind);
+
 /* Of attach() and detach(): that ended() can be called. */
 int vhost_attach(struct vhost_kind *kind, struct event_loop *loop);
 void vhost_detach(struct vhost_kind *kind);

@@ -328,7 +328,7 @@ static void socket_ended(struct event_source *source, uint32_t events)
 
 	(void)events;
 	event_remove(user->loop, source);
-	vhost_lose(&user->kind, -EPIPE, "has gone");
+	vhost_end(&user->kind);
 }
 
 static int user_attach(struct vhost *vhost, struct event_loop *loop)
@@ -440,6 +440,43 @@ int vhost_user_open_within(struct vhost **opened, int socket, const char *name, 
 		user_close(&user->kind.vhost);
 	else
 		*opened = &user->kind.vhost;
+	return err;
+}
+
+/* Whether a driver that has settled with the first one can go on with this. */
+static int check_features(struct vhost_user *user, uint64_t offered)
+{
+	if ((user->kind.vhost.features & offered) != offered)
+		return lose(user, -EPROTO, GET_FEATURES, "does not offer what it did");
+	user->kind.vhost.features = offered;
+	return 0;
+}
+
+static int watch_socket(struct vhost_user *user)
+{
+	int err = user->kind.attached ? event_add(user->loop, &user->end, EPOLLRDHUP) : 0;
+
+	return err < 0 ? vhost_lose(&user->kind, err, "%s", log_reason(-err)) : 0;
+}
+
+int vhost_user_renew(struct vhost *vhost, int socket)
+{
+	struct vhost_user *user = user_of(vhost);
+	const uint64_t offered = vhost->features;
+	int err;
+
+	if (user->kind.attached)
+		event_remove(user->loop, &user->end);
+	close(user->end.fd);
+	user->end.fd = socket;
+	user->protocol_features = 0;
+	atomic_store(&vhost->lost, false);
+	err = negotiate(user);
+	if (err == 0)
+		err = check_features(user, offered);
+	if (err == 0)
+		err = watch_socket(user);
+	vhost->features = offered;
 	return err;
 }
 

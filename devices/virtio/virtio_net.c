@@ -172,6 +172,8 @@ static void virtio_net_changed(void *opaque)
 {
 	struct virtio_net *device = opaque;
 
+	if (device->handed)
+		virtio_vhost_changed(device->handed);
 	virtio_config_changed(&device->virtio);
 }
 

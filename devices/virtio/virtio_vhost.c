@@ -6,8 +6,9 @@
  * knows of the ring stands still until it is taken back.
  *
  * Queues go over in the worker's thread and come back in that of a vCPU, under their own locks;
- * calls of the vhost are made under one more. A queue whose vhost is lost stays here, where nobody
- * works on it: there is nothing in the device's place that could.
+ * calls of the vhost are made under one more. A queue whose vhost is lost comes back, and stays
+ * here, where nobody works on it, until the vhost is renewed: there is nothing in its place that
+ * could.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -188,4 +189,18 @@ void virtio_vhost_drain(struct virtio_vhost *handed, struct virtio_queue *queue)
 	/* Of a vhost that is lost nobody knows what it has begun; what is not used may be. */
 	queue->ring.next_avail = err == 0 ? base : queue->ring.next_used;
 	event_notifier_return(&queue->kick);
+}
+
+void virtio_vhost_changed(struct virtio_vhost *handed)
+{
+	for (unsigned int i = 0; i < handed->count; i++) {
+		struct virtio_queue *queue = handed->queues[i].queue;
+
+		pthread_mutex_lock(&queue->lock);
+		if (atomic_load(&handed->vhost->lost))
+			virtio_vhost_drain(handed, queue);
+		else
+			event_notify(&queue->kick);
+		pthread_mutex_unlock(&queue->lock);
+	}
 }

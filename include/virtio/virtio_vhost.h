@@ -31,4 +31,10 @@ void virtio_vhost_process(struct virtio_vhost *handed, struct virtio_queue *queu
 /* For its drain() and settle(): comes back, with nothing in flight. May come twice. */
 void virtio_vhost_drain(struct virtio_vhost *handed, struct virtio_queue *queue);
 
+/*
+ * The vhost was lost, or has been renewed: queues come back, or go over again from what was used
+ * on. The loop's thread, with no lock.
+ */
+void virtio_vhost_changed(struct virtio_vhost *handed);
+
 #endif

@@ -116,6 +116,11 @@ void virtio_vhost_drain(struct virtio_vhost *handed, struct virtio_queue *queue)
 	MUST(!handed);
 }
 
+void virtio_vhost_changed(struct virtio_vhost *handed)
+{
+	MUST(!handed);
+}
+
 /* The link: what it is handed is looked at. */
 
 static bool in_ram(const struct iovec *segment)

@@ -364,11 +364,10 @@ static int finish(void **state)
 	return catch_end(state);
 }
 
-/* Connects to a peer as it is set up. */
-static int connect_peer(unsigned int timeout)
+/* A peer as it is set up. Returns the other end of its socket. */
+static int start_peer(void)
 {
 	int sockets[2];
-	int err;
 
 	peer.count = 0;
 	peer.negotiated = 0;
@@ -377,7 +376,13 @@ static int connect_peer(unsigned int timeout)
 	peer.socket = sockets[1];
 	peer.running = true;
 	assert_int_equal(pthread_create(&peer.thread, NULL, peer_thread, NULL), 0);
-	err = vhost_user_open_within(&vhost, sockets[0], "peer", 2, timeout);
+	return sockets[0];
+}
+
+static int connect_peer(unsigned int timeout)
+{
+	int err = vhost_user_open_within(&vhost, start_peer(), "peer", 2, timeout);
+
 	if (err == 0) {
 		vhost->ended = ended;
 		vhost->owner = &ended_count;
@@ -689,7 +694,8 @@ static void its_end_is_told_by_the_loop_once(void **state)
 	shutdown(peer.socket, SHUT_RDWR);
 	while (ended_count == 0)
 		event_loop_turn(&loop, true);
-	assert_said("peer: has gone");
+	/* What it means is for the owner to say. */
+	assert_silent();
 	turn();
 	assert_true(vhost->ops->begin(vhost, VERSION_1, &memory) < 0);
 	turn();
@@ -718,6 +724,60 @@ static void its_end_in_a_call_is_told_by_the_loop(void **state)
 		event_loop_turn(&loop, true);
 	turn();
 	assert_int_equal(ended_count, 1);
+	assert_silent();
+	vhost->ops->detach(vhost);
+}
+
+static void lose_peer(void)
+{
+	ended_count = 0;
+	shutdown(peer.socket, SHUT_RDWR);
+	while (ended_count == 0)
+		event_loop_turn(&loop, true);
+	peer_stop();
+}
+
+static void another_takes_the_place_of_one_that_has_ended(void **state)
+{
+	uint16_t base;
+
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->ops->attach(vhost, &loop), 0);
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), 0);
+	assert_int_equal(start(0, 0), 0);
+	lose_peer();
+	assert_int_equal(stop(0, &base), -ENODEV);
+
+	/* It has learnt something, which no driver has settled. */
+	peer.features |= BIT(0);
+	assert_int_equal(vhost_user_renew(vhost, start_peer()), 0);
+	assert_false(vhost->lost);
+	assert_false(vhost->features & BIT(0));
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), 0);
+	assert_int_equal(start(0, 7), 0);
+	assert_int_equal(stop(0, &base), 0);
+	assert_silent();
+	/* Its end is noticed like that of the first. */
+	lose_peer();
+	assert_true(vhost->lost);
+	assert_silent();
+	vhost->ops->detach(vhost);
+}
+
+static void another_that_offers_less_is_refused(void **state)
+{
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->ops->attach(vhost, &loop), 0);
+	lose_peer();
+	peer.features &= ~MRG_RXBUF;
+	assert_int_equal(vhost_user_renew(vhost, start_peer()), -EPROTO);
+	assert_said("peer: does not offer what it did at GET_FEATURES");
+	assert_true(vhost->lost);
+	peer_stop();
+	/* The next one may do. */
+	peer.features |= MRG_RXBUF;
+	assert_int_equal(vhost_user_renew(vhost, start_peer()), 0);
+	assert_false(vhost->lost);
 	assert_silent();
 	vhost->ops->detach(vhost);
 }
@@ -763,6 +823,8 @@ int main(void)
 		on_peer(who_does_not_read_is_lost),
 		on_peer(its_end_is_told_by_the_loop_once),
 		on_peer(its_end_in_a_call_is_told_by_the_loop),
+		on_peer(another_takes_the_place_of_one_that_has_ended),
+		on_peer(another_that_offers_less_is_refused),
 		on_peer(a_lost_vhost_is_left_alone),
 	};
 

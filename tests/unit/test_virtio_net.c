@@ -152,6 +152,14 @@ void virtio_vhost_drain(struct virtio_vhost *which, struct virtio_queue *queue)
 	taken_back[queue->index]++;
 }
 
+static unsigned int vhost_changes;
+
+void virtio_vhost_changed(struct virtio_vhost *which)
+{
+	assert_ptr_equal(which, &handed);
+	vhost_changes++;
+}
+
 static const struct vhost_ops vhost_ops = { .name = "vhost-fake" };
 static struct vhost vhost = { .ops = &vhost_ops };
 
@@ -257,7 +265,7 @@ static int begin(void **state)
 		interrupts[i] = 0;
 		handed_over[i] = taken_back[i] = 0;
 	}
-	config_interrupts = config_changes = worker_count = 0;
+	config_interrupts = config_changes = worker_count = vhost_changes = 0;
 	threaded = vhost_destroyed = false;
 	assert_int_equal(memory_create(&memory, BASE, RAM, MEMORY_ANON, NULL), 0);
 	assert_int_equal(event_loop_create(&main_loop), 0);
@@ -1657,6 +1665,16 @@ static void control_queue_is_not_handed_over_without_mq(void **state)
 	assert_true(vhost_destroyed);
 }
 
+static void a_vhost_that_is_lost_or_back_is_told_of(void **state)
+{
+	create_on_vhost(ALL_OF_LINK, RINGS_OF_PASST, 1);
+	activate(CONTROLS);
+	assert_int_equal(vhost_changes, 0);
+	fake.link.changed(fake.link.device);
+	assert_int_equal(vhost_changes, 1);
+	assert_int_equal(config_interrupts, 1);
+}
+
 static void pause_takes_queues_back(void **state)
 {
 	create_on_vhost(ALL_OF_LINK, RINGS_OF_PASST, 1);
@@ -1808,6 +1826,7 @@ int main(void)
 		on_device(queues_of_frames_are_handed_over),
 		on_device(control_queue_is_not_handed_over_without_mq),
 		on_device(pause_takes_queues_back),
+		on_device(a_vhost_that_is_lost_or_back_is_told_of),
 		on_device(reset_comes_in_mid_flight),
 		on_device(destroy_comes_in_mid_flight),
 	};

@@ -442,6 +442,31 @@ static void a_vhost_that_is_lost_by_a_pause_has_done_what_is_used(void **state)
 	assert_int_equal(started[0], 1);
 }
 
+static void a_vhost_that_is_renewed_goes_on_behind_what_is_used(void **state)
+{
+	activate(VERSION_1);
+	use(0, 4);
+	vhost.lost = true;
+	virtio_vhost_changed(handed);
+	assert_int_equal(stopped[0] + stopped[1], 2);
+	assert_int_equal(virtio.queues[0].ring.next_avail, 4);
+	/* Nobody works on it meanwhile, and what the driver kicks for is not forgotten. */
+	kick(0);
+	turn();
+	assert_int_equal(started[0], 1);
+	virtio_vhost_changed(handed);
+	assert_int_equal(stopped[0] + stopped[1], 2);
+
+	vhost.lost = false;
+	virtio_vhost_changed(handed);
+	turn();
+	assert_int_equal(begun, 2);
+	assert_int_equal(started[0], 2);
+	assert_int_equal(started[1], 2);
+	assert_int_equal(ring[0].base, 4);
+	assert_true(running[0] && running[1]);
+}
+
 #define on_vhost(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int main(void)
@@ -459,6 +484,7 @@ int main(void)
 		on_vhost(a_vhost_that_does_not_start_is_left_alone),
 		on_vhost(a_vhost_that_is_lost_gives_queues_back_by_a_reset),
 		on_vhost(a_vhost_that_is_lost_by_a_pause_has_done_what_is_used),
+		on_vhost(a_vhost_that_is_renewed_goes_on_behind_what_is_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
