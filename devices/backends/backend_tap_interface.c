@@ -11,13 +11,13 @@
 
 #include "children/child.h"
 #include "host/log.h"
+#include "network/netif.h"
 #include "options/number.h"
 #include "tap_interface.h"
 #include "util.h"
 
 #define TUN_DEVICE     "/dev/net/tun"
 #define MADE_NAME      "tap%d" /* the kernel puts in the first number that is free */
-#define HOST_NETMASK   0xffffff00
 #define SCRIPT_SECONDS 30
 
 #define OFFLOADS	 (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
@@ -166,28 +166,6 @@ static int set_host_mac(const struct tap_interface *interface, const uint8_t *ma
 	return ioctl(interface->control, SIOCSIFHWADDR, &request) < 0 ? -errno : 0;
 }
 
-static int set_address(const struct tap_interface *interface, unsigned long what,
-		       struct in_addr address)
-{
-	const struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = address };
-	struct ifreq request;
-
-	name_request(interface, &request);
-	memcpy(&request.ifr_addr, &in, sizeof(in));
-	return ioctl(interface->control, what, &request) < 0 ? -errno : 0;
-}
-
-static int set_up(const struct tap_interface *interface)
-{
-	struct ifreq request;
-
-	name_request(interface, &request);
-	if (ioctl(interface->control, SIOCGIFFLAGS, &request) < 0)
-		return -errno;
-	request.ifr_flags |= IFF_UP;
-	return ioctl(interface->control, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
-}
-
 static int run_script(const char *script, const char *name)
 {
 	const char *const arguments[] = { name, NULL };
@@ -202,18 +180,17 @@ static int run_script(const char *script, const char *name)
 	return -EINVAL;
 }
 
-/* Errors are said by who called, for they are all of one interface. */
+/* What was made here, but for turning it on. */
 static int set_up_host(const struct tap_interface *interface, const struct tap_options *options)
 {
-	const struct in_addr netmask = { htonl(HOST_NETMASK) };
-	int err = 0;
+	int err = options->has_host_mac ? set_host_mac(interface, options->host_mac) : 0;
 
-	if (options->has_host_mac)
-		err = set_host_mac(interface, options->host_mac);
+	if (err < 0)
+		return complain(interface->name, err);
+	if (options->bridge)
+		err = netif_join_bridge(options->bridge, interface->name);
 	if (err == 0 && options->host_ip.s_addr && !options->script)
-		err = set_address(interface, SIOCSIFADDR, options->host_ip);
-	if (err == 0 && options->host_ip.s_addr && !options->script)
-		err = set_address(interface, SIOCSIFNETMASK, netmask);
+		err = netif_set_address(interface->name, options->host_ip, LINK_PREFIX);
 	return err;
 }
 
@@ -222,17 +199,12 @@ static int prepare_host(struct tap_interface *interface, const struct tap_option
 {
 	int err = made ? set_up_host(interface, options) : 0;
 
-	if (err < 0)
-		return complain(interface->name, err);
-	if (options->script) {
+	if (err == 0 && options->script)
 		err = run_script(options->script, interface->name);
-		if (err < 0)
-			return err;
-	}
+	if (err < 0)
+		return err;
 	interface->downscript = options->downscript;
-	if (made)
-		err = set_up(interface);
-	return err < 0 ? complain(interface->name, err) : 0;
+	return made ? netif_up(interface->name) : 0;
 }
 
 /* What a queue is to be like. */

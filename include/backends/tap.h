@@ -12,9 +12,6 @@
 
 #include "link.h"
 
-/* What lkvm gives the host's end of a tap that it makes. */
-#define TAP_HOST_IP "192.168.33.1"
-
 struct tap_options {
 	/*
 	 * Of an interface, which is made where there is none of that name. NULL: one is made, with
@@ -31,7 +28,8 @@ struct tap_options {
 	/* For an interface that is made here, which is then set up. */
 	bool has_host_mac;
 	uint8_t host_mac[LINK_ADDRESS]; /* of the interface */
-	struct in_addr host_ip; /* with a netmask of 24 bits, where there is no script; 0: none */
+	const char *bridge; /* that it becomes a port of, or NULL */
+	struct in_addr host_ip; /* with LINK_PREFIX, where there is no script; 0: none */
 
 	unsigned int pairs; /* as many, or as few as the interface has: 1 to LINK_PAIRS_MAX */
 	enum link_vhost vhost;
