@@ -53,6 +53,9 @@ struct child {
 	size_t kept_size, kept_used;
 };
 
+/* Whether there is such a program; nothing is said. */
+bool child_is_installed(const char *program);
+
 /*
  * Starts it in a process group of its own, with the signals and limits that nidus was started with.
  * Errors: -errno, said; -ENOENT: there is no such program.

@@ -8,10 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backends/passt.h"
 #include "cpu/gic.h"
 #include "cpu/tlbi.h"
 #include "disk.h"
 #include "host/log.h"
+#include "link.h"
 #include "mm/memory.h"
 #include "mm/poc.h"
 #include "options/options.h"
@@ -28,9 +30,35 @@ struct config_disk {
 
 /* How virtio devices are attached. */
 enum config_transport {
-	TRANSPORT_AUTO, /* PCI where there is a disk and the host has an ITS, else MMIO */
+	TRANSPORT_AUTO, /* PCI where there is a disk or a network and the host has an ITS, else MMIO
+			 */
 	TRANSPORT_PCI,
 	TRANSPORT_MMIO,
+};
+
+enum network_mode { NETWORK_USER, NETWORK_TAP, NETWORK_NONE };
+
+#define CONFIG_NETWORKS_MAX   4
+#define CONFIG_INTERFACE_NAME 16 /* bytes of an interface's name, with its end */
+
+struct config_mac {
+	bool given;
+	uint8_t byte[LINK_ADDRESS];
+};
+
+/* A network device and what it is connected to; what was not given is NULL, 0 or not given. */
+struct config_network {
+	enum network_mode mode;
+	bool by_default; /* nobody asked for it: without it where the host cannot */
+	enum config_transport transport; /* TRANSPORT_AUTO: that of the others */
+	enum link_vhost vhost;
+	struct config_mac guest_mac, host_mac;
+	const char *guest_ip, *host_ip; /* IPv4, dotted */
+	const char *tapif, *bridge, *script, *downscript;
+	int fd; /* of an open tap device, or -1 */
+	unsigned int pairs; /* of queues */
+	const char *forward[PASST_FORWARDS_MAX]; /* as passt_forward_parse() takes them */
+	unsigned int forward_count;
 };
 
 /* Whose defaults hold: those of the name that nidus was called by. */
@@ -60,6 +88,9 @@ struct config {
 	struct config_disk disks[CONFIG_DISKS_MAX];
 	unsigned int disk_count;
 	enum disk_engine_kind block_engine;
+	struct config_network networks[CONFIG_NETWORKS_MAX];
+	unsigned int network_count;
+	bool has_network; /* the option was given, mode=none included */
 	bool rng;
 	enum config_transport transport;
 	enum gic_kind irqchip;
@@ -86,6 +117,15 @@ extern const struct options config_options;
  * defaults are left to be found out but those that depend on the host.
  */
 int config_parse(struct config *config, enum config_flavour flavour, int argc, char **argv);
+
+/*
+ * Parses the argument of --network, for other commands that have it; its words are cut apart where
+ * they stand. -EINVAL, said.
+ */
+int config_parse_network(struct config_network *network, char *text);
+
+/* The setter of that option; object is a struct config. Errors: -EINVAL, said. */
+int config_add_network(void *object, const char *text);
 
 /* Parses the argument of --mem, for other commands that have it. -EINVAL, said. */
 int config_parse_mem(const char *text, uint64_t *bytes);

@@ -42,6 +42,7 @@ struct machine {
 	/* In the order in which they are built. */
 	struct boot boot;
 	struct memory memory;
+	enum memory_backing mem_backing; /* of it: not always what was asked for */
 	int vm_fd;
 	struct memslot_held held; /* what memory slots refer to, RAM apart */
 	struct cpu_model model;
@@ -49,9 +50,10 @@ struct machine {
 	struct gic gic;
 	struct bus bus;
 	unsigned int virtio_count; /* virtio-mmio transports so far */
-	void *readable; /* what a guest reads without an exit: of PCI, or of virtio-mmio; or NULL */
+	/* What a guest reads without an exit; or NULL. */
+	void *readable_pci, *readable_mmio;
 	struct irq_routes routes;
-	struct pci *pci; /* NULL: virtio devices are attached by virtio-mmio */
+	struct pci *pci; /* NULL: there is none */
 	struct poc_report cleaned;
 	unsigned int built; /* steps done */
 

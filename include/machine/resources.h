@@ -10,6 +10,7 @@
 #include "boot/boot.h"
 #include "disk.h"
 #include "host/file.h"
+#include "link.h"
 #include "machine/config.h"
 #include "machine/status.h"
 #include "mm/memory.h"
@@ -22,6 +23,9 @@ struct resources {
 	int kvm_fd;
 	struct disk disks[CONFIG_DISKS_MAX]; /* as config has them */
 	unsigned int disk_count;
+	struct link
+		*links[CONFIG_NETWORKS_MAX]; /* NULL: one by default that the host cannot give */
+	unsigned int link_count;
 	unsigned int opened; /* steps done */
 };
 
@@ -31,5 +35,8 @@ struct resources {
  */
 enum status resources_open(struct resources *resources, const struct config *config);
 void resources_close(struct resources *resources);
+
+/* What RAM is to be made of: what was asked for, or what a process can map that has to. */
+enum memory_backing resources_backing(const struct resources *resources);
 
 #endif

@@ -146,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Not on the stack: counters are large. */
 	static struct vcpu vcpus[VCPUS];
 	static struct machine machine;
+	static struct resources resources; /* without networks */
 	struct input input = { data, size };
 	struct irq_line irq = { .set = no_irq };
 	struct verdict verdict = { .outcome = OUTCOME_SHUTDOWN };
@@ -160,6 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(vcpus, 0, sizeof(vcpus));
 	machine = (struct machine){
 		.config = &config,
+		.resources = &resources,
 		.verdict = &verdict,
 		.env = { .vcpus = vcpus, .count = VCPUS },
 	};

@@ -344,7 +344,7 @@ static void bad_choices_name_the_good_ones(void **state)
 		{ "--nisv ignore", "--nisv ignore: must be emulate or abort" },
 		{ "--loglevel loud", "--loglevel loud: must be error, warning, info or debug" },
 		{ "--console hv", "--console hv: must be serial or virtio" },
-		{ "-n mode=user", "--network mode=user: nidus has no network device" },
+		{ "-n mode=bridge", "--network mode=bridge: must be user, tap or none" },
 		{ "--hugetlbfs /m --mem-backing anon", "leave one of them out" },
 		{ "--mem-backing memfd --hugetlbfs /m", "leave one of them out" },
 		{ "--e2h0 -k Image", "--e2h0 without --nested" },

@@ -8,6 +8,7 @@
 #include "host/kvm_stats.h"
 #include "machine/stats.h"
 #include "util.h"
+#include "vhost.h"
 
 /* A file of statistics as KVM has it: two descriptors, the second of a histogram. */
 
@@ -148,6 +149,8 @@ static void hostile_values_are_left_out(void **state)
 
 /* All of it. */
 
+static struct resources no_resources;
+
 static void names_of_any_bytes_are_told(void **state)
 {
 	static const struct {
@@ -170,6 +173,7 @@ static void names_of_any_bytes_are_told(void **state)
 		struct vcpu vcpu = { .stats_fd = -1 };
 		struct machine machine = {
 			.config = &config,
+			.resources = &no_resources,
 			.verdict = &verdict,
 			.env = { .vcpus = &vcpu, .count = 1 },
 		};
@@ -194,6 +198,7 @@ static void each_counter_is_told(void **state)
 	static struct vcpu vcpus[2];
 	struct machine machine = {
 		.config = &config,
+		.resources = &no_resources,
 		.verdict = &verdict,
 		.env = { .vcpus = vcpus, .count = 2 },
 	};
@@ -231,6 +236,7 @@ static void all_of_a_life_is_told(void **state)
 	struct vcpu vcpu = { .stats_fd = -1 };
 	struct machine machine = {
 		.config = &config,
+		.resources = &no_resources,
 		.verdict = &verdict,
 		.env = { .vcpus = &vcpu, .count = 1 },
 		.memory = { .touched = { { 0x2222, 3333 } }, .touched_count = 1 },
@@ -256,6 +262,49 @@ static void all_of_a_life_is_told(void **state)
 	json_decref(stats);
 }
 
+/* Networks, and what RAM is made of, which one of them may have settled. */
+static void networks_are_told(void **state)
+{
+	static const struct link_ops tap_ops = { .name = "tap" }, passt_ops = { .name = "passt" };
+	static const struct vhost_ops user_ops = { .name = "vhost-user" };
+	struct vhost user = { .ops = &user_ops };
+	struct link tap = {
+		.ops = &tap_ops,
+		.pairs = 3,
+		.mac = { 2, 0, 0xab, 0, 0, 1 },
+		.up = true,
+		.counts = { 11, 12, 13, 14 },
+	};
+	struct link passt = { .ops = &passt_ops, .pairs = 1, .vhost = &user };
+	struct resources resources = { .links = { &tap, NULL, &passt }, .link_count = 3 };
+	const struct config config = { .cpus = 1 };
+	struct verdict verdict = { .outcome = OUTCOME_SHUTDOWN };
+	struct vcpu vcpu = { .stats_fd = -1 };
+	struct machine machine = {
+		.config = &config,
+		.resources = &resources,
+		.verdict = &verdict,
+		.mem_backing = MEMORY_MEMFD,
+		.env = { .vcpus = &vcpu, .count = 1 },
+	};
+	json_t *stats = stats_collect(&machine, 0);
+	json_t *expected = json_loads(
+		"[{\"kind\":\"tap\",\"by\":\"nidus\",\"mac\":\"02:00:ab:00:00:01\","
+		"\"pairs\":3,\"up\":true,\"sent\":11,\"received\":12,\"send_dropped\":13,"
+		"\"receive_dropped\":14},"
+		"{\"kind\":\"passt\",\"by\":\"vhost-user\",\"mac\":\"00:00:00:00:00:00\","
+		"\"pairs\":1,\"up\":false,\"sent\":0,\"received\":0,\"send_dropped\":0,"
+		"\"receive_dropped\":0}]",
+		0, NULL);
+
+	assert_true(json_equal(json_object_get(stats, "networks"), expected));
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(stats, "config"), "mem_backing")),
+		"memfd");
+	json_decref(expected);
+	json_decref(stats);
+}
+
 #define test(function) cmocka_unit_test_setup_teardown(function, begin, catch_end)
 
 int main(void)
@@ -268,6 +317,7 @@ int main(void)
 		test(names_of_any_bytes_are_told),
 		test(each_counter_is_told),
 		test(all_of_a_life_is_told),
+		test(networks_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

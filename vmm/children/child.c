@@ -142,6 +142,13 @@ static bool find_program(const char *program, char *path, size_t size)
 	return false;
 }
 
+bool child_is_installed(const char *program)
+{
+	char path[PATH_MAX];
+
+	return find_program(program, path, sizeof(path));
+}
+
 static int complain_missing(const char *name, const struct child_command *command)
 {
 	if (command->package)

@@ -6,6 +6,55 @@
 
 #include "util.h"
 
+/* As lkvm, a guest has a network that nobody asked for, if the host can. */
+static void add_default_network(struct config *config)
+{
+	config->networks[config->network_count++] = (struct config_network){
+		.mode = NETWORK_USER,
+		.by_default = true,
+		.guest_ip = LINK_GUEST_IP,
+		.host_ip = LINK_HOST_IP,
+		.fd = -1,
+	};
+}
+
+/* What asks for PCI, or NULL. */
+static const char *wants_pci(const struct config *config)
+{
+	if (config->transport == TRANSPORT_PCI)
+		return "--virtio-transport pci";
+	for (unsigned int i = 0; i < config->network_count; i++)
+		if (config->networks[i].transport == TRANSPORT_PCI)
+			return "--network trans=pci";
+	return NULL;
+}
+
+static int check_transports(const struct config *config)
+{
+	const char *wish = wants_pci(config);
+
+	if (!wish || config->irqchip == GIC_AUTO || config->irqchip == GIC_V3_ITS)
+		return 0;
+	log_error("%s with this --irqchip: PCI takes gicv3-its", wish);
+	return -EINVAL;
+}
+
+/* Whether RAM may be what another process can map. */
+static int check_memory(const struct config *config)
+{
+	for (unsigned int i = 0; i < config->network_count; i++) {
+		const struct config_network *network = &config->networks[i];
+
+		if (network->mode == NETWORK_USER && network->vhost == LINK_VHOST_YES &&
+		    config->has_mem_backing && config->mem_backing == MEMORY_ANON) {
+			log_error("--network vhost=1 with --mem-backing anon: passt has to map "
+				  "the guest's RAM, which takes memfd or hugetlbfs");
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 /* Defaults that depend on what was given, and what goes together. */
 static int settle(struct config *config, enum config_flavour flavour)
 {
@@ -35,16 +84,15 @@ static int settle(struct config *config, enum config_flavour flavour)
 			  "them out");
 		return -EINVAL;
 	}
-	if (config->transport == TRANSPORT_PCI && config->irqchip != GIC_AUTO &&
-	    config->irqchip != GIC_V3_ITS) {
-		log_error("--virtio-transport pci with this --irqchip: PCI takes gicv3-its");
-		return -EINVAL;
-	}
 	if (config->params && strstr(config->params, "console=ttyS"))
 		log_warning(
 			"--params names console=ttyS..., but the serial console of a nidus guest "
 			"is ttyAMA0");
-	return 0;
+	if (flavour == CONFIG_LKVM && !config->has_network)
+		add_default_network(config);
+	if (check_transports(config) < 0)
+		return -EINVAL;
+	return check_memory(config);
 }
 
 int config_parse(struct config *config, enum config_flavour flavour, int argc, char **argv)

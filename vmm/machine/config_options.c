@@ -106,21 +106,6 @@ static int set_trap_tlbi(void *object, const char *text)
 	return 0;
 }
 
-static const struct option_choice networks[] = {
-	{ "mode=none", 0 },
-	{ "none", 0 },
-	{ NULL, 0 },
-};
-
-static int set_network(void *object, const char *text)
-{
-	(void)object;
-	if (options_find(networks, text))
-		return 0;
-	log_error("--network %s: nidus has no network device, only mode=none", text);
-	return -EINVAL;
-}
-
 /* Words. */
 
 static const struct option_choice backings[] = {
@@ -175,6 +160,14 @@ static const struct option_choice log_levels[] = {
 	{ "warning", LOG_WARNING },
 	{ "info", LOG_INFO },
 	{ "debug", LOG_DEBUG },
+	{ NULL, 0 },
+};
+
+/* For completion. */
+static const struct option_choice networks[] = {
+	{ "mode=user", NETWORK_USER },
+	{ "mode=tap", NETWORK_TAP },
+	{ "mode=none", NETWORK_NONE },
 	{ NULL, 0 },
 };
 
@@ -236,12 +229,16 @@ static const struct option_row rows[] = {
 	  OPTION_CHOICE(struct config, block_engine, block_engines) },
 	{ OPTION("virtio-transport", 0, "KIND",
 		 "how virtio devices are attached: by pci, mmio or auto, which is pci "
-		 "where there is a disk and the host can (auto)"),
+		 "where there is a disk or a network and the host can (auto)"),
 	  OPTION_CHOICE(struct config, transport, transports) },
 	{ OPTION("rng", 0, NULL, "a source of random numbers"),
 	  OPTION_FLAG(struct config, rng, true) },
-	{ OPTION("network", 'n', "mode=none", "no network device, as without it"),
-	  OPTION_CALL(set_network), .choices = networks },
+	{ OPTION("network", 'n', "mode=user|tap|none[,KEY=VALUE]...",
+		 "a network device, on passt (user) or a tap device of the host; further words "
+		 "are trans=pci|mmio, guest_mac, guest_ip, host_ip, vhost=0|1, of user "
+		 "forward=tcp:HOST:GUEST, of tap tapif, fd, bridge, script, downscript, host_mac, mq; up "
+		 "to 4 times (none; as lkvm: user)"),
+	  OPTION_CALL(config_add_network), .choices = networks },
 	{ OPTION("nodefaults", 0, NULL, "leave out what was not asked for: the PL031 clock"),
 	  OPTION_FLAG(struct config, defaults, false) },
 	{ OPTION("mem-backing", 0, "KIND", "what RAM is made of: anon, memfd or hugetlbfs (anon)"),

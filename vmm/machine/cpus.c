@@ -49,12 +49,31 @@ static int create_vcpus(struct machine *machine)
 	return err;
 }
 
+/* Whether a device is asked for that is to be on PCI, if it can be had: a disk, a network. */
+static bool would_use_pci(const struct config *config)
+{
+	bool use = config->disk_count > 0;
+
+	for (unsigned int i = 0; i < config->network_count; i++)
+		use |= config->networks[i].transport != TRANSPORT_MMIO;
+	return use;
+}
+
+static bool must_have_pci(const struct config *config)
+{
+	bool must = config->transport == TRANSPORT_PCI;
+
+	for (unsigned int i = 0; i < config->network_count; i++)
+		must |= config->networks[i].transport == TRANSPORT_PCI;
+	return must;
+}
+
 bool cpus_want_pci(const struct config *config)
 {
-	if (config->transport == TRANSPORT_AUTO)
-		return config->disk_count > 0 &&
-		       (config->irqchip == GIC_AUTO || config->irqchip == GIC_V3_ITS);
-	return config->transport == TRANSPORT_PCI;
+	if (config->transport == TRANSPORT_AUTO && would_use_pci(config) &&
+	    (config->irqchip == GIC_AUTO || config->irqchip == GIC_V3_ITS))
+		return true;
+	return must_have_pci(config);
 }
 
 /* The kind that was asked for, or what comes with what was asked for. */
@@ -65,8 +84,7 @@ static enum gic_kind gic_kind_for(const struct machine *machine)
 	if (config->irqchip != GIC_AUTO || !cpus_want_pci(config))
 		return config->irqchip;
 	/* Where there is no ITS, virtio-mmio will do, unless PCI was named. */
-	if (config->transport == TRANSPORT_AUTO &&
-	    !kvm_has_device(machine->vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS))
+	if (!must_have_pci(config) && !kvm_has_device(machine->vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS))
 		return GIC_AUTO;
 	return GIC_V3_ITS;
 }

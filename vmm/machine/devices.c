@@ -10,12 +10,15 @@
 #include "virtio/virtio_block.h"
 #include "virtio/virtio_console.h"
 #include "virtio/virtio_mmio.h"
+#include "virtio/virtio_net.h"
 #include "virtio/virtio_pci.h"
 #include "virtio/virtio_report.h"
 #include "virtio/virtio_rng.h"
 
-/* Console, source of random numbers, reports and disks: each a virtio-mmio slot, if need be. */
-_Static_assert(3 + CONFIG_DISKS_MAX <= GIC_SPI_COUNT - VIRTIO_MMIO_SPI, "an interrupt for each");
+/* Console, source of random numbers, reports, disks, networks: each a virtio-mmio slot, if need be.
+ */
+_Static_assert(3 + CONFIG_DISKS_MAX + CONFIG_NETWORKS_MAX <= GIC_SPI_COUNT - VIRTIO_MMIO_SPI,
+	       "an interrupt for each");
 
 /* The first transport of its kind brings the memory that the registers of all are read from. */
 static int add_virtio_mmio(struct machine *machine, struct virtio *virtio)
@@ -25,7 +28,7 @@ static int add_virtio_mmio(struct machine *machine, struct virtio *virtio)
 
 	if (machine->virtio_count == 0) {
 		err = memslot_add_rom(&machine->held, machine->vm_fd, MEMSLOT_VIRTIO_MMIO,
-				      VIRTIO_MMIO_BASE, VIRTIO_MMIO_SIZE, &machine->readable);
+				      VIRTIO_MMIO_BASE, VIRTIO_MMIO_SIZE, &machine->readable_mmio);
 
 		if (err < 0) {
 			virtio->ops->destroy(virtio);
@@ -33,27 +36,36 @@ static int add_virtio_mmio(struct machine *machine, struct virtio *virtio)
 		}
 	}
 	err = virtio_mmio_create(&device, machine->virtio_count++, machine->vm_fd, virtio,
-				 machine->readable);
+				 machine->readable_mmio);
 	return err < 0 ? err : bus_add(&machine->bus, device);
 }
 
-/* virtio: fresh from its create(), and taken over, also on an error. */
-static int add_virtio(struct machine *machine, struct virtio *virtio)
+/*
+ * virtio: fresh from its create(), and taken over, also on an error. transport: a wish that not all
+ * devices of a machine have in common; for PCI, there is a bus.
+ */
+static int add_virtio_by(struct machine *machine, struct virtio *virtio,
+			 enum config_transport transport)
 {
-	if (machine->pci)
+	if (machine->pci && transport != TRANSPORT_MMIO)
 		return virtio_pci_add(machine->pci, &machine->routes, virtio);
 	return add_virtio_mmio(machine, virtio);
+}
+
+static int add_virtio(struct machine *machine, struct virtio *virtio)
+{
+	return add_virtio_by(machine, virtio, machine->config->transport);
 }
 
 static int add_pci(struct machine *machine)
 {
 	int err = memslot_add_rom(&machine->held, machine->vm_fd, MEMSLOT_ECAM, PCI_ECAM_BASE,
-				  PCI_MEMORY_SIZE, &machine->readable);
+				  PCI_MEMORY_SIZE, &machine->readable_pci);
 
 	if (err < 0)
 		return err;
 	irq_routes_create(&machine->routes, machine->vm_fd);
-	err = pci_create(&machine->pci, &machine->bus, machine->readable);
+	err = pci_create(&machine->pci, &machine->bus, machine->readable_pci);
 	if (err < 0)
 		irq_routes_destroy(&machine->routes);
 	return err;
@@ -131,6 +143,30 @@ static int add_disks(struct machine *machine)
 	return err;
 }
 
+static int add_networks(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	int err = 0;
+
+	for (unsigned int i = 0; i < config->network_count && err == 0; i++) {
+		struct link *link = machine->resources->links[i];
+		const struct virtio_net_options options = {
+			.link = link,
+			.pairs = virtio_net_pairs(config->cpus),
+		};
+		const enum config_transport wish = config->networks[i].transport;
+		struct virtio *virtio;
+
+		if (!link)
+			continue;
+		err = virtio_net_create(&virtio, &machine->memory, machine->loop, &options);
+		if (err == 0)
+			err = add_virtio_by(machine, virtio,
+					    wish == TRANSPORT_AUTO ? config->transport : wish);
+	}
+	return err;
+}
+
 int devices_create(struct machine *machine)
 {
 	const struct config *config = machine->config;
@@ -152,6 +188,8 @@ int devices_create(struct machine *machine)
 		err = add_report(machine);
 	if (err == 0)
 		err = add_disks(machine);
+	if (err == 0)
+		err = add_networks(machine);
 	if (err == 0)
 		bus_freeze(&machine->bus);
 	else

@@ -15,6 +15,7 @@
 #include "util.h"
 #include "vcpu/exit.h"
 #include "version.h"
+#include "vhost.h"
 
 static json_t *hex(uint64_t value)
 {
@@ -251,11 +252,45 @@ static json_t *trap_tlbi_of(const struct tlbi_trap *trap)
 
 static json_t *config_of(const struct machine *machine)
 {
+	static const char *const backings[] = {
+		[MEMORY_ANON] = "anon",
+		[MEMORY_MEMFD] = "memfd",
+		[MEMORY_HUGETLBFS] = "hugetlbfs",
+	};
 	const struct config *config = machine->config;
 
-	return json_pack("{sisIssso*so*}", "cpus", config->cpus, "mem_bytes",
-			 (json_int_t)config->mem_size, "irqchip", gic_kind_name(machine->gic.kind),
-			 "name", text(config->name), "trap_tlbi", trap_tlbi_of(&config->trap_tlbi));
+	return json_pack("{sisIssssso*so*}", "cpus", config->cpus, "mem_bytes",
+			 (json_int_t)config->mem_size, "mem_backing",
+			 backings[machine->mem_backing], "irqchip",
+			 gic_kind_name(machine->gic.kind), "name", text(config->name), "trap_tlbi",
+			 trap_tlbi_of(&config->trap_tlbi));
+}
+
+static json_t *link_object(const struct link *link)
+{
+	const struct link_counts *counts = &link->counts;
+	const uint8_t *mac = link->mac;
+
+	return json_pack("{sssssosisbsIsIsIsI}", "kind", link->ops->name, "by",
+			 link->vhost ? link->vhost->ops->name : "nidus", "mac",
+			 json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+				      mac[3], mac[4], mac[5]),
+			 "pairs", (int)link->pairs, "up", atomic_load(&link->up), "sent",
+			 (json_int_t)atomic_load(&counts->sent), "received",
+			 (json_int_t)atomic_load(&counts->received), "send_dropped",
+			 (json_int_t)atomic_load(&counts->send_dropped), "receive_dropped",
+			 (json_int_t)atomic_load(&counts->receive_dropped));
+}
+
+/* NULL: there are none. */
+static json_t *networks_of(const struct resources *resources)
+{
+	json_t *array = resources->link_count > 0 ? json_array() : NULL;
+
+	for (unsigned int i = 0; i < resources->link_count; i++)
+		if (resources->links[i])
+			json_array_append_new(array, link_object(resources->links[i]));
+	return array;
 }
 
 static json_t *vm_stats(int vm_fd)
@@ -276,6 +311,7 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 		"resets", resets, "config", config_of(machine), "phases", phases_of(machine),
 		"exits", all_exits_of(&machine->env), "mmio", mmio_of(machine), "clean",
 		clean_of(&machine->cleaned), "kvm", vm_stats(machine->vm_fd));
+	json_t *networks;
 
 	if (!stats)
 		return NULL;
@@ -283,6 +319,9 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 			    ranges_of(machine->memory.touched, machine->memory.touched_count));
 	json_object_set_new(stats, "nisv", nisv_of(&machine->env));
 	json_object_set_new(stats, "vcpus", vcpus_of(&machine->env));
+	networks = networks_of(machine->resources);
+	if (networks)
+		json_object_set_new(stats, "networks", networks);
 	return stats;
 }
 

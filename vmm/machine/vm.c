@@ -34,7 +34,8 @@ int vm_map_ram(struct machine *machine)
 			  "the guest's RAM of %" PRIu64 " MiB is more than this host's %" PRIu64
 			  " MiB",
 			  config->mem_size >> 20, host >> 20);
-	return memory_create(&machine->memory, RAM_BASE, config->mem_size, config->mem_backing,
+	machine->mem_backing = resources_backing(machine->resources);
+	return memory_create(&machine->memory, RAM_BASE, config->mem_size, machine->mem_backing,
 			     mount);
 }
 
