@@ -3,9 +3,8 @@
 #
 # What tests of networks are written with, beside tests/lib.sh, which is sourced before.
 #
-# The board has no network of its own. passt gives the guest the addresses of an interface with a default route, which
-# is a dummy one here; without one it takes addresses of its own (169.254.2.1, router 169.254.2.2), and no DNS without
-# /etc/resolv.conf. A guest reaches the board by the address of the router, which passt maps to 127.0.0.1.
+# The board has no network of its own. passt wants an interface with a default route, which is a dummy one here. A guest
+# reaches the board by the address of the host, which passt maps to 127.0.0.1.
 #
 # What it does not start without:
 #   - namespaces for users, PIDs, IPC, UTS and mounts
@@ -13,8 +12,8 @@
 #   - started by root, the user nobody in /etc/passwd, whom it becomes
 # Echo requests want a group that net.ipv4.ping_group_range allows. It takes neither /dev/net/tun nor root.
 
-address=10.77.0.1
-router=10.77.0.254
+address=192.168.33.15
+router=192.168.33.1
 # The board's end of a tap, and the guest's.
 here=192.168.77.1
 there=192.168.77.2
@@ -39,9 +38,9 @@ board_network() {
 	echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range
 	ip link set lo up
 	ip link add dummy0 type dummy
-	ip address add $address/24 dev dummy0
+	ip address add 10.77.0.1/24 dev dummy0
 	ip link set dummy0 up
-	ip route add default via $router
+	ip route add default via 10.77.0.254
 }
 
 # make_tap, take_tap: tap0, with an address of the board's. It stays.

@@ -12,7 +12,7 @@
 
 #include "boot/archive.h"
 #include "machine/config.h"
-#include "nest/word_list.h"
+#include "options/word_list.h"
 
 #define NEST_LEVELS_MAX	    8
 #define NEST_TIME_LIMIT_MAX 86400 /* seconds */
@@ -39,6 +39,7 @@ struct nest {
 	struct nest_level defaults; /* what new levels begin as */
 	struct nest_level levels[NEST_LEVELS_MAX]; /* from the outermost */
 	unsigned int depth; /* how many there are */
+	char *net; /* what level 1's network is, as run --network has it; NULL: there is none */
 };
 
 /* Without levels. */
@@ -49,8 +50,8 @@ void nest_destroy(struct nest *nest);
 int nest_add_level(struct nest *nest);
 
 /*
- * Sets one thing of a level, or with level 0 of all that are added later; keys are those of nest
- * files (docs/nested.md).
+ * Sets one thing of a level, or with level 0 of all that are added later, or of the nest; keys are
+ * those of nest files (docs/nested.md).
  */
 int nest_set(struct nest *nest, unsigned int level, const char *key, const char *value);
 /* The same with words that are parted already. */

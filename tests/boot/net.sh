@@ -82,16 +82,18 @@ end
 
 # check_killed OPTIONS: passt is killed in the middle of a transfer, three times.
 check_killed() {
-	start -n mode=user"$1" -- "/network dhcp; echo load; rounds=0; while [ \$rounds -lt 3 ]; do \
-wget -q -T 5 -O /dev/null $from/big; now=\$($down); [ \$now = \$rounds ] || { rounds=\$now; echo down \$now; }; done; \
-until [ \$(cat /sys/class/net/eth0/carrier) = 1 ]; do usleep 100000; done; echo up \$($up); \
-until wget -q -T 5 -O /tmp/big $from/big; do sleep 1; done; md5sum /tmp/big; $over"
+	start --loglevel info -n mode=user"$1" -- "/network dhcp; first=\$($down); echo load; rounds=0; \
+while [ \$rounds -lt 3 ]; do timeout 5 wget -q -O /dev/null $from/big; now=\$((\$($down) - first)); \
+[ \$now = \$rounds ] || { rounds=\$now; echo down \$now; }; done; \
+until [ \$(cat /sys/class/net/eth0/carrier) = 1 ]; do usleep 100000; done; \
+until timeout 60 wget -q -O /tmp/big $from/big; do sleep 1; done; md5sum /tmp/big; $over"
 	wait_for '^load' "$console"
 	for round in 1 2 3; do
 		victim=$(passts)
 		# shellcheck disable=SC2086	# as many as there are
 		kill -KILL $victim
 		wait_for "^down $round" "$console" || break
+		wait_for 'passt is back' "$messages" $round || break
 		expect [ "$(grep -c passt "$messages")" -ge $round ]
 	done
 	finished

@@ -39,7 +39,7 @@ EOF
 # check_nest DEPTH NETWORK ADDRESS FORWARDED...: ADDRESS is the board's for the guest. FORWARDED are words for nc and the
 # authority of a URL, by which the board reaches the guest's ports 23 and 22.
 check_nest() {
-	nidus nest --kernel "$NIDUS_KERNEL" --depth "$1" --time-limit 3600 "--net=$2" --file "$busybox" \
+	nidus nest --kernel "$NIDUS_KERNEL" --depth "$1" --time-limit 3600 --network "$2" --file "$busybox" \
 		--file "$scratch/inside:/inside" -- busybox sh /inside "$3" </dev/null >"$console" 2>"$messages" &
 	pid=$!
 	wait_for '^serving' "$console" &&

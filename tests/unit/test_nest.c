@@ -291,6 +291,49 @@ static void no_more_than_eight_levels(void **state)
 	assert_int_equal(nest.depth, 8);
 }
 
+/* Networks. */
+
+static void level_1_has_what_the_nest_asks_for(void **state)
+{
+	set(0, "net", "mode=user,forward=tcp:2222:22");
+	make_levels(3);
+	configure(1);
+	assert_int_equal(config.network_count, 1);
+	assert_int_equal(config.networks[0].mode, NETWORK_USER);
+	assert_string_equal(config.networks[0].forward[0], "tcp:2222:22");
+	for (unsigned int level = 2; level <= 3; level++) {
+		configure(level);
+		assert_int_equal(config.network_count, 1);
+		assert_int_equal(config.networks[0].mode, NETWORK_TAP);
+		assert_string_equal(config.networks[0].bridge, "nest0");
+		assert_null(config.networks[0].host_ip);
+	}
+	/* The nest's own is not cut apart by what parsed it. */
+	assert_string_equal(nest.net, "mode=user,forward=tcp:2222:22");
+}
+
+static void no_network_without_asking(void **state)
+{
+	make_levels(2);
+	configure(2);
+	assert_int_equal(config.network_count, 0);
+	set(0, "net", "mode=tap");
+	set(0, "net", "mode=none");
+	assert_null(nest.net);
+	configure(1);
+	assert_int_equal(config.network_count, 0);
+}
+
+static void network_is_the_whole_nests(void **state)
+{
+	make_levels(2);
+	assert_int_equal(nest_set(&nest, 2, "net", "mode=user"), -EINVAL);
+	assert_said("net: is for the whole nest");
+	assert_int_equal(nest_set(&nest, 0, "net", "mode=bridge"), -EINVAL);
+	assert_said("mode=bridge: must be user, tap or none");
+	assert_null(nest.net);
+}
+
 /* Configurations. */
 
 static void hypervisors_have_an_el2(void **state)
@@ -384,7 +427,7 @@ static void options_that_are_refused(void **state)
 		{ "--help", "--help" },		  { "-h", "--help" },
 		{ "--none-such", "--none-such" }, { "--mem", "needs an argument" },
 		{ "--mem 1Q", "--mem 1Q" },	  { "stray", "stray" },
-		{ "-- stray", "stray" },	  { "--network tap", "--network" },
+		{ "-- stray", "stray" },	  { "--network tup", "--network" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -778,6 +821,9 @@ int main(void)
 		on_nest(values_are_utf_8),
 		on_nest(defaults_hold_for_later_levels),
 		on_nest(no_more_than_eight_levels),
+		on_nest(level_1_has_what_the_nest_asks_for),
+		on_nest(no_network_without_asking),
+		on_nest(network_is_the_whole_nests),
 		on_nest(hypervisors_have_an_el2),
 		on_nest(one_level_is_no_hypervisor),
 		on_nest(innermost_with_an_el2_of_its_own),

@@ -15,7 +15,9 @@
 #define BARE                                                                                          \
 	"{\"options\":[],\"command\":[],\"params\":\"\",\"kernel\":1,\"time-limit\":86400,\"files\":" \
 	"[]}"
-#define PLAN "{\"level\":2,\"sources\":[\"/nest/0\",\"/nest/1\"],\"levels\":[" LEVEL "," BARE "]}"
+#define PLAN                                                                                  \
+	"{\"level\":2,\"sources\":[\"/nest/0\",\"/nest/1\"],\"levels\":[" LEVEL "," BARE "]," \
+	"\"net\":\"mode=user\"}"
 
 static struct nest nest;
 static unsigned int level;
@@ -52,6 +54,7 @@ static void all_of_it_arrives(void **state)
 	assert_null(nest.levels[1].params);
 	assert_int_equal(nest.levels[1].command.count, 0);
 	assert_int_equal(nest.levels[1].file_count, 0);
+	assert_string_equal(nest.net, "mode=user");
 	assert_silent();
 	nest_destroy(&nest);
 }
@@ -114,6 +117,8 @@ static void what_is_no_plan_is_refused(void **state)
 		{ "\"path\":\"/bin/x\"", "\"path\":\"/bin/x\",\"mode\":1" },
 		{ "{\"source\":1,\"path\":\"/bin/x\"}", "\"/bin/x\"" },
 		{ "[{\"source\":1,\"path\":\"/bin/x\"}]", "{}" },
+		{ "\"mode=user\"", "null" },
+		{ ",\"net\":\"mode=user\"", "" },
 		{ PLAN, "[]" },
 		{ PLAN, "{}" },
 	};

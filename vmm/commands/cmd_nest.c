@@ -20,6 +20,7 @@ struct request {
 	struct nest nest;
 	unsigned int depth; /* 0: a nest file says that */
 	uint64_t mem; /* bytes, of the innermost level; 0: not given */
+	bool net; /* one of its own choice */
 	const char *json;
 	const char *files[FILES_MAX]; /* for the innermost level */
 	unsigned int file_count;
@@ -54,6 +55,11 @@ static int set_time_limit(void *object, const char *text)
 	return set_default(object, "time-limit", text);
 }
 
+static int set_net(void *object, const char *text)
+{
+	return set_default(object, "net", text);
+}
+
 static int set_mem(void *object, const char *text)
 {
 	struct request *request = object;
@@ -86,6 +92,12 @@ static const struct option_row rows[] = {
 	{ OPTION("cpus", 'c', "N", "number of vCPUs of every level (1)"), OPTION_CALL(set_cpus) },
 	{ OPTION("params", 'p', "TEXT", "more parameters for every level's kernel"),
 	  OPTION_CALL(set_params) },
+	{ OPTION("net", 0, NULL, "a network for the innermost level, on passt, as --network user"),
+	  OPTION_FLAG(struct request, net, true) },
+	{ OPTION("network", 'n', "mode=user|tap[,KEY=VALUE]...",
+		 "the same with the words of run --network, of which guest_ip and host_ip are for "
+		 "the innermost level"),
+	  OPTION_CALL(set_net) },
 	{ OPTION("file", 0, "FILE[:PATH]",
 		 "a file to carry to the innermost level, and where it is to be there; up to 32 "
 		 "times (/bin/NAME)"),
@@ -159,6 +171,8 @@ static int plan(struct request *request, const struct options_words *words)
 {
 	int err = plan_levels(request, words->word);
 
+	if (err == 0 && request->net && !request->nest.net)
+		err = set_net(request, "mode=user");
 	if (err == 0)
 		err = give_innermost(request, words);
 	if (err == 0)

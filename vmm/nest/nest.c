@@ -10,6 +10,7 @@
 #include "host/limits.h"
 #include "host/log.h"
 #include "machine/session.h"
+#include "nest_net.h"
 #include "options/number.h"
 #include "util.h"
 
@@ -52,6 +53,7 @@ void nest_destroy(struct nest *nest)
 	level_clear(&nest->defaults);
 	for (unsigned int i = 0; i < nest->depth; i++)
 		level_clear(&nest->levels[i]);
+	free(nest->net);
 }
 
 static int level_add_file(struct nest_level *level, unsigned int source, const char *path)
@@ -120,6 +122,11 @@ static int add_source(struct nest *nest, const char *path)
 	return err < 0 ? err : (int)nest->sources.count - 1;
 }
 
+static int add_word(struct word_list *list, const char *word)
+{
+	return word_list_add(list, word, strlen(word));
+}
+
 static int add_words(struct word_list *list, const char *text)
 {
 	int err = 0;
@@ -135,9 +142,9 @@ static int add_words(struct word_list *list, const char *text)
 
 static int add_option(struct nest_level *level, const char *option, const char *value)
 {
-	const int err = word_list_add(&level->options, option, strlen(option));
+	const int err = add_word(&level->options, option);
 
-	return err < 0 ? err : word_list_add(&level->options, value, strlen(value));
+	return err < 0 ? err : add_word(&level->options, value);
 }
 
 static int set_kernel(struct nest *nest, struct nest_level *level, const char *value)
@@ -224,6 +231,30 @@ static int set_time_limit(struct nest *nest, struct nest_level *level, const cha
 	return 0;
 }
 
+/* The nest's, since a level's is the one of the level around it. */
+static int set_net(struct nest *nest, struct nest_level *level, const char *value)
+{
+	struct config_network network;
+	char *copy;
+	int err;
+
+	if (level != &nest->defaults) {
+		log_error("net: is for the whole nest, and stands outside of its levels");
+		return -EINVAL;
+	}
+	copy = strdup(value);
+	err = copy ? config_parse_network(&network, copy) : -ENOMEM;
+	free(copy);
+	if (err < 0)
+		return err;
+	copy = network.mode == NETWORK_NONE ? NULL : strdup(value);
+	if (!copy && network.mode != NETWORK_NONE)
+		return -ENOMEM;
+	free(nest->net);
+	nest->net = copy;
+	return 0;
+}
+
 /* Some are another name of an option of run. */
 static const struct {
 	const char *name;
@@ -240,6 +271,7 @@ static const struct {
 	{ "command", NULL, set_command },
 	{ "time-limit", NULL, set_time_limit },
 	{ "options", NULL, set_options },
+	{ "net", NULL, set_net },
 };
 
 /* The plan travels as JSON, which has no other strings. */
@@ -280,7 +312,7 @@ int nest_set(struct nest *nest, unsigned int level, const char *key, const char 
 					   : keys[i].set(nest, object, value));
 	}
 	log_error("%s: a level has no such thing; there are kernel, memory, cpus, disk, console, "
-		  "params, file, command, time-limit and options",
+		  "params, file, command, time-limit and options, and of the whole nest net",
 		  key);
 	return -EINVAL;
 }
@@ -295,7 +327,7 @@ int nest_set_command(struct nest *nest, unsigned int level, int argc, char **arg
 			return -EINVAL;
 	word_list_clear(command);
 	for (int i = 0; i < argc && err == 0; i++)
-		err = word_list_add(command, argv[i], strlen(argv[i]));
+		err = add_word(command, argv[i]);
 	return tell(err);
 }
 
@@ -318,11 +350,15 @@ static int compose_words(const struct nest *nest, unsigned int number, struct wo
 
 	kernel = list->count;
 	if (err == 0)
-		err = word_list_add(list, path, strlen(path));
+		err = add_word(list, path);
 	if (err == 0)
 		err = add_words(list, "--console virtio --no-reboot");
 	if (err == 0 && number < nest->depth)
 		err = add_words(list, "--nested");
+	if (err == 0 && nest->net)
+		err = add_words(list, "--network");
+	if (err == 0 && nest->net)
+		err = add_word(list, number == 1 ? nest->net : NEST_NET_INNER);
 	if (err == 0)
 		err = word_list_add_all(list, &level->options);
 	return err < 0 ? err : kernel;

@@ -22,6 +22,7 @@
 #include "machine/session.h"
 #include "nest/nest_init.h"
 #include "nest_level.h"
+#include "nest_net.h"
 #include "nest_report.h"
 #include "virtio/virtio_report.h"
 
@@ -133,6 +134,8 @@ static void live(const struct nest *nest, unsigned int level, int port)
 	const struct word_list *command = &nest->levels[level - 1].command;
 
 	report_up(level, port);
+	/* What it cannot have is said; a command may do without. */
+	nest_net_prepare(nest, level);
 	if (command->count > 0)
 		nest_report(port, json_pack("{sisssi}", "level", level, "is", "command", "status",
 					    run_command(command)));

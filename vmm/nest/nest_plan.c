@@ -76,8 +76,8 @@ static json_t *pack_sources(const struct nest *nest)
 
 json_t *nest_plan_pack(const struct nest *nest, unsigned int level)
 {
-	return json_pack("{sisoso}", "level", (int)level, "sources", pack_sources(nest), "levels",
-			 pack_levels(nest));
+	return json_pack("{sisososs}", "level", (int)level, "sources", pack_sources(nest), "levels",
+			 pack_levels(nest), "net", nest->net ? nest->net : "");
 }
 
 /* Unpacking. */
@@ -194,16 +194,21 @@ int nest_plan_unpack(struct nest *nest, unsigned int *level, json_t *plan)
 {
 	json_t *sources, *levels;
 	json_int_t number = 0;
+	const char *net;
 	int err = -EINVAL;
 
 	nest_create(nest);
-	if (json_unpack(plan, "{sIsoso!}", "level", &number, "sources", &sources, "levels",
-			&levels) == 0)
+	if (json_unpack(plan, "{sIsososs!}", "level", &number, "sources", &sources, "levels",
+			&levels, "net", &net) == 0)
 		err = unpack_sources(nest, sources);
 	if (err == 0)
 		err = unpack_levels(nest, levels);
 	if (err == 0 && (number < 1 || number > nest->depth))
 		err = -EINVAL;
+	if (err == 0 && *net) {
+		nest->net = strdup(net);
+		err = nest->net ? 0 : -ENOMEM;
+	}
 	if (err < 0)
 		nest_destroy(nest);
 	else

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "nest/word_list.h"
+#include "options/word_list.h"
 
 #include <errno.h>
 #include <stdlib.h>
