@@ -76,7 +76,7 @@ for policy in all precise; do
 done
 
 begin "each vCPU has its own counted"
-nest precise "invalidate mprotect $rounds"
+nest precise "invalidate mprotect $rounds 1"
 expect_status 0
 expect [ "$(least "$user")" -lt $((3 * rounds)) ]
 nest precise "invalidate mprotect $rounds 2"
