@@ -5,7 +5,7 @@
 #ifndef NIDUS_COMMAND_H
 #define NIDUS_COMMAND_H
 
-#include "machine/config.h"
+#include "config/config.h"
 
 struct command {
 	const struct options *options; /* its name among them */

@@ -8,10 +8,10 @@
 #define NIDUS_RESOURCES_H
 
 #include "boot/boot.h"
+#include "config/config.h"
 #include "disk.h"
 #include "host/file.h"
 #include "link.h"
-#include "machine/config.h"
 #include "machine/status.h"
 #include "mm/memory.h"
 

@@ -8,10 +8,10 @@
 
 #include "backends/report.h"
 #include "backends/terminal.h"
+#include "config/config.h"
 #include "host/event.h"
 #include "host/signals.h"
 #include "host/verdict.h"
-#include "machine/config.h"
 #include "machine/machine.h"
 #include "machine/messages.h"
 #include "machine/resources.h"

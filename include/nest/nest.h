@@ -11,7 +11,7 @@
 #define NIDUS_NEST_H
 
 #include "boot/archive.h"
-#include "machine/config.h"
+#include "config/config.h"
 #include "options/word_list.h"
 
 #define NEST_LEVELS_MAX	    8

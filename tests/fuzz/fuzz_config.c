@@ -2,8 +2,8 @@
 /*
  * Any command line: the arguments are separated by newlines.
  */
+#include "config/config.h"
 #include "fuzz.h"
-#include "machine/config.h"
 #include "memmap.h"
 
 #define ARGS_MAX 16

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine/config.h"
+#include "config/config.h"
 #include "memmap.h"
 #include "options/help.h"
 #include "unit.h"

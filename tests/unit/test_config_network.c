@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "machine/config.h"
+#include "config/config.h"
 #include "unit.h"
 #include "util.h"
 

@@ -2,7 +2,7 @@
 /*
  * The argument of --network: words of the form KEY=VALUE, those of lkvm and a few more.
  */
-#include "machine/config.h"
+#include "config/config.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

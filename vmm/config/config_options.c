@@ -2,7 +2,7 @@
 /*
  * The options of `run`, each with what parses it, and those of lkvm that nidus does not have.
  */
-#include "machine/config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <inttypes.h>

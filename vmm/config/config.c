@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "machine/config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <string.h>
