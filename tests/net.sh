@@ -164,6 +164,27 @@ serving='httpd -p 22 -h /tmp; echo serving; nc -l -p 23 </dev/null'
 down='cat /sys/class/net/eth0/carrier_down_count'
 up='cat /sys/class/net/eth0/carrier_up_count'
 
+# check_resets TRANSPORT VHOST TIMES: the driver of a guest on tap0 is bound anew so often, with frames under way in both
+# directions. $from is where the board serves.
+check_resets() {
+	driver=/sys/bus/virtio/drivers/virtio_net
+	start --cpus 2 -n mode=tap,tapif=tap0,trans="$1",vhost="$2" -- "/network $there/24; echo ready; \
+device=\$(basename \$(readlink /sys/class/net/eth0/device)); n=0; while [ \$n -lt $3 ]; do \
+ping -c 3 -i 0.01 -s 1400 $here >/dev/null & echo \$device >$driver/unbind; echo \$device >$driver/bind; \
+ip address add $there/24 dev eth0; ip link set eth0 up; ip link set eth0 down; ip link set eth0 up; n=\$((n + 1)); done; \
+wait; wget -q -O /tmp/big $from/big; md5sum /tmp/big; $over"
+	wait_for '^ready' "$console"
+	ping -i 0.001 -s 1400 $there >/dev/null 2>&1 &
+	flood=$!
+	finished
+	kill $flood
+	wait $flood 2>/dev/null
+	expect_status 0
+	expect_line "^$sum  /tmp/big"
+	expect [ ! -s "$messages" ]
+	expect_nothing_left
+}
+
 # passts: the processes of passt's that there are, by what was executed; not the grep that looks for them.
 passts() {
 	grep -ls 'libexec/pass[t]' /proc/[0-9]*/cmdline | sed 's,/proc/\([0-9]*\)/cmdline,\1,'

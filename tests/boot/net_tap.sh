@@ -159,33 +159,13 @@ downs=\$($down); echo ready; until [ \$($down) -gt \$downs ]; do usleep 100000; 
 	make_tap
 done
 
-# check_resets TRANSPORT VHOST: the driver's life begins hundreds of times, with frames under way in both directions.
-check_resets() {
-	driver=/sys/bus/virtio/drivers/virtio_net
-	start --cpus 2 -n mode=tap,tapif=tap0,trans="$1",vhost="$2" -- "/network $there/24; echo ready; \
-device=\$(basename \$(readlink /sys/class/net/eth0/device)); n=0; while [ \$n -lt 150 ]; do \
-ping -c 3 -i 0.01 -s 1400 $here >/dev/null & echo \$device >$driver/unbind; echo \$device >$driver/bind; \
-ip address add $there/24 dev eth0; ip link set eth0 up; ip link set eth0 down; ip link set eth0 up; n=\$((n + 1)); done; \
-wait; wget -q -O /tmp/big $from/big; md5sum /tmp/big; $over"
-	wait_for '^ready' "$console"
-	ping -i 0.001 -s 1400 $there >/dev/null 2>&1 &
-	flood=$!
-	finished
-	kill $flood
-	wait $flood 2>/dev/null
-	expect_status 0
-	expect_line "^$sum  /tmp/big"
-	expect [ ! -s "$messages" ]
-	expect_nothing_left
-}
+begin "the driver is bound anew 20 times under load, by vhost-net on PCI"
+check_resets pci 1 20
+end
 
-for transport in pci mmio; do
-	for vhost in 1 0; do
-		begin "$transport, vhost=$vhost: the driver is bound anew 150 times under load"
-		check_resets $transport $vhost
-		end
-	done
-done
+begin "so it is on virtio-mmio, where frames go through nidus"
+check_resets mmio 0 20
+end
 
 # spent TRANSPORT VHOST WHAT COUNT: sets $spent, exits to user space of a whole run with so many datagrams of 64 bytes.
 spent() {
