@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which links are opened for the networks of a configuration, and what RAM is made of for them.
+ * What is opened for a guest, and what is said where that cannot be: /dev/kvm, and the links of its
+ * networks, for which RAM may have to be made of something else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,15 +18,17 @@
 #include "util.h"
 #include "vhost.h"
 
-static char kernel[] = "/tmp/nidus-links-XXXXXX";
+static char kernel[] = "/tmp/nidus-resources-XXXXXX";
 static char programs[] = "/tmp/nidus-programs-XXXXXX"; /* where passt is */
 static char passt[64];
 
 /* In place of vmm/host/kvm.c and the backends. */
 
+static int kvm_error;
+
 int kvm_open(void)
 {
-	return memfd_create("kvm", MFD_CLOEXEC);
+	return kvm_error < 0 ? kvm_error : memfd_create("kvm", MFD_CLOEXEC);
 }
 
 static unsigned int opened, closed;
@@ -93,6 +96,30 @@ static void close_all(void)
 {
 	resources_close(&resources);
 	assert_int_equal(closed, opened);
+}
+
+static void why_there_is_no_kvm_is_said(void **state)
+{
+	static const struct {
+		int error;
+		const char *said;
+	} cases[] = {
+		{ -ENOENT, "no /dev/kvm: this machine, or its kernel, has no KVM" },
+		{ -ENXIO, "no /dev/kvm: this machine, or its kernel, has no KVM" },
+		{ -ENODEV, "no /dev/kvm: this machine, or its kernel, has no KVM" },
+		{ -EACCES, "/dev/kvm: Permission denied; be root, or in the group" },
+		{ -EPERM, "/dev/kvm: Operation not permitted; be root, or in the group" },
+		{ -ENOTSUP, "/dev/kvm: does not behave like KVM" },
+		{ -ENOTTY, "/dev/kvm: does not behave like KVM" },
+		{ -EIO, "/dev/kvm: Input/output error" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		kvm_error = cases[i].error;
+		assert_int_equal(open_as(CONFIG_NIDUS, ""), STATUS_HOST);
+		assert_said(cases[i].said);
+	}
+	kvm_error = 0;
 }
 
 static void user_networks(void **state)
@@ -230,6 +257,7 @@ static int begin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		test(why_there_is_no_kvm_is_said),
 		test(user_networks),
 		test(tap_networks),
 		test(addresses_of_guests),
