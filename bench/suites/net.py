@@ -47,8 +47,8 @@ ADDRESSES = {"tap": TAP, "vhost-net": TAP, "passt": PASST, "passt-stream": PASST
 NIDUS = {
     "tap": "mode=tap,tapif=tap0,vhost=0",
     "vhost-net": "mode=tap,tapif=tap0,vhost=1",
-    "passt": "mode=user",
-    "passt-stream": "mode=user,vhost=0",
+    "passt": f"mode=user,guest_ip={PASST[0].partition('/')[0]},host_ip={PASST[1]}",
+    "passt-stream": f"mode=user,guest_ip={PASST[0].partition('/')[0]},host_ip={PASST[1]},vhost=0",
 }
 # In a nest the tap of level 0 has its addresses from the command line, as have those of the levels.
 NEST = {**NIDUS, "tap": f"mode=tap,host_ip={TAP[1]},guest_ip={TAP[0].partition('/')[0]},vhost=0",
@@ -93,7 +93,7 @@ def command(cell):
     kernel = images.kernel("net")
     if cell["level"] == 2:
         return ["nidus", "nest", "--kernel", kernel, "--depth", "2", "--time-limit", "7200",
-                f"--net={NEST[cell['link']]}"]
+                "--network", NEST[cell["link"]]]
     # The script makes the initial RAM disk.
     return peers.command(cell["vmm"], kernel=kernel, initrd="$INITRD", mem=512, more=words(cell))
 
