@@ -185,6 +185,20 @@ wait; wget -q -O /tmp/big $from/big; md5sum /tmp/big; $over"
 	expect_nothing_left
 }
 
+# spent TRANSPORT VHOST WHAT COUNT: sets $spent, exits to user space of a whole run with so many datagrams of 64 bytes.
+spent() {
+	build/programs/net serve 9000 1 >"$scratch/server" &
+	server=$!
+	wait_for '^net: serving' "$scratch/server"
+	start --stats "$scratch/stats" -n mode=tap,tapif=tap0,trans="$1",vhost="$2" -- "/network $there/24; \
+/net $3 $here 9000 22 $4; $over"
+	finished
+	expect_status 0
+	wait $server
+	expect_line "^net: $3: $4 wanted, $4 arrived"
+	spent=$(exits "$scratch/stats")
+}
+
 # passts: the processes of passt's that there are, by what was executed; not the grep that looks for them.
 passts() {
 	grep -ls 'libexec/pass[t]' /proc/[0-9]*/cmdline | sed 's,/proc/\([0-9]*\)/cmdline,\1,'

@@ -14,7 +14,6 @@
 board_network
 net_initrd
 serve
-packets=build/programs/net
 
 # shellcheck disable=SC2154	# of tests/net.sh
 from=http://$here:$http
@@ -167,20 +166,6 @@ begin "so it is on virtio-mmio, where frames go through nidus"
 check_resets mmio 0 20
 end
 
-# spent TRANSPORT VHOST WHAT COUNT: sets $spent, exits to user space of a whole run with so many datagrams of 64 bytes.
-spent() {
-	$packets serve 9000 1 >"$scratch/server" &
-	server=$!
-	wait_for '^net: serving' "$scratch/server"
-	start --stats "$scratch/stats" -n mode=tap,tapif=tap0,trans="$1",vhost="$2" -- "/network $there/24; \
-/net $3 $here 9000 22 $4; $over"
-	finished
-	expect_status 0
-	wait $server
-	expect_line "^net: $3: $4 wanted, $4 arrived"
-	spent=$(exits "$scratch/stats")
-}
-
 for what in udp-out udp-in; do
 	begin "$what by vhost-net on PCI: no exit to user space for a packet"
 	spent pci 1 $what 1000
@@ -189,14 +174,6 @@ for what in udp-out udp-in; do
 	echo "# $what, vhost-net: $((spent - few)) exits for 3000 packets"
 	# What is left is what differs from boot to boot, of interrupts for example.
 	expect [ $((spent - few)) -le 30 ]
-	end
-
-	begin "$what without it: less than one exit a packet, for one kick is for many"
-	spent pci 0 $what 1000
-	few=$spent
-	spent pci 0 $what 4000
-	echo "# $what, nidus: $((spent - few)) exits for 3000 packets"
-	expect [ $((spent - few)) -lt 3000 ]
 	end
 done
 take_tap

@@ -10,7 +10,7 @@
 # shellcheck source=tests/net.sh
 . tests/net.sh
 
-# Lives of a network driver, hundreds of them.
+# Of networks, what takes long: hundreds of lives of a driver, and exits where frames go through nidus.
 
 board_network
 net_initrd
@@ -24,4 +24,14 @@ for transport in pci mmio; do
 		check_resets $transport $vhost 150
 		end
 	done
+done
+
+for what in udp-out udp-in; do
+	begin "$what through nidus: less than one exit to user space a packet, for one kick is for many"
+	spent pci 0 $what 1000
+	few=$spent
+	spent pci 0 $what 4000
+	echo "# $what, nidus: $((spent - few)) exits for 3000 packets"
+	expect [ $((spent - few)) -lt 3000 ]
+	end
 done
