@@ -109,6 +109,8 @@ static int ask_for_vhost_user(const char *program)
 	return err < 0 ? err : strstr(help, "--vhost-user") != NULL;
 }
 
+_Static_assert(LINK_PREFIX == 24, "the netmask that passt is told");
+
 static void add_addresses(struct passt_process *process, unsigned int *count)
 {
 	if (*process->guest_ip) {

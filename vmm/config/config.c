@@ -9,13 +9,11 @@
 /* As lkvm, a guest has a network that nobody asked for, if the host can. */
 static void add_default_network(struct config *config)
 {
-	config->networks[config->network_count++] = (struct config_network){
-		.mode = NETWORK_USER,
-		.by_default = true,
-		.guest_ip = LINK_GUEST_IP,
-		.host_ip = LINK_HOST_IP,
-		.fd = -1,
-	};
+	struct config_network *network = &config->networks[config->network_count++];
+	char words[] = "mode=user";
+
+	config_parse_network(network, words);
+	network->by_default = true;
 }
 
 /* What asks for PCI, or NULL. */

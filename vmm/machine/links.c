@@ -12,11 +12,10 @@
 #include "host/clock.h"
 #include "host/limits.h"
 #include "host/log.h"
-#include "vhost.h"
 #include "virtio/virtio_net.h"
 
-#define LOCAL \
-	0x02 /* in the first byte of a MAC address: given by nobody who gives them to the world */
+/* In the first byte of a MAC address: it is nobody's in the world, and of one interface. */
+#define LOCAL	0x02
 #define UNICAST 0xfe
 
 /* FNV-1a: what a name comes to is to be the same everywhere and always. */
@@ -132,20 +131,6 @@ static int link_open(struct link **opened, const struct config *config, unsigned
 		return 0;
 	}
 	return err;
-}
-
-enum memory_backing resources_backing(const struct resources *resources)
-{
-	const struct config *config = resources->config;
-
-	for (unsigned int i = 0; i < resources->link_count; i++) {
-		const struct link *link = resources->links[i];
-
-		if (link && link->vhost && link->vhost->shares_memory &&
-		    config->mem_backing == MEMORY_ANON)
-			return MEMORY_MEMFD;
-	}
-	return config->mem_backing;
 }
 
 #define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"

@@ -8,6 +8,7 @@
 #include "links.h"
 #include "machine/resources.h"
 #include "util.h"
+#include "vhost.h"
 #include "virtio/virtio_block.h"
 
 /* Files that are written to, and only later. */
@@ -158,4 +159,18 @@ void resources_close(struct resources *resources)
 {
 	while (resources->opened > 0)
 		steps[--resources->opened].close(resources);
+}
+
+enum memory_backing resources_backing(const struct resources *resources)
+{
+	const struct config *config = resources->config;
+
+	for (unsigned int i = 0; i < resources->link_count; i++) {
+		const struct link *link = resources->links[i];
+
+		if (link && link->vhost && link->vhost->shares_memory &&
+		    config->mem_backing == MEMORY_ANON)
+			return MEMORY_MEMFD;
+	}
+	return config->mem_backing;
 }
