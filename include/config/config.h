@@ -26,7 +26,29 @@ struct config_disk {
 	const char *path;
 	bool read_only;
 	bool direct; /* past the host's page cache */
+	const char *format; /* NULL: raw, nidus's own; else qemu-storage-daemon's */
 };
+
+/* A directory of the host. */
+struct config_fs {
+	const char *tag, *directory;
+	bool read_only;
+};
+
+/* A device that another process serves; what was not given is NULL or 0. */
+struct config_vhost_user {
+	const char *type;
+	uint32_t device_id; /* virtio 1.3, 5 */
+	const char *socket;
+	const char *tag; /* of a file system */
+	unsigned int queues;
+	unsigned int config_size; /* bytes */
+	unsigned int reconnect; /* seconds */
+};
+
+#define CONFIG_FILESYSTEMS_MAX 8
+#define CONFIG_VHOST_USERS_MAX 8
+#define CONFIG_ROOT_TAG	       "nidus-root"
 
 /* How virtio devices are attached. */
 enum config_transport {
@@ -91,6 +113,13 @@ struct config {
 	struct config_network networks[CONFIG_NETWORKS_MAX];
 	unsigned int network_count;
 	bool has_network; /* the option was given, mode=none included */
+	struct config_fs filesystems[CONFIG_FILESYSTEMS_MAX];
+	unsigned int filesystem_count;
+	const char *root; /* a directory that is the guest's root, or NULL */
+	bool root_writable;
+	uint32_t vsock_cid; /* 0: there is no vsock */
+	struct config_vhost_user vhost_users[CONFIG_VHOST_USERS_MAX];
+	unsigned int vhost_user_count;
 	bool rng;
 	enum config_transport transport;
 	enum gic_kind irqchip;

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Devices that somebody else serves: file systems, disks and sockets whose rings the host's kernel
+ * or another process works on. nidus has the device's registers and sees no request.
+ *
+ * What serves one is opened once, with the resources of a guest, and lent to the device of each of
+ * its lives. A daemon that nidus has started is started again when it ends, and dies with nidus.
+ */
+#ifndef NIDUS_SERVED_H
+#define NIDUS_SERVED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host/event.h"
+#include "mm/memory.h"
+#include "virtio/virtio.h"
+
+#define SERVED_TAG_MAX 36 /* bytes of a file system's tag, without an end (virtio 1.3, 5.11.4) */
+#define SERVED_CID_MIN 3 /* context identifiers below are taken (virtio 1.3, 5.10.4) */
+#define SERVED_CID_MAX 0xfffffffe
+
+struct served;
+
+/* A directory of the host, by virtiofsd. */
+struct served_fs_options {
+	const char *directory, *tag;
+	bool read_only;
+};
+
+/* A disk image of a format that nidus does not know, by qemu-storage-daemon. */
+struct served_disk_options {
+	const char *path, *format;
+	bool read_only, direct;
+	unsigned int queues; /* as virtio_block_queues() says */
+};
+
+/* Whoever listens at a socket. */
+struct served_socket_options {
+	const char *type; /* as the user calls it, for messages */
+	uint32_t device_id; /* virtio 1.3, 5 */
+	const char *path;
+	const char *tag; /* of a file system, or NULL: it says so itself */
+	unsigned int queues; /* that the device has; 0: those of its kind, or as many as it says */
+	uint32_t config_size; /* bytes; of kinds that are known theirs holds */
+	unsigned int reconnect; /* seconds that its end is waited out, 0: not at all */
+};
+
+/* Strings of options outlive what is opened. Errors: -errno, said; -EINVAL: of what was named. */
+int served_fs_open(struct served **opened, const struct served_fs_options *options);
+int served_disk_open(struct served **opened, const struct served_disk_options *options);
+int served_socket_open(struct served **opened, const struct served_socket_options *options);
+/* cid: the guest's context identifier. By vhost-vsock of the kernel. */
+int served_vsock_open(struct served **opened, uint32_t cid);
+/* After the last life of the guest; ends a daemon that was started. */
+void served_close(struct served *served);
+
+/* Whether it maps the guest's RAM, which then has to have a descriptor (memory.fd). */
+bool served_shares_memory(const struct served *served);
+/* For statistics: "fs", "block", ...; and who serves it: "virtiofsd", "vhost-vsock", ... */
+const char *served_kind(const struct served *served);
+const char *served_by(const struct served *served);
+/* Whether it is there now. Any thread. */
+bool served_is_up(const struct served *served);
+
+/*
+ * A device that it serves. loop: the main one. All of this outlives the device. Errors: -errno,
+ * said.
+ */
+int served_create(struct virtio **created, const struct memory *memory, struct event_loop *loop,
+		  struct served *served);
+
+#endif
