@@ -179,7 +179,6 @@ static void it_is_not_as_nidus_has_made_itself(void **state)
 {
 	struct rlimit before;
 	sigset_t blocked;
-	char expected[256];
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 100, before.rlim_max }), 0);
@@ -187,19 +186,19 @@ static void it_is_not_as_nidus_has_made_itself(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	sigfillset(&blocked);
 	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
-	start("ulimit -n; grep -E 'Sig(Blk|Ign)' /proc/self/status | tr '\\n\\t' '  '; echo;"
+	/* Signals 32 and 33 are the C library's own, which posix_spawn(3) leaves ignored. */
+	start("ulimit -n; while read -r name value; do case $name in SigBlk: | SigIgn:)"
+	      "	echo $name $((0x$value & ~0x180000000)) ;; esac; done </proc/self/status;"
 	      "read -r pid name state parent group rest </proc/$$/stat; echo $((group - $$))");
 	wait_for();
 	sigemptyset(&blocked);
 	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	setrlimit(RLIMIT_NOFILE, &before);
-	snprintf(expected, sizeof(expected),
-		 "helper: 100\nnidus: warning: helper: SigBlk: %016x SigIgn: %016x \n"
-		 "nidus: warning: helper: 0\n",
-		 0, 0);
-	if (!strstr(said(), expected))
-		fail_msg("said was:\n%s", said());
+	assert_string_equal(said(), "nidus: warning: helper: 100\n"
+				    "nidus: warning: helper: SigBlk: 0\n"
+				    "nidus: warning: helper: SigIgn: 0\n"
+				    "nidus: warning: helper: 0\n");
 }
 
 static void a_program_that_is_not_there(void **state)
