@@ -122,6 +122,9 @@ static void add_addresses(struct passt_process *process, unsigned int *count)
 	if (*process->host_ip) {
 		process->arguments[(*count)++] = "--gateway";
 		process->arguments[(*count)++] = process->host_ip;
+		/* For who knows no other server of names: the host's first one answers there. */
+		process->arguments[(*count)++] = "--dns-forward";
+		process->arguments[(*count)++] = process->host_ip;
 	}
 }
 

@@ -3,7 +3,7 @@
 # images: net
 # kernel: net
 # programs: passt
-# files: tests/net.sh
+# files: tests/net.sh build/programs/names
 # board: --icount --mem 6G --timeout 3600
 . tests/lib.sh
 # shellcheck source=tests/net.sh
@@ -15,17 +15,23 @@
 board_network
 # What goes through a nest costs so much more.
 big=4
+servers=10.77.0.1
 serve
 busybox=/bin/busybox
 # shellcheck disable=SC2154	# of tests/net.sh
 from=http://$router:$http
+
+# The host's server of names.
+echo "nameserver $servers" >/etc/resolv.conf
+build/programs/names $servers 10.77.0.7 &
+names=$!
 
 # What runs inside. nidus is init there, so the network is up already.
 cat >"$scratch/inside" <<EOF
 #!/bin/busybox sh
 busybox --install -s /bin
 ip -4 -o address show dev eth0
-cat /etc/resolv.conf
+timeout 60 nslookup -type=a names.test
 ping -c 3 -W 60 \$1
 wget -q -O - http://\$1:$http/small
 wget -q -O /big http://\$1:$http/big
@@ -61,7 +67,7 @@ for depth in 1 2 3; do
 	begin "by passt, at depth $depth: ping, files both ways, a forwarded port"
 	check_nest $depth mode=user,forward=tcp:2222:22,forward=tcp:2223:23 "$router" "127.0.0.1 2223" 127.0.0.1:2222
 	expect_line "inet $address/24"
-	expect_line "^nameserver "
+	expect_line "^Address:.* 10.77.0.7"
 	expect [ -z "$(passts)" ]
 	end
 done
@@ -88,3 +94,5 @@ status=$?
 expect_status 0
 refuse_line '^eth0'
 end
+
+kill $names
