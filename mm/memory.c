@@ -13,6 +13,10 @@
 #include "mm/memory.h"
 #include "util.h"
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
+
 /* A stage-2 block and a host huge page: GPA and HVA are congruent modulo this, so that both fit. */
 #define BLOCK_SIZE MIB(2)
 
@@ -131,6 +135,26 @@ int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memo
 	if (err < 0)
 		memory_destroy(memory);
 	return err;
+}
+
+void memory_collapse(const struct memory *memory, uint64_t gpa, uint64_t length)
+{
+	const uint64_t start = align_down(gpa, BLOCK_SIZE);
+	uint64_t size = align_up(gpa + length, BLOCK_SIZE) - start;
+	uint8_t *host;
+
+	if (start + size > memory->base + memory->size)
+		size = memory->base + memory->size - start;
+	host = memory_at(memory, start, size);
+	if (!host)
+		return;
+	/* A block of which nothing is there yet would be left alone. */
+	for (uint64_t offset = 0; offset < size; offset += BLOCK_SIZE) {
+		volatile uint8_t *const first = host + offset;
+
+		*first = *first;
+	}
+	madvise(host, size, MADV_COLLAPSE);
 }
 
 /*

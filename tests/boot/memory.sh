@@ -77,6 +77,21 @@ done
 
 echo 0 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 
+# The host does not give huge pages to RAM that others may map, by default, and nidus asks for some.
+
+begin "shared RAM has huge pages where it is used first, and no more"
+expect grep -q '\[never\]' /sys/kernel/mm/transparent_hugepage/shmem_enabled
+nidus run --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --mem 512M --mem-backing memfd --loglevel info \
+	--params "console=ttyAMA0 quiet -- sleep 1000" </dev/null >"$console" 2>"$messages" &
+wait_for '^nidus guest: up' "$console"
+huge=$(awk '$1 == "ShmemHugePages:" { print $2 / 1024 }' /proc/meminfo)
+expect [ "$huge" -ge 40 ]
+expect [ "$huge" -le 64 ]
+expect_line 'shmem_enabled is never'
+kill $!
+wait $!
+end
+
 # What nidus itself takes: all that is resident but guest RAM, the program's own pages included.
 
 begin "a plain guest takes less than 1,024 KiB beside its RAM"

@@ -168,6 +168,27 @@ static void shared_ram_has_a_file(void **state)
 	close(fd);
 }
 
+/* It is the host's to do; what is in RAM stays, and what is no RAM is left alone. */
+static void collapsing_changes_nothing(void **state)
+{
+	struct memory other;
+	uint8_t *host;
+
+	assert_int_equal(memory_create(&other, BASE, MIB(5), MEMORY_MEMFD, NULL), 0);
+	host = memory_at(&other, BASE, MIB(5));
+	for (uint64_t offset = 0; offset < MIB(5); offset += KIB(64))
+		host[offset] = offset >> 16;
+	memory_collapse(&other, BASE + KIB(64), MIB(2));
+	memory_collapse(&other, BASE + MIB(3), MIB(9)); /* beyond its end */
+	memory_collapse(&other, BASE - MIB(2), MIB(1));
+	memory_collapse(&other, BASE + MIB(6), MIB(1));
+	for (uint64_t offset = 0; offset < MIB(5); offset += KIB(64)) {
+		assert_int_equal(host[offset], offset >> 16);
+		assert_int_equal(host[offset + 1], 0);
+	}
+	memory_destroy(&other);
+}
+
 static void a_mounts_file_is_lent(void **state)
 {
 	const struct memory_mount mount = { memfd_create("mount", MFD_CLOEXEC), MIB(2) };
@@ -412,6 +433,7 @@ int main(void)
 		on_memory(ram_of_a_mount_is_new_each_time),
 		on_memory(anonymous_ram_has_no_file),
 		on_memory(shared_ram_has_a_file),
+		on_memory(collapsing_changes_nothing),
 		on_memory(a_mounts_file_is_lent),
 		on_memory(huge_pages_want_a_multiple),
 		on_memory(too_much_ram_is_an_error),

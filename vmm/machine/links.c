@@ -2,7 +2,6 @@
 #include "links.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -133,25 +132,6 @@ static int link_open(struct link **opened, const struct config *config, unsigned
 	return err;
 }
 
-#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
-
-/* RAM that others map has huge pages only if the host gives them to such memory. */
-static void look_for_huge_pages(const struct resources *resources)
-{
-	char settings[128] = "";
-	FILE *file;
-
-	if (resources_backing(resources) != MEMORY_MEMFD)
-		return;
-	file = fopen(SHMEM_ENABLED, "re");
-	if (!file)
-		return;
-	if (fgets(settings, sizeof(settings), file) && strstr(settings, "[never]"))
-		log_info("guest RAM is shared, and has no huge pages: " SHMEM_ENABLED " is never "
-			 "(advise would do)");
-	fclose(file);
-}
-
 int links_open(struct resources *resources)
 {
 	const struct config *config = resources->config;
@@ -167,7 +147,5 @@ int links_open(struct resources *resources)
 	}
 	if (err < 0)
 		links_close(resources);
-	else
-		look_for_huge_pages(resources);
 	return err;
 }

@@ -19,6 +19,44 @@
 
 /* RAM: mapped before there is a VM, unmapped when there is none any more. */
 
+#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+
+/* Of RAM, where Linux's kernel and what it allocates first are. */
+#define FIRST_SIZE MIB(32)
+/* And last: an entry of 64 bytes for each page, and tables of pages. */
+#define LAST_SIZE(ram) ((ram) / 64 + MIB(4))
+
+/* Whether RAM that others map has huge pages only where they are asked for page by page. */
+static bool wants_huge_pages(const struct machine *machine)
+{
+	char settings[128] = "";
+	FILE *file;
+
+	if (machine->mem_backing != MEMORY_MEMFD)
+		return false;
+	file = fopen(SHMEM_ENABLED, "re");
+	if (!file)
+		return false;
+	if (!fgets(settings, sizeof(settings), file))
+		settings[0] = '\0';
+	fclose(file);
+	return strstr(settings, "[never]");
+}
+
+/* Those that a guest needs in any case; to set aside all of them would cost it what it never uses.
+ */
+static void take_huge_pages(const struct machine *machine)
+{
+	const struct memory *memory = &machine->memory;
+	const uint64_t last = LAST_SIZE(memory->size);
+
+	log_info(
+		"guest RAM is shared, and has huge pages only where it is used first: " SHMEM_ENABLED
+		" is never (advise would do)");
+	memory_collapse(memory, memory->base, FIRST_SIZE);
+	memory_collapse(memory, memory->base + memory->size - last, last);
+}
+
 int vm_map_ram(struct machine *machine)
 {
 	static struct log_limit limit;
@@ -26,6 +64,7 @@ int vm_map_ram(struct machine *machine)
 	const struct memory_mount *mount = config->hugetlbfs ? &machine->resources->mount : NULL;
 	struct sysinfo info = { 0 };
 	uint64_t host;
+	int err;
 
 	sysinfo(&info);
 	host = (uint64_t)info.totalram * info.mem_unit;
@@ -35,8 +74,11 @@ int vm_map_ram(struct machine *machine)
 			  " MiB",
 			  config->mem_size >> 20, host >> 20);
 	machine->mem_backing = resources_backing(machine->resources);
-	return memory_create(&machine->memory, RAM_BASE, config->mem_size, machine->mem_backing,
-			     mount);
+	err = memory_create(&machine->memory, RAM_BASE, config->mem_size, machine->mem_backing,
+			    mount);
+	if (err == 0 && wants_huge_pages(machine))
+		take_huge_pages(machine);
+	return err;
 }
 
 void vm_unmap_ram(struct machine *machine)
