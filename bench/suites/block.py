@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A disk on PCI."""
 
-import os
-import subprocess
 import tempfile
 
-from harness import board as machine, difference, exits, images, peers
+from harness import difference, exits, images, peers
 from harness.charts import by
-from harness.contract import Failed, Metric
+from harness.contract import Metric
 
 TITLE = "A request to a disk"
 ABOUT = ("Reads of random blocks of 4 KiB, writes to such blocks, and reads of 1 MiB one after the other, past the "
@@ -56,23 +54,10 @@ def disk(cell):
     return {"image": IMAGE, "engine": cell["engine"], "flags": flags}
 
 
-def initrd(directory):
-    """The initial RAM disk with the reader; the kernel unpacks one archive after the other."""
-    path = os.path.join(directory, "initrd")
-    packed = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "--reproducible", "--owner=+0:+0"],
-                            input=b"reader\n", cwd=os.path.join(machine.TOP, "build/programs"),
-                            capture_output=True, check=False)
-    if packed.returncode != 0:
-        raise Failed(f"cpio: {packed.stderr.decode().strip()}")
-    with open(images.initramfs(), "rb") as base, open(path, "wb") as file:
-        file.write(base.read() + packed.stdout)
-    return path
-
-
 def run(cell, board):
     few, many = LENGTHS[cell["what"]]
     with tempfile.TemporaryDirectory() as directory:
-        ram_disk = initrd(directory)
+        ram_disk = images.with_programs(directory, "reader")
         command = peers.command(cell["vmm"], kernel=images.kernel(), initrd=ram_disk, mem=512, disk=disk(cell))
         numbers = board.script("block.board", IMAGE, cell["what"], cell["depth"], few, many, *command,
                                files=["bench/lib.board", "build/programs/reader", images.kernel(), ram_disk,
