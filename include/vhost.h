@@ -16,7 +16,8 @@
 
 #include "host/event.h"
 
-#define VHOST_RINGS_MAX 16
+#define VHOST_RINGS_MAX	 16
+#define VHOST_CONFIG_MAX 256 /* bytes of a device's configuration */
 
 /* A ring as it is handed over. */
 struct vhost_ring {
@@ -45,6 +46,17 @@ struct vhost_ops {
 	int (*start)(struct vhost *vhost, unsigned int index, const struct vhost_ring *ring);
 	/* Returns when nothing of the ring is touched any more; base: where to go on. */
 	int (*stop)(struct vhost *vhost, unsigned int index, uint16_t *base);
+	/*
+	 * The driver has reset the device: of what a lost one has begun there is nothing to be
+	 * taken up by the next. NULL: there never is.
+	 */
+	void (*forget)(struct vhost *vhost);
+	/*
+	 * The first size bytes of the device's configuration, and a change of it by the driver,
+	 * where it tells them. As begin(). NULL: it does not.
+	 */
+	int (*config_get)(struct vhost *vhost, void *config, uint32_t size);
+	int (*config_set)(struct vhost *vhost, uint32_t offset, const void *value, uint32_t size);
 	/* Has loop watch for its end; and no more. Errors: -errno, said. */
 	int (*attach)(struct vhost *vhost, struct event_loop *loop);
 	void (*detach)(struct vhost *vhost);
@@ -58,6 +70,7 @@ struct vhost {
 			    */
 	unsigned int rings;
 	bool shares_memory; /* RAM has to have a descriptor (memory.fd) */
+	bool remembers; /* what a lost one has begun, its successor takes up */
 	atomic_bool lost; /* it has ended, or cannot be talked to */
 
 	/*
@@ -77,11 +90,30 @@ struct vhost {
 int vhost_net_open(struct vhost **opened, const int *queues, unsigned int pairs);
 
 /*
- * Another process behind a connected Unix stream socket, taken over, also when it fails: asks what
- * it can and nothing else. rings: how many the device has without those that nidus works on itself.
- * name: for messages, the caller's. Errors: -errno, said.
+ * The kernel's, /dev/vhost-vsock, for a guest with this context identifier, which nobody else gets
+ * as long as it is open. Ring 0 receives, 1 transmits. Errors: -errno, said.
  */
-int vhost_user_open(struct vhost **opened, int socket, const char *name, unsigned int rings);
+int vhost_vsock_open(struct vhost **opened, uint32_t cid);
+
+/* What a device wants of another process. */
+struct vhost_user_wishes {
+	const char *name; /* for messages, the caller's */
+	/*
+	 * Rings, without those that nidus works on itself: at least so many, and more where the
+	 * other side has them. pairs: it counts them by two, as those of networks do.
+	 */
+	unsigned int rings, rings_max;
+	bool pairs;
+	uint64_t features; /* of the device's own bits, those that may be offered to drivers */
+	bool config; /* it has to tell the device's configuration */
+	uint16_t ring_size; /* the most entries of a ring, where it may remember; 0: it need not */
+};
+
+/*
+ * Another process behind a connected Unix stream socket, taken over, also when it fails: asks what
+ * it can and nothing else. Errors: -errno, said.
+ */
+int vhost_user_open(struct vhost **opened, int socket, const struct vhost_user_wishes *wishes);
 
 /*
  * Another process in place of one that has ended, which has to offer all that the first one did:

@@ -347,13 +347,19 @@ static void vhost_ended(void *owner)
  */
 static int start_vhost(struct passt *passt)
 {
+	static const struct vhost_user_wishes wishes = {
+		.name = "passt",
+		.rings = PASST_RINGS,
+		.rings_max = PASST_RINGS,
+		.pairs = true,
+		.features = UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF,
+	};
 	struct vhost *vhost = passt->link.vhost;
 	const int fd = passt_process_start(&passt->process);
 	int err = fd;
 
 	if (fd >= 0)
-		err = vhost ? vhost_user_renew(vhost, fd)
-			    : vhost_user_open(&vhost, fd, "passt", PASST_RINGS);
+		err = vhost ? vhost_user_renew(vhost, fd) : vhost_user_open(&vhost, fd, &wishes);
 	if (err >= 0 && passt->main)
 		err = child_watch(&passt->process.child, passt->main);
 	if (err < 0) {

@@ -1,85 +1,63 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Theory of operation. nidus is the front end of the vhost-user protocol, another process the back
- * end. All messages are nidus's, some of which are answered: what is asked, and where the other
- * side can (REPLY_ACK) what is told as well, so that it has failed or been done when the call
- * returns.
+ * end. All messages are nidus's, some of which are answered (vhost_user_message.h).
  *
  * Nothing is negotiated that is not used: some back ends end themselves at a request that they do
  * not know, others offer what they do not have. With F_PROTOCOL_FEATURES rings start disabled.
  *
- * The other side is not trusted. Each call has a time in which all of its answers have to be there;
- * an answer has to be of the right request, flags and size; descriptors are never taken, because
- * none is asked for. Whatever is wrong loses the vhost: the socket is shut down, which tells the
- * other side too, and stays open until vhost_user_close(), since another thread may be using it.
+ * A back end may keep account of the requests that it works on in a file of its own (INFLIGHT),
+ * which nidus holds for the next one and never looks into. It belongs to the rings from their start
+ * to the moment when all have come to rest in good order.
  */
+#include "vhost_user.h"
+
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/clock.h"
 #include "host/log.h"
 #include "mm/memory.h"
 #include "util.h"
-#include "vhost_kind.h"
-#include "vhost_user.h"
+#include "vhost_user_message.h"
 
 /* A back end at work answers within milliseconds; this is for hosts that have too much to do. */
 #define TIMEOUT_MS 5000
 
-#define NO_FILE -1
+#define NO_FILE VHOST_USER_NO_FILE
 
-#define FEATURE(bit)		 (UINT64_C(1) << (bit))
-#define F_VERSION_1		 FEATURE(VIRTIO_F_VERSION_1)
-#define F_PROTOCOL_FEATURES	 FEATURE(30)
-#define PROTOCOL_MQ		 FEATURE(0)
-#define PROTOCOL_REPLY_ACK	 FEATURE(3)
-#define PROTOCOL_FEATURES_WANTED (PROTOCOL_MQ | PROTOCOL_REPLY_ACK)
+#define FEATURE(bit)	    (UINT64_C(1) << (bit))
+#define F_VERSION_1	    FEATURE(VIRTIO_F_VERSION_1)
+#define F_PROTOCOL_FEATURES FEATURE(30)
+#define PROTOCOL_MQ	    FEATURE(0)
+#define PROTOCOL_REPLY_ACK  FEATURE(3)
+#define PROTOCOL_CONFIG	    FEATURE(9)
+#define PROTOCOL_INFLIGHT   FEATURE(12)
 
-#define FLAG_VERSION	1u
-#define FLAG_REPLY	4u
-#define FLAG_NEED_REPLY 8u
+/* An account has some 16 bytes for each entry of a ring: more than this is none. */
+#define INFLIGHT_SIZE_MAX MIB(1)
 
-enum request {
-	GET_FEATURES = 1,
-	SET_FEATURES = 2,
-	SET_OWNER = 3,
-	SET_MEM_TABLE = 5,
-	SET_VRING_NUM = 8,
-	SET_VRING_ADDR = 9,
-	SET_VRING_BASE = 10,
-	GET_VRING_BASE = 11,
-	SET_VRING_KICK = 12,
-	SET_VRING_CALL = 13,
-	GET_PROTOCOL_FEATURES = 15,
-	SET_PROTOCOL_FEATURES = 16,
-	GET_QUEUE_NUM = 17,
-	SET_VRING_ENABLE = 18,
+struct inflight {
+	uint64_t size, offset;
+	uint16_t queues, ring_size;
 };
 
-struct header {
-	uint32_t request, flags;
-	uint32_t size; /* bytes that follow */
-};
-
-/* The longest message has the memory table. */
-struct message {
-	struct header header;
-	uint8_t payload[sizeof(struct vhost_table)];
-};
+#define INFLIGHT_BYTES 20 /* of the struct, as it is sent */
 
 struct vhost_user {
 	struct vhost_kind kind;
 	struct event_source end; /* the socket; in the loop while it is attached */
 	struct event_loop *loop; /* NULL: it is not */
-	unsigned int timeout; /* milliseconds */
-	uint64_t deadline; /* of this call, as clock_ns() */
+	struct vhost_user_wishes wishes;
+	struct vhost_user_channel channel;
 	bool enables; /* rings start disabled */
 	uint64_t protocol_features; /* negotiated */
+	unsigned int running; /* rings */
+	struct inflight inflight;
+	int inflight_fd; /* or NO_FILE */
 };
 
 static struct vhost_user *user_of(struct vhost *vhost)
@@ -87,165 +65,88 @@ static struct vhost_user *user_of(struct vhost *vhost)
 	return container_of(vhost, struct vhost_user, kind.vhost);
 }
 
-static const char *name_of(enum request request)
-{
-	static const char *const names[] = {
-		[GET_FEATURES] = "GET_FEATURES",
-		[SET_FEATURES] = "SET_FEATURES",
-		[SET_OWNER] = "SET_OWNER",
-		[SET_MEM_TABLE] = "SET_MEM_TABLE",
-		[SET_VRING_NUM] = "SET_VRING_NUM",
-		[SET_VRING_ADDR] = "SET_VRING_ADDR",
-		[SET_VRING_BASE] = "SET_VRING_BASE",
-		[GET_VRING_BASE] = "GET_VRING_BASE",
-		[SET_VRING_KICK] = "SET_VRING_KICK",
-		[SET_VRING_CALL] = "SET_VRING_CALL",
-		[GET_PROTOCOL_FEATURES] = "GET_PROTOCOL_FEATURES",
-		[SET_PROTOCOL_FEATURES] = "SET_PROTOCOL_FEATURES",
-		[GET_QUEUE_NUM] = "GET_QUEUE_NUM",
-		[SET_VRING_ENABLE] = "SET_VRING_ENABLE",
-	};
-
-	return names[request];
-}
-
-/* The end of it: what the other side did wrong with a request. Returns err. */
-static int lose(struct vhost_user *user, int err, enum request request, const char *what)
-{
-	vhost_lose(&user->kind, err, "%s at %s", what, name_of(request));
-	shutdown(user->end.fd, SHUT_RDWR);
-	return err;
-}
-
-/* Messages. */
-
-/* The beginning of a call: 0, or -ENODEV when there is nobody to call any more. */
+/* The beginning of a call. */
 static int begin_call(struct vhost_user *user)
 {
-	user->deadline = clock_ns() + (uint64_t)user->timeout * 1000000;
-	return atomic_load(&user->kind.vhost.lost) ? -ENODEV : 0;
+	return vhost_user_begin(&user->channel);
 }
 
-/* Waits until the socket may do what has just failed with error; 0: to be tried again. */
-static int wait_for(struct vhost_user *user, enum request request, short events, int error)
+static int tell(struct vhost_user *user, enum vhost_user_request request, const void *payload,
+		uint32_t size, int fd)
 {
-	struct pollfd socket = { .fd = user->end.fd, .events = events };
-	const int64_t left = user->deadline - clock_ns();
-
-	if (error != EAGAIN && error != EINTR)
-		return lose(user, -error, request, strerror(error));
-	if (left <= 0)
-		return lose(user, -ETIMEDOUT, request, "no answer");
-	poll(&socket, 1, left / 1000000 + 1);
-	return 0;
+	return vhost_user_tell(&user->channel, request, payload, size, fd);
 }
 
-/* fd: goes with it, or NO_FILE. */
-static int send_message(struct vhost_user *user, const struct message *message, int fd)
-{
-	const size_t size = sizeof(message->header) + message->header.size;
-	union {
-		struct cmsghdr head;
-		uint8_t space[CMSG_SPACE(sizeof(int))];
-	} control = { .head = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
-	size_t sent = 0;
-	int err = 0;
-
-	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
-	while (sent < size && err == 0) {
-		struct iovec rest = { (uint8_t *)message + sent, size - sent };
-		struct msghdr msg = { .msg_iov = &rest, .msg_iovlen = 1 };
-		ssize_t n;
-
-		/* A descriptor goes with the first byte. */
-		if (fd != NO_FILE && sent == 0) {
-			msg.msg_control = &control;
-			msg.msg_controllen = sizeof(control);
-		}
-		n = sendmsg(user->end.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0)
-			err = wait_for(user, message->header.request, POLLOUT, errno);
-		else
-			sent += n;
-	}
-	return err;
-}
-
-/* Without room for descriptors, so that the kernel gives none. */
-static int receive(struct vhost_user *user, enum request request, void *buffer, size_t size)
-{
-	size_t got = 0;
-	int err = 0;
-
-	while (got < size && err == 0) {
-		struct iovec rest = { (uint8_t *)buffer + got, size - got };
-		struct msghdr msg = { .msg_iov = &rest, .msg_iovlen = 1 };
-		ssize_t n = recvmsg(user->end.fd, &msg, MSG_DONTWAIT);
-
-		if (n < 0)
-			err = wait_for(user, request, POLLIN, errno);
-		else if (n == 0)
-			err = lose(user, -EPIPE, request, "has gone");
-		else if (msg.msg_flags & MSG_CTRUNC)
-			err = lose(user, -EPROTO, request, "sends descriptors unasked");
-		else
-			got += n;
-	}
-	return err;
-}
-
-/* The answer to a request, which has so many bytes. */
-static int receive_answer(struct vhost_user *user, enum request request, void *payload,
-			  uint32_t size)
-{
-	struct header header;
-	int err = receive(user, request, &header, sizeof(header));
-
-	if (err < 0)
-		return err;
-	/* Some leave the flag of the request where it is. */
-	if (header.request != request || header.size != size ||
-	    (header.flags & ~FLAG_NEED_REPLY) != (FLAG_VERSION | FLAG_REPLY))
-		return lose(user, -EPROTO, request, "answers wrongly");
-	return receive(user, request, payload, size);
-}
-
-static int send_request(struct vhost_user *user, enum request request, uint32_t flags,
-			const void *payload, uint32_t size, int fd)
-{
-	struct message message = { .header = { request, FLAG_VERSION | flags, size } };
-
-	if (size > 0)
-		memcpy(message.payload, payload, size);
-	return send_message(user, &message, fd);
-}
-
-/* Asks; payload is what for, and becomes the answer. */
-static int ask(struct vhost_user *user, enum request request, void *payload, uint32_t size)
-{
-	/* What has no argument has no payload. */
-	int err = send_request(user, request, 0, payload, request == GET_VRING_BASE ? size : 0,
-			       NO_FILE);
-
-	return err < 0 ? err : receive_answer(user, request, payload, size);
-}
-
-/* Tells, and is told when it is done, where the other side can. */
-static int tell(struct vhost_user *user, enum request request, const void *payload, uint32_t size,
-		int fd)
-{
-	const bool acks = user->protocol_features & PROTOCOL_REPLY_ACK;
-	uint64_t failed = 0;
-	int err = send_request(user, request, acks ? FLAG_NEED_REPLY : 0, payload, size, fd);
-
-	if (err == 0 && acks)
-		err = receive_answer(user, request, &failed, sizeof(failed));
-	return err == 0 && failed ? lose(user, -EPROTO, request, "refuses") : err;
-}
-
-static int tell_number(struct vhost_user *user, enum request request, uint64_t number)
+static int tell_number(struct vhost_user *user, enum vhost_user_request request, uint64_t number)
 {
 	return tell(user, request, &number, sizeof(number), NO_FILE);
+}
+
+/* What has no argument has no payload. */
+static int ask_number(struct vhost_user *user, enum vhost_user_request request, uint64_t *number)
+{
+	return vhost_user_ask(&user->channel, request, number, 0, sizeof(*number), NULL);
+}
+
+static int lose(struct vhost_user *user, int err, enum vhost_user_request request, const char *what)
+{
+	return vhost_user_lose(&user->channel, err, request, what);
+}
+
+/* Requests in flight. */
+
+static void inflight_drop(struct vhost_user *user)
+{
+	if (user->inflight_fd != NO_FILE)
+		close(user->inflight_fd);
+	user->inflight_fd = NO_FILE;
+}
+
+static bool inflight_is_sound(const struct inflight *inflight, int fd)
+{
+	struct stat st;
+
+	return inflight->size > 0 && inflight->size <= INFLIGHT_SIZE_MAX &&
+	       inflight->offset <= INFLIGHT_SIZE_MAX && fstat(fd, &st) == 0 &&
+	       S_ISREG(st.st_mode) && inflight->size + inflight->offset <= (uint64_t)st.st_size;
+}
+
+static int inflight_create(struct vhost_user *user)
+{
+	struct inflight *const inflight = &user->inflight;
+	int err;
+
+	*inflight = (struct inflight){ .queues = user->kind.vhost.rings,
+				       .ring_size = user->wishes.ring_size };
+	err = vhost_user_ask(&user->channel, VHOST_USER_GET_INFLIGHT_FD, inflight, INFLIGHT_BYTES,
+			     INFLIGHT_BYTES, &user->inflight_fd);
+	if (err < 0 || inflight_is_sound(inflight, user->inflight_fd))
+		return err;
+	inflight_drop(user);
+	return lose(user, -EPROTO, VHOST_USER_GET_INFLIGHT_FD, "answers wrongly");
+}
+
+/* A new account, or that of who was lost. */
+static int inflight_begin(struct vhost_user *user)
+{
+	int err = 0;
+
+	if (!user->kind.vhost.remembers)
+		return 0;
+	if (user->inflight_fd == NO_FILE)
+		err = inflight_create(user);
+	if (err < 0)
+		return err;
+	/* As many as were asked for: a back end may have said fewer. */
+	user->inflight.queues = user->kind.vhost.rings;
+	user->inflight.ring_size = user->wishes.ring_size;
+	return tell(user, VHOST_USER_SET_INFLIGHT_FD, &user->inflight, INFLIGHT_BYTES,
+		    user->inflight_fd);
+}
+
+static void user_forget(struct vhost *vhost)
+{
+	inflight_drop(user_of(vhost));
 }
 
 /* What a vhost does. */
@@ -257,10 +158,12 @@ static int user_begin(struct vhost *vhost, uint64_t features, const struct memor
 	int err = begin_call(user);
 
 	if (err == 0)
-		err = tell_number(user, SET_FEATURES,
+		err = tell_number(user, VHOST_USER_SET_FEATURES,
 				  features | (user->enables ? F_PROTOCOL_FEATURES : 0));
 	if (err == 0)
-		err = tell(user, SET_MEM_TABLE, &table, sizeof(table), memory->fd);
+		err = inflight_begin(user);
+	if (err == 0)
+		err = tell(user, VHOST_USER_SET_MEM_TABLE, &table, sizeof(table), memory->fd);
 	return err;
 }
 
@@ -269,16 +172,21 @@ static int tell_setting(struct vhost_user *user, enum vhost_what what,
 {
 	switch (what) {
 	case VHOST_NUM:
-		return tell(user, SET_VRING_NUM, &setting->state, sizeof(setting->state), NO_FILE);
+		return tell(user, VHOST_USER_SET_VRING_NUM, &setting->state, sizeof(setting->state),
+			    NO_FILE);
 	case VHOST_ADDR:
-		return tell(user, SET_VRING_ADDR, &setting->addr, sizeof(setting->addr), NO_FILE);
+		return tell(user, VHOST_USER_SET_VRING_ADDR, &setting->addr, sizeof(setting->addr),
+			    NO_FILE);
 	case VHOST_BASE:
-		return tell(user, SET_VRING_BASE, &setting->state, sizeof(setting->state), NO_FILE);
+		return tell(user, VHOST_USER_SET_VRING_BASE, &setting->state,
+			    sizeof(setting->state), NO_FILE);
 	default: {
 		const uint64_t index = setting->file.index;
 
-		return tell(user, what == VHOST_CALL ? SET_VRING_CALL : SET_VRING_KICK, &index,
-			    sizeof(index), setting->file.fd);
+		return tell(user,
+			    what == VHOST_CALL ? VHOST_USER_SET_VRING_CALL
+					       : VHOST_USER_SET_VRING_KICK,
+			    &index, sizeof(index), setting->file.fd);
 	}
 	}
 }
@@ -289,7 +197,7 @@ static int enable(struct vhost_user *user, unsigned int index, bool on)
 
 	if (!user->enables)
 		return 0;
-	return tell(user, SET_VRING_ENABLE, &state, sizeof(state), NO_FILE);
+	return tell(user, VHOST_USER_SET_VRING_ENABLE, &state, sizeof(state), NO_FILE);
 }
 
 static int user_start(struct vhost *vhost, unsigned int index, const struct vhost_ring *ring)
@@ -301,7 +209,11 @@ static int user_start(struct vhost *vhost, unsigned int index, const struct vhos
 	vhost_settings(settings, index, ring);
 	for (unsigned int i = 0; i < VHOST_SETTINGS && err == 0; i++)
 		err = tell_setting(user, i, &settings[i]);
-	return err < 0 ? err : enable(user, index, true);
+	if (err == 0)
+		err = enable(user, index, true);
+	if (err == 0)
+		user->running++;
+	return err;
 }
 
 static int user_stop(struct vhost *vhost, unsigned int index, uint16_t *base)
@@ -314,11 +226,44 @@ static int user_stop(struct vhost *vhost, unsigned int index, uint16_t *base)
 		err = enable(user, index, false);
 	/* Answered when the ring has come to rest. */
 	if (err == 0)
-		err = ask(user, GET_VRING_BASE, &state, sizeof(state));
+		err = vhost_user_ask(&user->channel, VHOST_USER_GET_VRING_BASE, &state,
+				     sizeof(state), sizeof(state), NULL);
 	if (err == 0 && (state.index != index || state.num > UINT16_MAX))
-		err = lose(user, -EPROTO, GET_VRING_BASE, "answers wrongly");
+		err = lose(user, -EPROTO, VHOST_USER_GET_VRING_BASE, "answers wrongly");
 	*base = state.num;
+	user->running--;
+	if (err == 0 && user->running == 0)
+		inflight_drop(user);
 	return err;
+}
+
+static int user_config_get(struct vhost *vhost, void *config, uint32_t size)
+{
+	struct vhost_user *user = user_of(vhost);
+	struct vhost_user_config message = { .size = size };
+	const uint32_t bytes = offsetof(struct vhost_user_config, bytes) + size;
+	int err = begin_call(user);
+
+	if (err == 0)
+		err = vhost_user_ask(&user->channel, VHOST_USER_GET_CONFIG, &message, bytes, bytes,
+				     NULL);
+	if (err == 0 && (message.offset != 0 || message.size != size))
+		err = lose(user, -EPROTO, VHOST_USER_GET_CONFIG, "answers wrongly");
+	if (err == 0)
+		memcpy(config, message.bytes, size);
+	return err;
+}
+
+static int user_config_set(struct vhost *vhost, uint32_t offset, const void *value, uint32_t size)
+{
+	struct vhost_user *user = user_of(vhost);
+	struct vhost_user_config message = { .offset = offset, .size = size };
+	int err = begin_call(user);
+
+	memcpy(message.bytes, value, size);
+	return err < 0 ? err
+		       : tell(user, VHOST_USER_SET_CONFIG, &message,
+			      offsetof(struct vhost_user_config, bytes) + size, NO_FILE);
 }
 
 /* The loop's thread. It is never readable for what is not asked for, and never asked for here. */
@@ -357,6 +302,7 @@ static void user_detach(struct vhost *vhost)
 
 static void user_close(struct vhost *vhost)
 {
+	inflight_drop(user_of(vhost));
 	close(user_of(vhost)->end.fd);
 	free(user_of(vhost));
 }
@@ -366,6 +312,9 @@ static const struct vhost_ops user_ops = {
 	.begin = user_begin,
 	.start = user_start,
 	.stop = user_stop,
+	.forget = user_forget,
+	.config_get = user_config_get,
+	.config_set = user_config_set,
 	.attach = user_attach,
 	.detach = user_detach,
 	.close = user_close,
@@ -375,28 +324,37 @@ static const struct vhost_ops user_ops = {
 
 static int negotiate_protocol(struct vhost_user *user)
 {
-	uint64_t features = 0;
-	int err = ask(user, GET_PROTOCOL_FEATURES, &features, sizeof(features));
+	const struct vhost_user_wishes *wishes = &user->wishes;
+	uint64_t features = 0, wanted = PROTOCOL_MQ | PROTOCOL_REPLY_ACK;
+	int err = ask_number(user, VHOST_USER_GET_PROTOCOL_FEATURES, &features);
 
-	if (err < 0)
-		return err;
-	features &= PROTOCOL_FEATURES_WANTED;
-	err = tell_number(user, SET_PROTOCOL_FEATURES, features);
+	if (wishes->config)
+		wanted |= PROTOCOL_CONFIG;
+	if (wishes->ring_size > 0)
+		wanted |= PROTOCOL_INFLIGHT;
+	features &= wanted;
+	if (err == 0)
+		err = tell_number(user, VHOST_USER_SET_PROTOCOL_FEATURES, features);
 	user->protocol_features = features;
+	user->channel.acks = features & PROTOCOL_REPLY_ACK;
 	return err;
 }
 
-/* Whether the other side has as many rings as the device; network back ends count pairs. */
-static int check_rings(struct vhost_user *user)
+/* How many rings the device is to have. */
+static int settle_rings(struct vhost_user *user)
 {
-	uint64_t count = 0;
-	int err;
+	const struct vhost_user_wishes *wishes = &user->wishes;
+	uint64_t count = wishes->rings;
+	int err = 0;
 
-	if (!(user->protocol_features & PROTOCOL_MQ))
-		return 0;
-	err = ask(user, GET_QUEUE_NUM, &count, sizeof(count));
-	if (err == 0 && count < (user->kind.vhost.rings + 1) / 2)
-		err = lose(user, -EPROTO, GET_QUEUE_NUM, "too few queues");
+	if (user->protocol_features & PROTOCOL_MQ) {
+		err = ask_number(user, VHOST_USER_GET_QUEUE_NUM, &count);
+		if (wishes->pairs && count <= VHOST_RINGS_MAX)
+			count *= 2;
+	}
+	if (err == 0 && count < wishes->rings)
+		err = lose(user, -EPROTO, VHOST_USER_GET_QUEUE_NUM, "too few queues");
+	user->kind.vhost.rings = count < wishes->rings_max ? count : wishes->rings_max;
 	return err;
 }
 
@@ -406,35 +364,42 @@ static int negotiate(struct vhost_user *user)
 	int err = begin_call(user);
 
 	if (err == 0)
-		err = ask(user, GET_FEATURES, &features, sizeof(features));
+		err = ask_number(user, VHOST_USER_GET_FEATURES, &features);
 	if (err == 0 && !(features & F_VERSION_1))
-		err = lose(user, -EPROTO, GET_FEATURES, "does not offer virtio 1");
+		err = lose(user, -EPROTO, VHOST_USER_GET_FEATURES, "does not offer virtio 1");
 	user->enables = features & F_PROTOCOL_FEATURES;
-	user->kind.vhost.features = vhost_offer(features, UINT64_MAX);
+	user->kind.vhost.features = vhost_offer(features, user->wishes.features);
 	if (err == 0 && user->enables)
 		err = negotiate_protocol(user);
+	if (err == 0 && user->wishes.config && !(user->protocol_features & PROTOCOL_CONFIG))
+		err = lose(user, -EPROTO, VHOST_USER_GET_PROTOCOL_FEATURES,
+			   "does not tell the device's configuration");
+	user->kind.vhost.remembers = user->protocol_features & PROTOCOL_INFLIGHT;
 	if (err == 0)
-		err = check_rings(user);
-	return err < 0 ? err : tell(user, SET_OWNER, NULL, 0, NO_FILE);
+		err = settle_rings(user);
+	return err < 0 ? err : tell(user, VHOST_USER_SET_OWNER, NULL, 0, NO_FILE);
 }
 
-int vhost_user_open_within(struct vhost **opened, int socket, const char *name, unsigned int rings,
-			   unsigned int milliseconds)
+int vhost_user_open_within(struct vhost **opened, int socket,
+			   const struct vhost_user_wishes *wishes, unsigned int milliseconds)
 {
 	struct vhost_user *user = calloc(1, sizeof(*user));
 	int err;
 
 	if (!user) {
-		log_error("%s: %s", name, strerror(ENOMEM));
+		log_error("%s: %s", wishes->name, strerror(ENOMEM));
 		close(socket);
 		return -ENOMEM;
 	}
-	user->kind.name = name;
+	user->kind.name = wishes->name;
 	user->kind.vhost.ops = &user_ops;
-	user->kind.vhost.rings = rings;
 	user->kind.vhost.shares_memory = true;
 	user->end = (struct event_source){ .fd = socket, .ready = socket_ended };
-	user->timeout = milliseconds;
+	user->wishes = *wishes;
+	user->channel = (struct vhost_user_channel){ .kind = &user->kind,
+						     .fd = socket,
+						     .timeout = milliseconds };
+	user->inflight_fd = NO_FILE;
 	err = negotiate(user);
 	if (err < 0)
 		user_close(&user->kind.vhost);
@@ -443,13 +408,22 @@ int vhost_user_open_within(struct vhost **opened, int socket, const char *name, 
 	return err;
 }
 
+/* What drivers and the device have been told of the first one. */
+struct promise {
+	uint64_t features;
+	unsigned int rings;
+	bool remembers;
+};
+
 /* Whether a driver that has settled with the first one can go on with this. */
-static int check_features(struct vhost_user *user, uint64_t offered)
+static int check_promise(struct vhost_user *user, const struct promise *promise)
 {
-	if ((user->kind.vhost.features & offered) != offered)
-		return lose(user, -EPROTO, GET_FEATURES, "does not offer what it did");
-	user->kind.vhost.features = offered;
-	return 0;
+	const struct vhost *vhost = &user->kind.vhost;
+
+	if ((vhost->features & promise->features) == promise->features &&
+	    vhost->rings >= promise->rings && vhost->remembers >= promise->remembers)
+		return 0;
+	return lose(user, -EPROTO, VHOST_USER_GET_FEATURES, "does not offer what it did");
 }
 
 static int watch_socket(struct vhost_user *user)
@@ -462,25 +436,29 @@ static int watch_socket(struct vhost_user *user)
 int vhost_user_renew(struct vhost *vhost, int socket)
 {
 	struct vhost_user *user = user_of(vhost);
-	const uint64_t offered = vhost->features;
+	const struct promise promise = { vhost->features, vhost->rings, vhost->remembers };
 	int err;
 
 	if (user->kind.attached)
 		event_remove(user->loop, &user->end);
 	close(user->end.fd);
-	user->end.fd = socket;
+	user->end.fd = user->channel.fd = socket;
+	user->channel.acks = false;
 	user->protocol_features = 0;
+	user->running = 0;
 	atomic_store(&vhost->lost, false);
 	err = negotiate(user);
 	if (err == 0)
-		err = check_features(user, offered);
+		err = check_promise(user, &promise);
 	if (err == 0)
 		err = watch_socket(user);
-	vhost->features = offered;
+	vhost->features = promise.features;
+	vhost->rings = promise.rings;
+	vhost->remembers = promise.remembers;
 	return err;
 }
 
-int vhost_user_open(struct vhost **opened, int socket, const char *name, unsigned int rings)
+int vhost_user_open(struct vhost **opened, int socket, const struct vhost_user_wishes *wishes)
 {
-	return vhost_user_open_within(opened, socket, name, rings, TIMEOUT_MS);
+	return vhost_user_open_within(opened, socket, wishes, TIMEOUT_MS);
 }

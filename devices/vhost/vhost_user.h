@@ -5,7 +5,7 @@
 #include "vhost.h"
 
 /* vhost_user_open() with another bound for how long the other side may take for one call. */
-int vhost_user_open_within(struct vhost **opened, int socket, const char *name, unsigned int rings,
-			   unsigned int milliseconds);
+int vhost_user_open_within(struct vhost **opened, int socket,
+			   const struct vhost_user_wishes *wishes, unsigned int milliseconds);
 
 #endif

@@ -21,8 +21,10 @@ static struct memory memory;
 static int descriptor; /* that the back end sends when it sends one, and who takes one gets next */
 
 /* The requests that are answered, in the order in which they come. */
-static const uint8_t requests[] = { 1,	15, 17, 3,  2,	5,  8,	9,  10, 13, 12,
-				    18, 8,  9,	10, 13, 12, 18, 18, 11, 18, 11 };
+static const uint8_t requests[] = { 1,	15, 17, 3, 24, 2,  31, 32, 5,  8,  9,  10, 13,
+				    12, 18, 8,	9, 10, 13, 12, 18, 18, 11, 18, 11 };
+
+#define CONFIG_SIZE 8 /* bytes */
 
 static void send_bytes(int socket, const void *bytes, size_t size, bool with_descriptor)
 {
@@ -45,20 +47,25 @@ static void send_bytes(int socket, const void *bytes, size_t size, bool with_des
 static void send_answer(int socket, struct input *input, uint32_t request)
 {
 	const uint64_t how = take(input, 1);
-	uint32_t answer[5] = { request, 5, 8 };
+	uint32_t answer[8] = { request, 5, request == 24 || request == 31 ? 20 : 8 };
 	uint64_t payload = how & 1 ? take(input, 8) : 0;
 
 	if (request == 1)
 		payload ^= UINT64_C(1) << 32 | 1 << 30 | 1 << 15;
 	if (request == 15)
-		payload ^= 9;
+		payload ^= 0x1209;
+	if (request == 24)
+		payload ^= (uint64_t)CONFIG_SIZE << 32;
+	if (request == 31)
+		payload ^= 4096;
 	if (request == 17)
 		payload ^= RINGS;
 	memcpy(answer + 3, &payload, sizeof(payload));
 	if (how & 2)
 		answer[take(input, 1) % 3] ^= take(input, 4);
-	send_bytes(socket, answer, how & 4 ? take(input, 1) % sizeof(answer) : sizeof(answer),
-		   (how & 0x38) == 0x38);
+	send_bytes(socket, answer,
+		   how & 4 ? take(input, 1) % sizeof(answer) : 12 + (answer[2] > 8 ? 20 : 8),
+		   (how & 0x38) == 0x38 || request == 31);
 }
 
 static void send_all(int socket, struct input *input)
@@ -86,9 +93,12 @@ static void send_all(int socket, struct input *input)
 static int live(struct vhost *vhost)
 {
 	const struct vhost_ring ring = { 0x1000, 0x2000, 0x3000, 64, 0, descriptor, descriptor };
+	uint8_t config[CONFIG_SIZE];
 	uint16_t base;
-	int err = vhost->ops->begin(vhost, vhost->features, &memory);
+	int err = vhost->ops->config_get(vhost, config, sizeof(config));
 
+	if (err == 0)
+		err = vhost->ops->begin(vhost, vhost->features, &memory);
 	for (unsigned int i = 0; i < RINGS && err == 0; i++)
 		err = vhost->ops->start(vhost, i, &ring);
 	for (unsigned int i = 0; i < RINGS && err == 0; i++)
@@ -98,6 +108,14 @@ static int live(struct vhost *vhost)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct vhost_user_wishes wishes = {
+		.name = "fuzzed",
+		.rings = RINGS,
+		.rings_max = RINGS,
+		.features = UINT64_MAX,
+		.config = true,
+		.ring_size = 64,
+	};
 	struct input input = { data, size };
 	struct vhost *vhost;
 	int sockets[2], err;
@@ -109,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
 	descriptor = sockets[1];
 	send_all(sockets[1], &input);
-	err = vhost_user_open(&vhost, sockets[0], "fuzzed", RINGS);
+	err = vhost_user_open(&vhost, sockets[0], &wishes);
 	if (err == 0) {
 		/* Bits between the two, and of rings that nidus does not know, are not offered. */
 		MUST(vhost->features >> 32 & 1);

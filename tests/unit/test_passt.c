@@ -175,13 +175,17 @@ static const struct vhost_ops fake_ops = {
 	.name = "fake", .attach = fake_attach, .detach = fake_detach, .close = fake_close
 };
 
-int vhost_user_open(struct vhost **opened, int socket, const char *name, unsigned int rings)
+int vhost_user_open(struct vhost **opened, int socket, const struct vhost_user_wishes *wishes)
 {
 	static unsigned int next;
 	char answer;
 
-	assert_string_equal(name, "passt");
-	assert_int_equal(rings, 2);
+	assert_string_equal(wishes->name, "passt");
+	assert_int_equal(wishes->rings, 2);
+	assert_int_equal(wishes->rings_max, 2);
+	assert_true(wishes->pairs);
+	assert_false(wishes->config);
+	assert_int_equal(wishes->ring_size, 0);
 	assert_int_equal(read(socket, &answer, 1), 1);
 	if (vhost_error) {
 		close(socket);
@@ -190,7 +194,7 @@ int vhost_user_open(struct vhost **opened, int socket, const char *name, unsigne
 	*opened = &fake_vhosts[next++ % ARRAY_SIZE(fake_vhosts)];
 	**opened = (struct vhost){ .ops = &fake_ops,
 				   .features = UINT64_C(1) << 32 | 1 << 15,
-				   .rings = rings };
+				   .rings = wishes->rings };
 	vhost_socket = socket;
 	vhosts++;
 	return 0;

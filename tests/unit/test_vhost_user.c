@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,6 +34,10 @@ enum {
 	SET_PROTOCOL_FEATURES = 16,
 	GET_QUEUE_NUM = 17,
 	SET_VRING_ENABLE = 18,
+	GET_CONFIG = 24,
+	SET_CONFIG = 25,
+	GET_INFLIGHT_FD = 31,
+	SET_INFLIGHT_FD = 32,
 	REQUESTS,
 };
 
@@ -42,14 +47,18 @@ enum {
 #define PROTOCOL_FEATURES BIT(30)
 #define MQ		  BIT(0)
 #define REPLY_ACK	  BIT(3)
+#define CONFIG		  BIT(9)
+#define INFLIGHT	  BIT(12)
 #define NEED_REPLY	  8u
 
 #define LONG_TIMEOUT  120000 /* milliseconds: for those that answer, however slowly */
 #define SHORT_TIMEOUT 50
 
+#define CONFIG_SIZE 60 /* bytes of configuration */
+
 struct seen {
 	uint32_t request, flags, size;
-	uint64_t payload[5];
+	uint64_t payload[40];
 	bool with_fd;
 	ino_t inode; /* of the descriptor that came with it */
 };
@@ -71,6 +80,14 @@ enum trick {
 	ENDLESS,
 	OTHER_RING,
 	LARGE_BASE,
+	OTHER_OFFSET,
+	NO_CONFIG,
+	NO_DESCRIPTOR,
+	TWO_DESCRIPTORS,
+	NO_FILE,
+	SHORT_FILE,
+	LARGE_ACCOUNT,
+	FAR_ACCOUNT,
 	UNREAD,
 	TRICKS,
 };
@@ -82,6 +99,7 @@ static struct {
 	bool running;
 	uint64_t features, protocol, queues;
 	uint32_t base;
+	int account; /* the file of requests in flight, or -1 */
 	enum trick trick;
 	uint32_t trick_at;
 	uint64_t negotiated; /* protocol features */
@@ -141,7 +159,7 @@ static void peer_send(const void *bytes, size_t size, int descriptors)
 		uint8_t space[CMSG_SPACE(8 * sizeof(int))];
 	} control = { .head = { CMSG_LEN(descriptors * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int fds[8] = { 0 };
+	int fds[8] = { peer.account > 0 ? peer.account : 0 };
 
 	if (descriptors > 0) {
 		memcpy(CMSG_DATA(&control.head), fds, descriptors * sizeof(int));
@@ -153,7 +171,7 @@ static void peer_send(const void *bytes, size_t size, int descriptors)
 
 struct reply {
 	uint32_t request, flags, size;
-	uint32_t payload[6];
+	uint32_t payload[80];
 };
 
 /* Sends a reply, with the trick if it is time for that; false: that was the last one. */
@@ -203,6 +221,32 @@ static bool peer_reply(struct reply *reply)
 	case LARGE_BASE:
 		reply->payload[1] = 0x10000;
 		break;
+	case OTHER_OFFSET:
+		reply->payload[0] = 4;
+		break;
+	case NO_CONFIG:
+		reply->payload[1] = 0;
+		break;
+	case NO_DESCRIPTOR:
+		peer_send(reply, 12 + reply->size, 0);
+		return true;
+	case TWO_DESCRIPTORS:
+		peer_send(reply, 12 + reply->size, 2);
+		return true;
+	case NO_FILE:
+		close(peer.account);
+		peer.account = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		break;
+	case SHORT_FILE:
+		reply->payload[0] = 8192;
+		break;
+	case LARGE_ACCOUNT:
+		assert_int_equal(ftruncate(peer.account, 1 << 30), 0);
+		reply->payload[0] = 1 << 24;
+		break;
+	case FAR_ACCOUNT:
+		reply->payload[3] = 0xffffffff; /* the offset's upper half */
+		break;
 	case ENDLESS:
 		reply->size = UINT32_MAX;
 		while (send(peer.socket, reply, sizeof(*reply), MSG_NOSIGNAL) > 0)
@@ -211,7 +255,7 @@ static bool peer_reply(struct reply *reply)
 	default:
 		break;
 	}
-	peer_send(reply, 12 + reply->size, 0);
+	peer_send(reply, 12 + reply->size, reply->request == GET_INFLIGHT_FD ? 1 : 0);
 	return true;
 }
 
@@ -233,6 +277,17 @@ static bool peer_answer(const struct seen *seen)
 	case GET_VRING_BASE:
 		number = (uint32_t)seen->payload[0] | (uint64_t)peer.base << 32;
 		break;
+	case GET_CONFIG:
+		reply.size = seen->size;
+		for (unsigned int i = 3; i < ARRAY_SIZE(reply.payload); i++)
+			reply.payload[i] = 0x1000 + i;
+		number = (uint64_t)CONFIG_SIZE << 32;
+		break;
+	case GET_INFLIGHT_FD:
+		reply.size = 20;
+		reply.payload[4] = 2 | 64 << 16;
+		number = 4096;
+		break;
 	default:
 		number = 0;
 		if (!(seen->flags & NEED_REPLY))
@@ -246,10 +301,20 @@ static bool peer_answer(const struct seen *seen)
 static bool peer_knows(const struct seen *seen)
 {
 	static const uint8_t sizes[REQUESTS] = {
-		[SET_FEATURES] = 8,	[SET_MEM_TABLE] = 40, [SET_VRING_NUM] = 8,
-		[SET_VRING_ADDR] = 40,	[SET_VRING_BASE] = 8, [GET_VRING_BASE] = 8,
-		[SET_VRING_KICK] = 8,	[SET_VRING_CALL] = 8, [SET_PROTOCOL_FEATURES] = 8,
+		[SET_FEATURES] = 8,
+		[SET_MEM_TABLE] = 40,
+		[SET_VRING_NUM] = 8,
+		[SET_VRING_ADDR] = 40,
+		[SET_VRING_BASE] = 8,
+		[GET_VRING_BASE] = 8,
+		[SET_VRING_KICK] = 8,
+		[SET_VRING_CALL] = 8,
+		[SET_PROTOCOL_FEATURES] = 8,
 		[SET_VRING_ENABLE] = 8,
+		[GET_CONFIG] = 12 + CONFIG_SIZE,
+		[SET_CONFIG] = 12 + 4,
+		[GET_INFLIGHT_FD] = 20,
+		[SET_INFLIGHT_FD] = 20,
 	};
 	const uint64_t number = seen->payload[0];
 
@@ -275,6 +340,12 @@ static bool peer_knows(const struct seen *seen)
 		return peer.features & PROTOCOL_FEATURES;
 	case GET_QUEUE_NUM:
 		return peer.negotiated & MQ;
+	case GET_CONFIG:
+	case SET_CONFIG:
+		return peer.negotiated & CONFIG;
+	case GET_INFLIGHT_FD:
+	case SET_INFLIGHT_FD:
+		return peer.negotiated & INFLIGHT;
 	default:
 		return true;
 	}
@@ -331,9 +402,16 @@ static unsigned int open_descriptors(void)
 	return count;
 }
 
+/* A network's, before a test has others. */
+static struct vhost_user_wishes wishes;
+
 static int begin(void **state)
 {
 	memset(&peer, 0, sizeof(peer));
+	peer.account = -1;
+	wishes = (struct vhost_user_wishes){
+		.name = "peer", .rings = 2, .rings_max = 2, .pairs = true, .features = UINT64_MAX
+	};
 	peer.features = VERSION_1 | MRG_RXBUF | PROTOCOL_FEATURES;
 	peer.protocol = REPLY_ACK;
 	vhost = NULL;
@@ -361,6 +439,8 @@ static int finish(void **state)
 	event_loop_destroy(&loop);
 	close(kick);
 	close(call);
+	if (peer.account >= 0)
+		close(peer.account);
 	return catch_end(state);
 }
 
@@ -381,7 +461,7 @@ static int start_peer(void)
 
 static int connect_peer(unsigned int timeout)
 {
-	int err = vhost_user_open_within(&vhost, start_peer(), "peer", 2, timeout);
+	int err = vhost_user_open_within(&vhost, start_peer(), &wishes, timeout);
 
 	if (err == 0) {
 		vhost->ended = ended;
@@ -599,6 +679,161 @@ static void too_few_queues_are_refused(void **state)
 	assert_non_null(find(GET_QUEUE_NUM));
 }
 
+static void lose_peer(void)
+{
+	ended_count = 0;
+	shutdown(peer.socket, SHUT_RDWR);
+	while (ended_count == 0)
+		event_loop_turn(&loop, true);
+	peer_stop();
+}
+
+static void queues_are_counted_as_the_kind_counts_them(void **state)
+{
+	peer.protocol |= MQ;
+	peer.queues = 3;
+	wishes.pairs = false;
+	wishes.rings_max = 8;
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->rings, 3);
+	close_vhost();
+	peer.queues = UINT64_MAX;
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->rings, 8);
+	close_vhost();
+	wishes.pairs = true;
+	peer.queues = UINT64_C(1) << 63 | 1; /* twice that is 2 */
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->rings, 8);
+	close_vhost();
+	/* Who does not say has what is needed. */
+	peer.protocol &= ~MQ;
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->rings, 2);
+}
+
+static void wish_all(void)
+{
+	peer.protocol |= CONFIG | INFLIGHT;
+	peer.account = memfd_create("account", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(peer.account, 4096), 0);
+	wishes.config = true;
+	wishes.ring_size = 64;
+}
+
+static void configuration_is_told_both_ways(void **state)
+{
+	uint32_t config[CONFIG_SIZE / 4];
+	const uint32_t change = 0x12345678;
+	const struct seen *set;
+
+	wish_all();
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->ops->config_get(vhost, config, sizeof(config)), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(config); i++)
+		assert_int_equal(config[i], 0x1003 + i);
+	assert_int_equal(vhost->ops->config_set(vhost, 32, &change, sizeof(change)), 0);
+	close_vhost();
+	set = find(SET_CONFIG);
+	assert_int_equal(set->payload[0], UINT64_C(4) << 32 | 32);
+	assert_int_equal(set->payload[1], (uint64_t)change << 32);
+	assert_false(peer.died);
+}
+
+static void configuration_that_is_wanted_has_to_be_told(void **state)
+{
+	wish_all();
+	peer.protocol &= ~CONFIG;
+	assert_int_equal(connect_peer(LONG_TIMEOUT), -EPROTO);
+	assert_said("peer: does not tell the device's configuration");
+}
+
+static void wrong_configuration_loses_the_vhost(void **state)
+{
+	static const enum trick tricks[] = { OTHER_OFFSET, NO_CONFIG,	  TOO_SHORT,
+					     TOO_LONG,	   OTHER_REQUEST, WITH_DESCRIPTORS };
+	uint8_t config[CONFIG_SIZE];
+
+	wish_all();
+	peer.trick_at = GET_CONFIG;
+	for (unsigned int i = 0; i < ARRAY_SIZE(tricks); i++) {
+		peer.trick = tricks[i];
+		assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+		assert_int_equal(vhost->ops->config_get(vhost, config, sizeof(config)), -EPROTO);
+		assert_said("at GET_CONFIG");
+		assert_true(vhost->lost);
+		close_vhost();
+	}
+}
+
+static unsigned int count_of(uint32_t request)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < peer.count; i++)
+		count += peer.seen[i].request == request;
+	return count;
+}
+
+/* What one has begun its successor takes up; what has come to rest is over. */
+static void requests_in_flight_outlive_who_has_begun_them(void **state)
+{
+	struct stat account;
+	uint16_t base;
+
+	wish_all();
+	assert_int_equal(fstat(peer.account, &account), 0);
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_true(vhost->remembers);
+	assert_int_equal(vhost->ops->attach(vhost, &loop), 0);
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), 0);
+	assert_int_equal(start(0, 0), 0);
+	lose_peer();
+	assert_int_equal(find(SET_INFLIGHT_FD)->inode, account.st_ino);
+	assert_int_equal(stop(0, &base), -ENODEV);
+
+	assert_int_equal(vhost_user_renew(vhost, start_peer()), 0);
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), 0);
+	assert_int_equal(start(0, 7), 0);
+	assert_int_equal(stop(0, &base), 0); /* in good order */
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), 0);
+	lose_peer();
+	assert_int_equal(count_of(GET_INFLIGHT_FD), 1);
+	assert_int_equal(count_of(SET_INFLIGHT_FD), 2);
+	assert_int_equal(find(SET_INFLIGHT_FD)->inode, account.st_ino);
+
+	/* The driver has reset the device. */
+	vhost->ops->forget(vhost);
+	assert_int_equal(vhost_user_renew(vhost, start_peer()), 0);
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), 0);
+	lose_peer();
+	assert_int_equal(count_of(GET_INFLIGHT_FD), 1);
+	vhost->ops->detach(vhost);
+	assert_false(peer.died);
+}
+
+static void an_account_that_is_none_loses_the_vhost(void **state)
+{
+	static const enum trick tricks[] = { NO_DESCRIPTOR, TWO_DESCRIPTORS, WITH_DESCRIPTORS,
+					     NO_FILE,	    SHORT_FILE,	     LARGE_ACCOUNT,
+					     FAR_ACCOUNT,   TOO_SHORT,	     OTHER_REQUEST };
+	unsigned int before;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(tricks); i++) {
+		wish_all();
+		before = open_descriptors();
+		peer.trick = tricks[i];
+		peer.trick_at = GET_INFLIGHT_FD;
+		assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+		assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), -EPROTO);
+		assert_said("at GET_INFLIGHT_FD");
+		close_vhost();
+		assert_int_equal(open_descriptors(), before);
+		close(peer.account);
+	}
+	peer.account = -1;
+}
+
 /* One wrong answer: one line, an error, and nothing that stays open. */
 static void check_trick(enum trick trick, uint32_t at)
 {
@@ -728,15 +963,6 @@ static void its_end_in_a_call_is_told_by_the_loop(void **state)
 	vhost->ops->detach(vhost);
 }
 
-static void lose_peer(void)
-{
-	ended_count = 0;
-	shutdown(peer.socket, SHUT_RDWR);
-	while (ended_count == 0)
-		event_loop_turn(&loop, true);
-	peer_stop();
-}
-
 static void another_takes_the_place_of_one_that_has_ended(void **state)
 {
 	uint16_t base;
@@ -816,6 +1042,12 @@ int main(void)
 		on_peer(another_life_begins_anew),
 		on_peer(what_is_no_virtio_1_is_refused),
 		on_peer(too_few_queues_are_refused),
+		on_peer(queues_are_counted_as_the_kind_counts_them),
+		on_peer(configuration_is_told_both_ways),
+		on_peer(configuration_that_is_wanted_has_to_be_told),
+		on_peer(wrong_configuration_loses_the_vhost),
+		on_peer(requests_in_flight_outlive_who_has_begun_them),
+		on_peer(an_account_that_is_none_loses_the_vhost),
 		on_peer(wrong_answers_lose_the_vhost),
 		on_peer(what_is_refused_loses_the_vhost),
 		on_peer(a_base_of_another_ring_loses_the_vhost),
