@@ -106,6 +106,7 @@ struct vhost_user_wishes {
 	bool pairs;
 	uint64_t features; /* of the device's own bits, those that may be offered to drivers */
 	bool config; /* it has to tell the device's configuration */
+	unsigned int start; /* milliseconds that it has for its first answers; 0: as for others */
 	uint16_t ring_size; /* the most entries of a ring, where it may remember; 0: it need not */
 };
 

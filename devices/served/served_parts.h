@@ -10,7 +10,8 @@
 #include "served/served.h"
 #include "vhost.h"
 
-#define SERVED_CONFIG_MAX 256 /* bytes; the most that vhost-user has room for */
+_Static_assert(SERVED_QUEUES_MAX == VHOST_RINGS_MAX && SERVED_CONFIG_MAX == VHOST_CONFIG_MAX,
+	       "of devices and of rings the same");
 
 enum served_state {
 	SERVED_UP,
@@ -18,50 +19,53 @@ enum served_state {
 	SERVED_GONE, /* for good: requests fail */
 };
 
-/* What a kind of devices has of its own: its features, and how its requests fail. */
+/* What a kind of devices has of its own. */
 struct served_kind {
-	const char *name; /* "fs" */
-	uint32_t device_id;
-	uint64_t features; /* device's own bits that mean something to nidus */
-	uint32_t config_size; /* bytes, of all that these features give a meaning */
-	unsigned int queues; /* at least; those behind are requests' */
+	const char *name; /* as the user calls it */
+	uint32_t device_id; /* virtio 1.3, 5 */
+	uint64_t features; /* bits of the device's own that nidus knows the meaning of */
+	uint32_t config_size; /* bytes of configuration that these features give a meaning */
+	unsigned int queues; /* at least */
+	unsigned int idle; /* of these, the last ones that nobody works on */
 	/*
-	 * Requests that were begun mean nothing to the next one that serves: they fail when it
-	 * ends, whether it comes back or not.
+	 * Requests that one has begun mean nothing to the next: they fail when it ends, whether it
+	 * comes back or not.
 	 */
 	bool forgets;
+	/* Requests are answered in any order: of those in flight nidus cannot tell the answered. */
+	bool any_order;
 	/*
-	 * Answers a request with an error, for whom nobody serves any more. Returns the bytes that
-	 * were written for the driver. NULL: there is no such answer, and the device asks for a
-	 * reset.
+	 * Answers a request with an error, for whom nobody serves any more. Returns how many bytes
+	 * were written for the driver. NULL: there is no such answer.
 	 */
-	uint32_t (*fail)(struct virtio_queue *queue, const struct virtqueue_chain *chain);
+	uint32_t (*fail)(const struct virtqueue_chain *chain);
 };
 
+/*
+ * NULL: it is none that is known, and has the features, the configuration and the queues that who
+ * serves it says.
+ */
+const struct served_kind *served_kind_find(uint32_t device_id);
+
 struct served_ops {
-	/* main: where ends are noticed. changed() is called in its thread. Errors: -errno, said. */
+	/* main: where ends are noticed, and changed() is called. Errors: -errno, said. */
 	int (*attach)(struct served *served, struct event_loop *main);
 	void (*detach)(struct served *served);
-	/* DRIVER_OK, and its end; NULL: does not matter. virtio.lock held. */
-	void (*drive)(struct served *served, bool begun);
-	/* The driver has written to the configuration; NULL: is ignored. virtio.lock held. */
-	void (*config_write)(struct served *served, uint32_t offset, const void *value,
-			     uint32_t size);
 	void (*close)(struct served *served);
 };
 
 /* The head of every private struct of those that serve. */
 struct served {
 	const struct served_ops *ops;
-	const struct served_kind *kind;
+	struct served_kind kind;
 	const char *by; /* "virtiofsd" */
 	struct vhost *vhost; /* its rings are the device's queues from the first on */
 	unsigned int queues; /* of the device; those that the vhost does not have stay idle */
 	uint32_t config_size; /* bytes */
-	uint8_t config[SERVED_CONFIG_MAX]; /* as the driver reads it; changes in the main thread */
+	uint8_t config[VHOST_CONFIG_MAX]; /* as the driver reads it; changes in the main thread */
 	_Atomic enum served_state state;
 
-	/* Set by the device; the main thread. State or configuration is another. */
+	/* Set by the device; the main thread. The state is another, or the configuration. */
 	void (*changed)(void *device);
 	void *device;
 };

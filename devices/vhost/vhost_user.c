@@ -400,7 +400,10 @@ int vhost_user_open_within(struct vhost **opened, int socket,
 						     .fd = socket,
 						     .timeout = milliseconds };
 	user->inflight_fd = NO_FILE;
+	if (wishes->start > 0)
+		user->channel.timeout = wishes->start;
 	err = negotiate(user);
+	user->channel.timeout = milliseconds;
 	if (err < 0)
 		user_close(&user->kind.vhost);
 	else

@@ -143,6 +143,11 @@ void virtio_needs_reset(struct virtio *virtio)
 
 	log_guest(&limit, "%s: its driver violated the virtio protocol; the device needs a reset",
 		  virtio->ops->name);
+	virtio_ask_for_reset(virtio);
+}
+
+void virtio_ask_for_reset(struct virtio *virtio)
+{
 	atomic_fetch_or(&virtio->status, VIRTIO_CONFIG_S_NEEDS_RESET);
 	virtio_config_changed(virtio);
 }

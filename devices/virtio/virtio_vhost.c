@@ -191,6 +191,31 @@ void virtio_vhost_drain(struct virtio_vhost *handed, struct virtio_queue *queue)
 	event_notifier_return(&queue->kick);
 }
 
+void virtio_vhost_forget(struct virtio_vhost *handed)
+{
+	struct vhost *vhost = handed->vhost;
+
+	if (!vhost->ops->forget)
+		return;
+	pthread_mutex_lock(&handed->lock);
+	vhost->ops->forget(vhost);
+	pthread_mutex_unlock(&handed->lock);
+}
+
+int virtio_vhost_config_set(struct virtio_vhost *handed, uint32_t offset, const void *value,
+			    uint32_t size)
+{
+	struct vhost *vhost = handed->vhost;
+	int err;
+
+	if (!vhost->ops->config_set)
+		return -ENOTSUP;
+	pthread_mutex_lock(&handed->lock);
+	err = vhost->ops->config_set(vhost, offset, value, size);
+	pthread_mutex_unlock(&handed->lock);
+	return err;
+}
+
 void virtio_vhost_changed(struct virtio_vhost *handed)
 {
 	for (unsigned int i = 0; i < handed->count; i++) {

@@ -278,6 +278,12 @@ void virtqueue_follow(struct virtqueue *queue)
 	queue->published = queue->signalled = queue->next_used;
 }
 
+void virtqueue_skip(struct virtqueue *queue)
+{
+	if (virtqueue_running(queue))
+		queue->next_avail = __atomic_load_n(&queue->avail->idx, __ATOMIC_ACQUIRE);
+}
+
 bool virtqueue_interrupt_due(struct virtqueue *queue)
 {
 	const uint16_t before = queue->signalled, now = queue->published;

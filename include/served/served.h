@@ -14,11 +14,8 @@
 
 #include "host/event.h"
 #include "mm/memory.h"
+#include "served/served_type.h"
 #include "virtio/virtio.h"
-
-#define SERVED_TAG_MAX 36 /* bytes of a file system's tag, without an end (virtio 1.3, 5.11.4) */
-#define SERVED_CID_MIN 3 /* context identifiers below are taken (virtio 1.3, 5.10.4) */
-#define SERVED_CID_MAX 0xfffffffe
 
 struct served;
 

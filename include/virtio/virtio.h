@@ -182,6 +182,9 @@ void virtio_serve(struct virtio_queue *queue,
 /* The driver broke a rule: the device asks for a reset (virtio 1.3, 2.1.1). Any thread. */
 void virtio_needs_reset(struct virtio *virtio);
 
+/* The same where the driver has done nothing wrong, and nothing is said. */
+void virtio_ask_for_reset(struct virtio *virtio);
+
 /* The device configuration has changed. Any thread. */
 void virtio_config_changed(struct virtio *virtio);
 

@@ -31,6 +31,11 @@ void virtio_vhost_process(struct virtio_vhost *handed, struct virtio_queue *queu
 /* For its drain() and settle(): comes back, with nothing in flight. May come twice. */
 void virtio_vhost_drain(struct virtio_vhost *handed, struct virtio_queue *queue);
 
+/* The vhost's call of that name, between its others. Any thread. */
+void virtio_vhost_forget(struct virtio_vhost *handed);
+int virtio_vhost_config_set(struct virtio_vhost *handed, uint32_t offset, const void *value,
+			    uint32_t size);
+
 /*
  * The vhost was lost, or has been renewed: queues come back, or go over again from what was used
  * on. The loop's thread, with no lock.

@@ -106,6 +106,9 @@ void virtqueue_publish(struct virtqueue *queue);
  */
 void virtqueue_follow(struct virtqueue *queue);
 
+/* What is available by now is never popped: nobody knows which of it was used already. */
+void virtqueue_skip(struct virtqueue *queue);
+
 /*
  * Whether the driver wants an interrupt for what was published since the last time this was asked;
  * raising it is then up to the caller. To ask late is allowed, and saves the interrupt where the

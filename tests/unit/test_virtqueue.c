@@ -792,6 +792,23 @@ static void what_others_have_used_is_followed(void **state)
 	virtqueue_follow(&queue);
 }
 
+static void what_is_skipped_is_never_popped(void **state)
+{
+	start(4, false);
+	for (uint16_t head = 0; head < 3; head++)
+		offer_simple(head);
+	virtqueue_skip(&queue);
+	assert_int_equal(virtqueue_pop(&queue, &chain), 0);
+	offer_simple(3);
+	assert_int_equal(virtqueue_pop(&queue, &chain), 1);
+	assert_int_equal(chain.head, 3);
+	virtqueue_push(&queue, 3, 0);
+	virtqueue_publish(&queue);
+	assert_int_equal(driver_used(&driver)->idx, 1);
+	virtqueue_stop(&queue);
+	virtqueue_skip(&queue);
+}
+
 static void event_index_wraps(void **state)
 {
 	unsigned int interrupts = 0;
@@ -905,6 +922,7 @@ int main(void)
 		on_queue(interrupt_of_a_batch_covers_the_event),
 		on_queue(interrupt_asked_for_late),
 		on_queue(what_others_have_used_is_followed),
+		on_queue(what_is_skipped_is_never_popped),
 		on_queue(event_index_wraps),
 		on_queue(kicks_by_flag),
 		on_queue(kicks_by_event_index),
