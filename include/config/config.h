@@ -156,6 +156,16 @@ int config_parse_network(struct config_network *network, char *text);
 /* The setter of that option; object is a struct config. Errors: -EINVAL, said. */
 int config_add_network(void *object, const char *text);
 
+/* The setters of --fs and --vhost-user; as config_add_network(). */
+int config_add_fs(void *object, const char *text);
+int config_add_vhost_user(void *object, const char *text);
+
+/* Whether somebody else serves a device. */
+bool config_has_served(const struct config *config);
+
+/* The option for which another process has to map the guest's RAM, in any case; or NULL. */
+const char *config_shares_memory(const struct config *config);
+
 /* Parses the argument of --mem, for other commands that have it. -EINVAL, said. */
 int config_parse_mem(const char *text, uint64_t *bytes);
 

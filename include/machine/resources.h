@@ -15,17 +15,24 @@
 #include "machine/status.h"
 #include "mm/memory.h"
 
+struct served;
+
 struct resources {
 	const struct config *config;
 	struct file_place stats, tree; /* path NULL: nobody wants to have them written */
 	struct boot_files files;
 	struct memory_mount mount; /* where config has one */
 	int kvm_fd;
-	struct disk disks[CONFIG_DISKS_MAX]; /* as config has them */
+	/* As config has them: each disk is nidus's own, or somebody else serves it. */
+	struct disk disks[CONFIG_DISKS_MAX];
+	struct served *served_disks[CONFIG_DISKS_MAX]; /* NULL: is nidus's own */
 	unsigned int disk_count;
 	struct link
 		*links[CONFIG_NETWORKS_MAX]; /* NULL: one by default that the host cannot give */
 	unsigned int link_count;
+	struct served
+		*served[CONFIG_FILESYSTEMS_MAX + CONFIG_VHOST_USERS_MAX + 1]; /* one is vsock */
+	unsigned int served_count;
 	unsigned int opened; /* steps done */
 };
 

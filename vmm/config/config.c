@@ -2,9 +2,26 @@
 #include "config/config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
+#include "config_words.h"
+#include "options/number.h"
 #include "util.h"
+
+int config_word_number(const char *name, const char *value, uint64_t min, uint64_t max,
+		       unsigned int *number)
+{
+	uint64_t parsed;
+
+	if (number_parse(value, min, max, &parsed) < 0) {
+		log_error("%s=%s: must be a number from %" PRIu64 " to %" PRIu64, name, value, min,
+			  max);
+		return -EINVAL;
+	}
+	*number = parsed;
+	return 0;
+}
 
 /* As lkvm, a guest has a network that nobody asked for, if the host can. */
 static void add_default_network(struct config *config)
@@ -40,6 +57,14 @@ static int check_transports(const struct config *config)
 /* Whether RAM may be what another process can map. */
 static int check_memory(const struct config *config)
 {
+	const char *shares = config_shares_memory(config);
+
+	if (shares && config->has_mem_backing && config->mem_backing == MEMORY_ANON) {
+		log_error("%s with --mem-backing anon: another process has to map the guest's RAM, "
+			  "which takes memfd or hugetlbfs",
+			  shares);
+		return -EINVAL;
+	}
 	for (unsigned int i = 0; i < config->network_count; i++) {
 		const struct config_network *network = &config->networks[i];
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "options/number.h"
+#include "config_words.h"
 #include "util.h"
 
 #define MULTICAST 1 /* in the first byte of an address */
@@ -135,24 +135,10 @@ static int set_host_ip(struct config_network *network, const char *value)
 	return set_ip(&network->host_ip, "host_ip", value);
 }
 
-static int set_number(unsigned int *number, const char *key, const char *value, uint64_t min,
-		      uint64_t max)
-{
-	uint64_t parsed;
-
-	if (number_parse(value, min, max, &parsed) < 0) {
-		log_error("--network %s=%s: must be a number from %u to %u", key, value,
-			  (unsigned int)min, (unsigned int)max);
-		return -EINVAL;
-	}
-	*number = parsed;
-	return 0;
-}
-
 static int set_vhost(struct config_network *network, const char *value)
 {
 	unsigned int wanted;
-	int err = set_number(&wanted, "vhost", value, 0, 1);
+	int err = config_word_number("--network vhost", value, 0, 1, &wanted);
 
 	if (err == 0)
 		network->vhost = wanted ? LINK_VHOST_YES : LINK_VHOST_NO;
@@ -161,13 +147,13 @@ static int set_vhost(struct config_network *network, const char *value)
 
 static int set_mq(struct config_network *network, const char *value)
 {
-	return set_number(&network->pairs, "mq", value, 1, LINK_PAIRS_MAX);
+	return config_word_number("--network mq", value, 1, LINK_PAIRS_MAX, &network->pairs);
 }
 
 static int set_fd(struct config_network *network, const char *value)
 {
 	unsigned int fd;
-	int err = set_number(&fd, "fd", value, 0, INT_MAX);
+	int err = config_word_number("--network fd", value, 0, INT_MAX, &fd);
 
 	if (err == 0)
 		network->fd = fd;

@@ -10,6 +10,7 @@
 
 #include "memmap.h"
 #include "options/number.h"
+#include "served/served_type.h"
 #include "util.h"
 
 #define CPUS_MAX     4096 /* of the parser; KVM's own limit is lower and checked later */
@@ -43,7 +44,32 @@ static int set_mem(void *object, const char *text)
 	return config_parse_mem(text, &config->mem_size);
 }
 
-/* FILE[,ro][,direct]: the flags are cut off, so that what is left is the name. */
+/* A format that nidus does not know, as its own word for it goes to who does. */
+static bool is_format(const char *name)
+{
+	return *name && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name) &&
+	       strcmp(name, "auto") != 0;
+}
+
+static int set_disk_word(struct config_disk *disk, const char *word)
+{
+	if (strcmp(word, "ro") == 0) {
+		disk->read_only = true;
+	} else if (strcmp(word, "direct") == 0) {
+		disk->direct = true;
+	} else if (strncmp(word, "format=", 7) == 0 && is_format(word + 7)) {
+		disk->format = strcmp(word + 7, "raw") == 0 ? NULL : word + 7;
+	} else {
+		log_error("--disk %s,%s: what follows the name must be ro, direct or "
+			  "format=raw|qcow2|vmdk|vdi|vhdx...; none is guessed, as a guest can make "
+			  "of a raw image whatever it likes",
+			  disk->path, word);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* FILE[,ro][,direct][,format=...]: the words are cut off, so that what is left is the name. */
 static int set_disk(void *object, const char *text)
 {
 	struct config *config = object;
@@ -57,20 +83,13 @@ static int set_disk(void *object, const char *text)
 	}
 	*disk = (struct config_disk){ .path = text };
 	while (flag) {
-		char *name = flag + 1, *next = strchr(name, ',');
+		char *const word = flag + 1, *const next = strchr(word, ',');
 
 		*flag = '\0';
 		if (next)
 			*next = '\0';
-		if (strcmp(name, "ro") == 0) {
-			disk->read_only = true;
-		} else if (strcmp(name, "direct") == 0) {
-			disk->direct = true;
-		} else {
-			log_error("--disk %s,%s: what follows the name must be ro or direct", text,
-				  name);
+		if (set_disk_word(disk, word) < 0)
 			return -EINVAL;
-		}
 		flag = next;
 	}
 	config->disk_count++;
@@ -220,9 +239,10 @@ static const struct option_row rows[] = {
 		 "seed of the kernel's address space randomization, 0 for none (random)"),
 	  OPTION_NUMBER(struct config, kaslr_seed, 0, UINT64_MAX),
 	  OPTION_GIVEN(struct config, has_kaslr_seed) },
-	{ OPTION("disk", 'd', "FILE[,ro][,direct]",
+	{ OPTION("disk", 'd', "FILE[,ro][,direct][,format=KIND]",
 		 "a disk: a raw image or a block device; ro: the guest may only read it; "
-		 "direct: past the host's page cache; up to 8 times (none)"),
+		 "direct: past the host's page cache; format: qcow2, vmdk, vdi, vhdx or another "
+		 "that qemu-storage-daemon knows, which serves it then; up to 8 times (none)"),
 	  OPTION_CALL(set_disk), OPTION_FILE },
 	{ OPTION("block-engine", 0, "KIND",
 		 "how disks are read and written: io_uring, aio or sync (io_uring)"),
@@ -239,6 +259,18 @@ static const struct option_row rows[] = {
 		 "forward=tcp:HOST:GUEST, of tap tapif, fd, bridge, script, downscript, host_mac, mq; up "
 		 "to 4 times (none; as lkvm: user)"),
 	  OPTION_CALL(config_add_network), .choices = networks },
+	{ OPTION("fs", 0, "TAG=DIR[,ro]",
+		 "a directory of the host as a file system of type virtiofs with that tag, served "
+		 "by virtiofsd; ro: the guest may only read it; up to 8 times (none)"),
+	  OPTION_CALL(config_add_fs), OPTION_DIRECTORY },
+	{ OPTION("vsock", 0, "CID",
+		 "a socket device by which the guest, as CID, and the host reach each other (none)"),
+	  OPTION_NUMBER(struct config, vsock_cid, SERVED_CID_MIN, SERVED_CID_MAX) },
+	{ OPTION("vhost-user", 0, "TYPE,socket=PATH[,KEY=VALUE]...",
+		 "a device that another process serves, which listens at a socket: fs, blk, vsock, "
+		 "rng, input, scmi, snd, i2c, can, gpio or the number of a virtio device; further words "
+		 "are tag, queues, config, reconnect; up to 8 times (none)"),
+	  OPTION_CALL(config_add_vhost_user) },
 	{ OPTION("nodefaults", 0, NULL, "leave out what was not asked for: the PL031 clock"),
 	  OPTION_FLAG(struct config, defaults, false) },
 	{ OPTION("mem-backing", 0, "KIND", "what RAM is made of: anon, memfd or hugetlbfs (anon)"),
@@ -303,7 +335,6 @@ static const struct option_row lkvm_rows[] = {
 	{ REFUSED("vfio-pci", 0, "ARGUMENT") },
 	{ REFUSED("vidmode", 0, "ARGUMENT") },
 	{ REFUSED("vnc", 0, NULL) },
-	{ REFUSED("vsock", 0, "ARGUMENT") },
 };
 
 static const struct option_group groups[] = {

@@ -49,10 +49,10 @@ static int create_vcpus(struct machine *machine)
 	return err;
 }
 
-/* Whether a device is asked for that is to be on PCI, if it can be had: a disk, a network. */
+/* Whether a device is asked for that is to be on PCI, if it can be had: one that works hard. */
 static bool would_use_pci(const struct config *config)
 {
-	bool use = config->disk_count > 0;
+	bool use = config->disk_count > 0 || config_has_served(config);
 
 	for (unsigned int i = 0; i < config->network_count; i++)
 		use |= config->networks[i].transport != TRANSPORT_MMIO;

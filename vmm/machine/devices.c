@@ -4,7 +4,11 @@
  */
 #include "devices/pl011.h"
 #include "devices/pl031.h"
+#include <errno.h>
+
+#include "host/log.h"
 #include "memmap.h"
+#include "served/served.h"
 #include "steps.h"
 #include "util.h"
 #include "virtio/virtio_block.h"
@@ -15,10 +19,8 @@
 #include "virtio/virtio_report.h"
 #include "virtio/virtio_rng.h"
 
-/* Console, source of random numbers, reports, disks, networks: each a virtio-mmio slot, if need be.
- */
-_Static_assert(3 + CONFIG_DISKS_MAX + CONFIG_NETWORKS_MAX <= GIC_SPI_COUNT - VIRTIO_MMIO_SPI,
-	       "an interrupt for each");
+/* Of virtio-mmio, each of which has an interrupt of its own. */
+#define MMIO_SLOTS (GIC_SPI_COUNT - VIRTIO_MMIO_SPI)
 
 /* The first transport of its kind brings the memory that the registers of all are read from. */
 static int add_virtio_mmio(struct machine *machine, struct virtio *virtio)
@@ -26,6 +28,12 @@ static int add_virtio_mmio(struct machine *machine, struct virtio *virtio)
 	struct device *device;
 	int err = 0;
 
+	if (machine->virtio_count == MMIO_SLOTS) {
+		log_error("there is no room for more than %u virtio devices that are not on PCI",
+			  MMIO_SLOTS);
+		virtio->ops->destroy(virtio);
+		return -EINVAL;
+	}
 	if (machine->virtio_count == 0) {
 		err = memslot_add_rom(&machine->held, machine->vm_fd, MEMSLOT_VIRTIO_MMIO,
 				      VIRTIO_MMIO_BASE, VIRTIO_MMIO_SIZE, &machine->readable_mmio);
@@ -123,23 +131,47 @@ static int add_report(struct machine *machine)
 	return err < 0 ? err : add_virtio(machine, virtio);
 }
 
-static int add_disks(struct machine *machine)
+static int add_served(struct machine *machine, struct served *served)
+{
+	struct virtio *virtio;
+	int err = served_create(&virtio, &machine->memory, machine->loop, served);
+
+	return err < 0 ? err : add_virtio(machine, virtio);
+}
+
+static int add_own_disk(struct machine *machine, struct disk *disk)
 {
 	const struct config *config = machine->config;
+	const struct virtio_block_options options = {
+		.disk = disk,
+		.engine = disk_engine_choose(config->block_engine),
+		.queues = virtio_block_queues(config->cpus),
+	};
+	struct virtio *virtio;
+	int err = virtio_block_create(&virtio, &machine->memory, &options);
+
+	return err < 0 ? err : add_virtio(machine, virtio);
+}
+
+/* In the order of the options, whoever serves them: the driver names them by it. */
+static int add_disks(struct machine *machine)
+{
+	struct resources *resources = machine->resources;
 	int err = 0;
 
-	for (unsigned int i = 0; i < config->disk_count && err == 0; i++) {
-		const struct virtio_block_options options = {
-			.disk = &machine->resources->disks[i],
-			.engine = disk_engine_choose(config->block_engine),
-			.queues = virtio_block_queues(config->cpus),
-		};
-		struct virtio *virtio;
+	for (unsigned int i = 0; i < resources->disk_count && err == 0; i++)
+		err = resources->served_disks[i] ? add_served(machine, resources->served_disks[i])
+						 : add_own_disk(machine, &resources->disks[i]);
+	return err;
+}
 
-		err = virtio_block_create(&virtio, &machine->memory, &options);
-		if (err == 0)
-			err = add_virtio(machine, virtio);
-	}
+static int add_all_served(struct machine *machine)
+{
+	struct resources *resources = machine->resources;
+	int err = 0;
+
+	for (unsigned int i = 0; i < resources->served_count && err == 0; i++)
+		err = add_served(machine, resources->served[i]);
 	return err;
 }
 
@@ -190,6 +222,8 @@ int devices_create(struct machine *machine)
 		err = add_disks(machine);
 	if (err == 0)
 		err = add_networks(machine);
+	if (err == 0)
+		err = add_all_served(machine);
 	if (err == 0)
 		bus_freeze(&machine->bus);
 	else

@@ -7,6 +7,8 @@
 #include "host/log.h"
 #include "links.h"
 #include "machine/resources.h"
+#include "served/served.h"
+#include "servers.h"
 #include "util.h"
 #include "vhost.h"
 #include "virtio/virtio_block.h"
@@ -99,8 +101,34 @@ static void close_kvm(struct resources *resources)
 
 static void disks_close(struct resources *resources)
 {
-	while (resources->disk_count > 0)
-		disk_close(&resources->disks[--resources->disk_count]);
+	while (resources->disk_count > 0) {
+		const unsigned int index = --resources->disk_count;
+
+		if (resources->served_disks[index])
+			served_close(resources->served_disks[index]);
+		else
+			disk_close(&resources->disks[index]);
+	}
+}
+
+static int served_disk(struct resources *resources, const struct config_disk *disk)
+{
+	const struct served_disk_options options = {
+		.path = disk->path,
+		.format = disk->format,
+		.read_only = disk->read_only,
+		.direct = disk->direct,
+		.queues = virtio_block_queues(resources->config->cpus),
+	};
+
+	return served_disk_open(&resources->served_disks[resources->disk_count], &options);
+}
+
+static int own_disk(struct resources *resources, const struct config_disk *disk)
+{
+	resources->served_disks[resources->disk_count] = NULL;
+	return disk_open(&resources->disks[resources->disk_count], disk->path, disk->read_only,
+			 disk->direct, virtio_block_queues(resources->config->cpus));
 }
 
 static int disks_open(struct resources *resources)
@@ -112,8 +140,7 @@ static int disks_open(struct resources *resources)
 	while (resources->disk_count < config->disk_count && err == 0) {
 		const struct config_disk *disk = &config->disks[resources->disk_count];
 
-		err = disk_open(&resources->disks[resources->disk_count], disk->path,
-				disk->read_only, disk->direct, virtio_block_queues(config->cpus));
+		err = disk->format ? served_disk(resources, disk) : own_disk(resources, disk);
 		if (err == 0)
 			resources->disk_count++;
 	}
@@ -135,6 +162,7 @@ static const struct step {
 	{ open_kvm, close_kvm, STATUS_HOST, false }, /* /dev/kvm */
 	{ disks_open, disks_close, STATUS_USAGE, false }, /* with their locks */
 	{ links_open, links_close, STATUS_HOST, true }, /* to networks */
+	{ servers_open, servers_close, STATUS_HOST, true }, /* of other devices */
 };
 
 enum status resources_open(struct resources *resources, const struct config *config)
@@ -161,16 +189,27 @@ void resources_close(struct resources *resources)
 		steps[--resources->opened].close(resources);
 }
 
-enum memory_backing resources_backing(const struct resources *resources)
+/* Whether somebody else maps the guest's RAM. */
+static bool is_shared(const struct resources *resources)
 {
-	const struct config *config = resources->config;
+	bool shared = false;
 
 	for (unsigned int i = 0; i < resources->link_count; i++) {
 		const struct link *link = resources->links[i];
 
-		if (link && link->vhost && link->vhost->shares_memory &&
-		    config->mem_backing == MEMORY_ANON)
-			return MEMORY_MEMFD;
+		shared |= link && link->vhost && link->vhost->shares_memory;
 	}
-	return config->mem_backing;
+	for (unsigned int i = 0; i < resources->disk_count; i++)
+		shared |= resources->served_disks[i] &&
+			  served_shares_memory(resources->served_disks[i]);
+	for (unsigned int i = 0; i < resources->served_count; i++)
+		shared |= served_shares_memory(resources->served[i]);
+	return shared;
+}
+
+enum memory_backing resources_backing(const struct resources *resources)
+{
+	const enum memory_backing wish = resources->config->mem_backing;
+
+	return wish == MEMORY_ANON && is_shared(resources) ? MEMORY_MEMFD : wish;
 }

@@ -26,7 +26,8 @@ int start_measure(struct machine *machine)
 		err = boot_place(&machine->boot, RAM_BASE, config->mem_size);
 	}
 	for (unsigned int i = 0; i < resources->disk_count && err == 0; i++)
-		err = disk_begin(&resources->disks[i]);
+		if (!resources->served_disks[i])
+			err = disk_begin(&resources->disks[i]);
 	return err;
 }
 

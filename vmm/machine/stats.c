@@ -12,6 +12,7 @@
 #include "host/kvm_stats.h"
 #include "host/log.h"
 #include "machine/stats.h"
+#include "served/served.h"
 #include "util.h"
 #include "vcpu/exit.h"
 #include "version.h"
@@ -293,6 +294,28 @@ static json_t *networks_of(const struct resources *resources)
 	return array;
 }
 
+static json_t *served_object(const struct served *served)
+{
+	return json_pack("{sssssb}", "kind", served_kind(served), "by", served_by(served), "up",
+			 served_is_up(served));
+}
+
+/* NULL: there are none. */
+static json_t *served_of(const struct resources *resources)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < resources->disk_count; i++)
+		if (resources->served_disks[i])
+			json_array_append_new(array, served_object(resources->served_disks[i]));
+	for (unsigned int i = 0; i < resources->served_count; i++)
+		json_array_append_new(array, served_object(resources->served[i]));
+	if (json_array_size(array) > 0)
+		return array;
+	json_decref(array);
+	return NULL;
+}
+
 static json_t *vm_stats(int vm_fd)
 {
 	int stats_fd = kvm_stats_fd(vm_fd);
@@ -311,7 +334,7 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 		"resets", resets, "config", config_of(machine), "phases", phases_of(machine),
 		"exits", all_exits_of(&machine->env), "mmio", mmio_of(machine), "clean",
 		clean_of(&machine->cleaned), "kvm", vm_stats(machine->vm_fd));
-	json_t *networks;
+	json_t *networks, *served;
 
 	if (!stats)
 		return NULL;
@@ -322,6 +345,9 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 	networks = networks_of(machine->resources);
 	if (networks)
 		json_object_set_new(stats, "networks", networks);
+	served = served_of(machine->resources);
+	if (served)
+		json_object_set_new(stats, "served", served);
 	return stats;
 }
 
