@@ -11,14 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/reboot.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/log.h"
+#include "init/init.h"
 #include "machine/session.h"
 #include "nest/nest_init.h"
 #include "nest_level.h"
@@ -30,24 +29,6 @@
 
 /* The exit status that shells have for a command that they cannot run. */
 #define STATUS_NOT_RUN 127
-
-static void mount_all(void)
-{
-	static const struct {
-		const char *type, *where;
-	} mounts[] = {
-		{ "proc", "/proc" },
-		{ "sysfs", "/sys" },
-		{ "devtmpfs", "/dev" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++)
-		/* Linux may have mounted devtmpfs by itself. */
-		if (mount(mounts[i].type, mounts[i].where, mounts[i].type, 0, NULL) < 0 &&
-		    errno != EBUSY)
-			log_error("mounting %s on %s: %s", mounts[i].type, mounts[i].where,
-				  strerror(errno));
-}
 
 static bool port_is_ours(const char *port)
 {
@@ -150,7 +131,7 @@ void nest_init(void)
 	char subject[32];
 	int port;
 
-	mount_all();
+	init_mount();
 	port = port_open();
 	if (port < 0)
 		log_error("there is no port " VIRTIO_REPORT_NAME " to report by");
@@ -159,6 +140,5 @@ void nest_init(void)
 		log_set_subject(subject);
 		live(&nest, level, port);
 	}
-	sync();
-	reboot(RB_POWER_OFF);
+	init_end();
 }

@@ -11,13 +11,9 @@
 
 #include "boot/boot.h"
 #include "host/log.h"
+#include "init/init.h"
 #include "nest/nest.h"
 #include "nest_plan.h"
-#include "util.h"
-
-/* /dev/console, which the kernel opens for init as its input and output. */
-#define CONSOLE_MAJOR 5
-#define CONSOLE_MINOR 1
 
 static bool level_uses(const struct nest_level *level, unsigned int source)
 {
@@ -79,24 +75,10 @@ static int pack_own(struct archive *archive, const struct nest *nest, unsigned i
 	return err;
 }
 
-static int pack_root(struct archive *archive)
-{
-	static const char *const directories[] = { "/dev", "/proc", "/sys", "/tmp" };
-	int err = archive_add_file(archive, "/init", "/proc/self/exe");
-
-	for (size_t i = 0; i < ARRAY_SIZE(directories) && err == 0; i++)
-		err = archive_add_directory(archive, directories[i]);
-	if (err == 0)
-		err = archive_add_device(archive, "/dev/console", CONSOLE_MAJOR, CONSOLE_MINOR);
-	return err;
-}
-
 static int pack_all(struct archive *archive, const struct nest *nest, unsigned int level)
 {
-	int err = pack_root(archive);
+	int err = pack_plan(archive, nest, level);
 
-	if (err == 0)
-		err = pack_plan(archive, nest, level);
 	if (err == 0)
 		err = pack_carried(archive, nest, level);
 	if (err == 0)
@@ -106,13 +88,10 @@ static int pack_all(struct archive *archive, const struct nest *nest, unsigned i
 
 int nest_pack(const struct nest *nest, unsigned int level, struct archive **archive)
 {
-	int err;
+	int err = init_pack(archive);
 
-	*archive = archive_create();
-	if (!*archive) {
-		log_error("initramfs: %s", strerror(ENOMEM));
-		return -ENOMEM;
-	}
+	if (err < 0)
+		return err;
 	err = pack_all(*archive, nest, level);
 	if (err < 0) {
 		archive_destroy(*archive);
