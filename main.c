@@ -10,6 +10,7 @@
 #include "host/log.h"
 #include "machine/session.h"
 #include "nest/nest_init.h"
+#include "root/root_init.h"
 
 /*
  * Descriptors 0 to 2 must be taken, or else the first files that are opened would become standard
@@ -40,6 +41,15 @@ static int finish(int status)
 	return status == STATUS_OK ? STATUS_HOST : status;
 }
 
+/* A guest whose initramfs nidus has made, which is a level of a nest where there is its plan. */
+static void be_init(char **argv)
+{
+	if (nest_init_wanted())
+		nest_init();
+	else
+		root_init(argv);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
@@ -48,7 +58,7 @@ int main(int argc, char **argv)
 	if (check_descriptors() < 0)
 		return STATUS_HOST;
 	if (getpid() == 1 && argc > 0 && strcmp(argv[0], "/init") == 0)
-		nest_init();
+		be_init(argv);
 	if (argc > 0 && strcmp(basename(argv[0]), "lkvm") == 0)
 		flavour = CONFIG_LKVM;
 	if (argc < 2) {

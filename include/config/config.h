@@ -94,7 +94,7 @@ struct config {
 	const char *kernel; /* never NULL */
 	const char *initrd; /* NULL: none */
 	const struct archive
-		*initramfs; /* set by no option, but by a nest for its levels, or NULL */
+		*initramfs; /* set by no option, but for a level of a nest or a root, or NULL */
 	const char *params; /* NULL: none */
 	const char *hugetlbfs; /* mount point, or NULL */
 	const char *dump_dtb; /* file, or NULL */
@@ -152,6 +152,12 @@ int config_parse(struct config *config, enum config_flavour flavour, int argc, c
  * they stand. -EINVAL, said.
  */
 int config_parse_network(struct config_network *network, char *text);
+
+/*
+ * Makes root a file system as well, the first one. For who finds out what is the root when all is
+ * parsed; the parser does it for --root. Errors: -EINVAL, said.
+ */
+int config_add_root(struct config *config);
 
 /* The setter of that option; object is a struct config. Errors: -EINVAL, said. */
 int config_add_network(void *object, const char *text);

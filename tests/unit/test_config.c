@@ -279,6 +279,34 @@ static void disks(void **state)
 		       "--disk 9: there are 8 disks already");
 }
 
+static void roots(void **state)
+{
+	static const struct {
+		const char *line;
+		bool writable;
+	} cases[] = {
+		{ "-k Image --root dir", false },
+		{ "-k Image --root dir,ro", false },
+		{ "-k Image --root dir,rw", true },
+		{ "-k Image --root other,rw --root dir", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(parse(cases[i].line), 0);
+		assert_string_equal(config.root, "dir");
+		assert_int_equal(config.root_writable, cases[i].writable);
+		assert_int_equal(config.filesystem_count, 1);
+		assert_string_equal(config.filesystems[0].tag, "nidus-root");
+		assert_string_equal(config.filesystems[0].directory, "dir");
+		assert_int_equal(config.filesystems[0].read_only, !cases[i].writable);
+	}
+	assert_int_equal(parse("-k Image"), 0);
+	assert_null(config.root);
+	assert_int_equal(config.filesystem_count, 0);
+	assert_refused("-k Image --root a,b", "--root a,b: what follows the name must be ro or rw");
+	assert_refused("-k Image --root a,rw,ro", "must be ro or rw");
+}
+
 static void choices(void **state)
 {
 	static const struct {
@@ -512,12 +540,12 @@ static void an_el2_is_there_if_asked_for(void **state)
 static void help_lists_every_option(void **state)
 {
 	static const char *const names[] = {
-		"kernel",      "initrd",    "params",	    "mem",	   "cpus",
-		"console",     "irqchip",   "pmu",	    "no-pvtime",   "sve-max-vl",
-		"kaslr-seed",  "network",   "nodefaults",   "mem-backing", "hugetlbfs",
-		"cache-clean", "no-reboot", "name",	    "dump-dtb",	   "stats",
-		"loglevel",    "disk",	    "block-engine", "rng",	   "virtio-transport",
-		"nisv",
+		"kernel",	    "initrd",	 "params",     "mem",	       "cpus",
+		"console",	    "irqchip",	 "pmu",	       "no-pvtime",    "sve-max-vl",
+		"kaslr-seed",	    "network",	 "nodefaults", "mem-backing",  "hugetlbfs",
+		"cache-clean",	    "no-reboot", "name",       "dump-dtb",     "stats",
+		"loglevel",	    "disk",	 "root",       "block-engine", "rng",
+		"virtio-transport", "nisv",
 	};
 	char *text = NULL;
 	size_t size;
@@ -567,6 +595,7 @@ int main(void)
 		caught_test(sve_lengths),
 		caught_test(kaslr_seeds),
 		caught_test(disks),
+		caught_test(roots),
 		caught_test(choices),
 		caught_test(bad_choices_name_the_good_ones),
 		caught_test(unknown_options_are_named),

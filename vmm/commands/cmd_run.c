@@ -1,26 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "commands/command.h"
 #include "machine/session.h"
+#include "root/root.h"
+
+static enum status live(const struct config *config)
+{
+	/* Not on the stack: it holds the terminal's buffers. */
+	static struct session session;
+	enum status status = session_create(&session, config);
+
+	if (status != STATUS_OK)
+		return status;
+	status = session_run(&session);
+	session_destroy(&session);
+	return status;
+}
 
 static int run(enum config_flavour flavour, int argc, char **argv)
 {
 	struct config config;
-	/* Not on the stack: it holds the terminal's buffers. */
-	static struct session session;
+	struct root root;
 	const int result = config_parse(&config, flavour, argc, argv);
 	enum status status;
+	int err;
 
 	if (result == OPTIONS_HELP)
 		return cmd_help_print(&cmd_run);
 	if (result < 0)
 		return STATUS_USAGE;
 	log_set_level(config.log_level);
-
-	status = session_create(&session, &config);
-	if (status != STATUS_OK)
-		return status;
-	status = session_run(&session);
-	session_destroy(&session);
+	err = root_prepare(&root, &config);
+	if (err < 0)
+		return status_of_error(err, STATUS_USAGE);
+	status = live(&config);
+	root_release(&root);
 	return status;
 }
 

@@ -78,6 +78,29 @@ static int check_memory(const struct config *config)
 	return 0;
 }
 
+int config_add_root(struct config *config)
+{
+	if (config->filesystem_count == CONFIG_FILESYSTEMS_MAX) {
+		log_error("--root %s: there are %d file systems already, and no more than that",
+			  config->root, CONFIG_FILESYSTEMS_MAX);
+		return -EINVAL;
+	}
+	for (unsigned int i = 0; i < config->filesystem_count; i++) {
+		if (strcmp(config->filesystems[i].tag, CONFIG_ROOT_TAG) == 0) {
+			log_error("--root %s: its tag is " CONFIG_ROOT_TAG
+				  ", which another file system has",
+				  config->root);
+			return -EINVAL;
+		}
+	}
+	config->filesystems[config->filesystem_count++] = (struct config_fs){
+		.tag = CONFIG_ROOT_TAG,
+		.directory = config->root,
+		.read_only = !config->root_writable,
+	};
+	return 0;
+}
+
 /* Defaults that depend on what was given, and what goes together. */
 static int settle(struct config *config, enum config_flavour flavour)
 {
@@ -111,6 +134,8 @@ static int settle(struct config *config, enum config_flavour flavour)
 		log_warning(
 			"--params names console=ttyS..., but the serial console of a nidus guest "
 			"is ttyAMA0");
+	if (config->root && config_add_root(config) < 0)
+		return -EINVAL;
 	if (flavour == CONFIG_LKVM && !config->has_network)
 		add_default_network(config);
 	if (check_transports(config) < 0)

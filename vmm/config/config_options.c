@@ -96,6 +96,25 @@ static int set_disk(void *object, const char *text)
 	return 0;
 }
 
+/* DIR[,ro|,rw]: cut off as well. */
+static int set_root(void *object, const char *text)
+{
+	struct config *config = object;
+	char *flag = strchr(text, ',');
+
+	config->root = text;
+	config->root_writable = false;
+	if (!flag)
+		return 0;
+	if (strcmp(flag, ",rw") != 0 && strcmp(flag, ",ro") != 0) {
+		log_error("--root %s: what follows the name must be ro or rw", text);
+		return -EINVAL;
+	}
+	*flag = '\0';
+	config->root_writable = strcmp(flag + 1, "rw") == 0;
+	return 0;
+}
+
 /* Words that stand for a struct: what they stand for is its place in traps. */
 static const struct option_choice trap_words[] = {
 	{ "off", 0 },
@@ -242,8 +261,13 @@ static const struct option_row rows[] = {
 	{ OPTION("disk", 'd', "FILE[,ro][,direct][,format=KIND]",
 		 "a disk: a raw image or a block device; ro: the guest may only read it; "
 		 "direct: past the host's page cache; format: qcow2, vmdk, vdi, vhdx or another "
-		 "that qemu-storage-daemon knows, which serves it then; up to 8 times (none)"),
+		 "that qemu-storage-daemon knows, which serves it then; up to 8 times; a directory "
+		 "is taken as by --root (none)"),
 	  OPTION_CALL(set_disk), OPTION_FILE },
+	{ OPTION("root", 0, "DIR[,rw]",
+		 "a directory that is the guest's root: it may only read it, and what it writes "
+		 "is forgotten; rw: it writes to it (none)"),
+	  OPTION_CALL(set_root), OPTION_DIRECTORY },
 	{ OPTION("block-engine", 0, "KIND",
 		 "how disks are read and written: io_uring, aio or sync (io_uring)"),
 	  OPTION_CHOICE(struct config, block_engine, block_engines) },

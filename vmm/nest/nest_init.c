@@ -22,6 +22,7 @@
 #include "nest/nest_init.h"
 #include "nest_level.h"
 #include "nest_net.h"
+#include "nest_plan.h"
 #include "nest_report.h"
 #include "virtio/virtio_report.h"
 
@@ -122,6 +123,11 @@ static void live(const struct nest *nest, unsigned int level, int port)
 					    run_command(command)));
 	if (level < nest->depth)
 		nest_level_run(nest, level + 1, port);
+}
+
+bool nest_init_wanted(void)
+{
+	return access(NEST_PLAN, F_OK) == 0;
 }
 
 void nest_init(void)
