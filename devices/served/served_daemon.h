@@ -7,6 +7,8 @@
 #ifndef NIDUS_SERVED_DAEMON_H
 #define NIDUS_SERVED_DAEMON_H
 
+#include <limits.h>
+
 #include "children/child.h"
 #include "served_vhost_user.h"
 
@@ -19,6 +21,7 @@ struct served_daemon {
 	const char *program, *package;
 	const char *words[SERVED_DAEMON_WORDS]; /* arguments, with NULL at the end */
 	unsigned int word_count;
+	char path[PATH_MAX]; /* room for that of the program */
 	char name[96]; /* for messages: "virtiofsd, home" */
 	char text[4][4400]; /* words that are made up */
 	unsigned int text_count;

@@ -19,18 +19,6 @@
 #define PACKAGE	     "virtiofsd"
 #define HELP_SECONDS 20
 
-/* Where distributions have it, beside PATH. */
-static const char *const programs[] = { "virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd",
-					"/usr/lib/qemu/virtiofsd" };
-
-static const char *find_program(void)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-		if (child_is_installed(programs[i]))
-			return programs[i];
-	return programs[0];
-}
-
 /* What a virtiofsd can, by what it says of itself. */
 struct abilities {
 	bool of_qemu; /* it is QEMU's */
@@ -123,7 +111,8 @@ static int prepare(struct served_daemon *daemon, const struct served_fs_options 
 	struct abilities abilities;
 	int err = check_directory(options);
 
-	daemon->program = find_program();
+	/* Where it is nowhere, its package is named. */
+	daemon->program = served_fs_find(daemon->path) ? daemon->path : "virtiofsd";
 	daemon->package = PACKAGE;
 	if (err == 0)
 		err = ask(daemon->program, &abilities);

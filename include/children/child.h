@@ -53,7 +53,11 @@ struct child {
 	size_t kept_size, kept_used;
 };
 
-/* Whether there is such a program; nothing is said. */
+/*
+ * Whether there is such a program, looked for as that of a child_command; then path, of size bytes,
+ * is where. Nothing is said.
+ */
+bool child_find(const char *program, char *path, size_t size);
 bool child_is_installed(const char *program);
 
 /*

@@ -154,7 +154,7 @@ int config_parse(struct config *config, enum config_flavour flavour, int argc, c
 int config_parse_network(struct config_network *network, char *text);
 
 /*
- * Makes root a file system as well, the first one. For who finds out what is the root when all is
+ * Makes root a file system as well. For who finds out what is the root when all is
  * parsed; the parser does it for --root. Errors: -EINVAL, said.
  */
 int config_add_root(struct config *config);

@@ -39,6 +39,8 @@ struct nest {
 	struct nest_level defaults; /* what new levels begin as */
 	struct nest_level levels[NEST_LEVELS_MAX]; /* from the outermost */
 	unsigned int depth; /* how many there are */
+	char *root; /* the directory that is the innermost's root, where this level has it, or NULL
+		     */
 	char *net; /* what level 1's network is, as run --network has it; NULL: there is none */
 };
 
@@ -56,6 +58,12 @@ int nest_add_level(struct nest *nest);
 int nest_set(struct nest *nest, unsigned int level, const char *key, const char *value);
 /* The same with words that are parted already. */
 int nest_set_command(struct nest *nest, unsigned int level, int argc, char **argv);
+
+/*
+ * Adds to the levels of a nest with a root what they hand it down by: virtiofsd, and what that is
+ * loaded with. For level 0, when all levels are there. -ENOPKG: there is no virtiofsd.
+ */
+int nest_add_root(struct nest *nest);
 
 /* Holds what a struct config made by nest_configure() points to. All zeroes is an empty one. */
 struct nest_words {

@@ -17,6 +17,8 @@
 #include "served/served_type.h"
 #include "virtio/virtio.h"
 
+#define SERVED_VIRTIOFSD "/usr/libexec/virtiofsd" /* where distributions have it */
+
 struct served;
 
 /* A directory of the host, by virtiofsd. */
@@ -24,6 +26,10 @@ struct served_fs_options {
 	const char *directory, *tag;
 	bool read_only;
 };
+
+/* Where the virtiofsd is that served_fs_open() starts, or NULL: nowhere. path has PATH_MAX bytes.
+ */
+const char *served_fs_find(char *path);
 
 /* A disk image of a format that nidus does not know, by qemu-storage-daemon. */
 struct served_disk_options {

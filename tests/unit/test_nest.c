@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "nest/nest.h"
+#include "served/served.h"
 #include "unit.h"
 #include "util.h"
 
@@ -334,6 +335,49 @@ static void network_is_the_whole_nests(void **state)
 	assert_null(nest.net);
 }
 
+/* A root. */
+
+static void every_level_hands_the_root_down(void **state)
+{
+	set(0, "root", "/other");
+	set(0, "root", directory);
+	make_levels(3);
+	for (unsigned int level = 1; level <= 3; level++) {
+		configure(level);
+		assert_string_equal(config.root, directory);
+		assert_false(config.root_writable);
+		assert_int_equal(config.filesystem_count, 1);
+		assert_true(config.filesystems[0].read_only);
+	}
+	assert_string_equal(config.params, "console=hvc0 quiet panic=-1");
+}
+
+static void root_is_the_whole_nests(void **state)
+{
+	make_levels(2);
+	assert_int_equal(nest_set(&nest, 2, "root", directory), -EINVAL);
+	assert_said("root: is for the whole nest");
+	assert_int_equal(nest_set(&nest, 0, "root", "/x,rw"), -EINVAL);
+	assert_said("root /x,rw: is a directory and nothing else");
+	assert_null(nest.root);
+	set(2, "options", "--root /x");
+	assert_refused(2, "--root among the options");
+	set(0, "root", "/y");
+	assert_refused(2, "--root among the options");
+	set(0, "root", "/x");
+	configure(2);
+	set(2, "options", "--root /x,rw");
+	assert_refused(2, "--root among the options");
+}
+
+static void no_root_without_asking(void **state)
+{
+	make_levels(1);
+	configure(1);
+	assert_null(config.root);
+	assert_int_equal(config.filesystem_count, 0);
+}
+
 /* Configurations. */
 
 static void hypervisors_have_an_el2(void **state)
@@ -577,6 +621,87 @@ static void archive_has_what_init_needs(void **state)
 	memory_destroy(&memory);
 }
 
+/* What lies over the root of the innermost level is apart, wherever the file itself is to be. */
+static void files_lie_over_a_root(void **state)
+{
+	char value[256];
+
+	make_levels(2);
+	snprintf(value, sizeof(value), "%s:/bin/probe", kernel);
+	set(1, "file", value);
+	set(2, "file", value);
+	set(0, "root", directory);
+	pack(&nest, 1);
+	assert_holds("bin/probe", "a flat binary");
+	assert_holds("nest/own/bin/probe", NULL);
+	memory_destroy(&memory);
+	pack(&nest, 2);
+	assert_holds("bin/probe", NULL);
+	assert_holds("nest/own/bin/probe", "a flat binary");
+	memory_destroy(&memory);
+}
+
+static void a_root_has_its_layer_without_files_as_well(void **state)
+{
+	make_levels(1);
+	set(0, "root", directory);
+	pack(&nest, 1);
+	assert_int_equal(find("nest/own")->field[MODE], S_IFDIR | 0755);
+	memory_destroy(&memory);
+}
+
+/* A program of this machine's in place of virtiofsd: it is loaded, but never started. */
+static void levels_between_carry_virtiofsd(void **state)
+{
+	char *const path = strdup(getenv("PATH"));
+	char copy[256];
+
+	snprintf(copy, sizeof(copy), "cp /bin/true %s/virtiofsd", directory);
+	assert_int_equal(system(copy), 0);
+	make_levels(3);
+	set(0, "root", directory);
+	setenv("PATH", directory, true);
+	assert_int_equal(nest_add_root(&nest), 0);
+	setenv("PATH", path, true);
+	free(path);
+	assert_silent();
+	for (unsigned int level = 1; level <= 2; level++) {
+		bool loader = false, library = false;
+
+		pack(&nest, level);
+		assert_non_null(find("usr/libexec/virtiofsd"));
+		assert_true(find("usr/libexec/virtiofsd")->field[MODE] & 0100);
+		for (unsigned int i = 0; i < count; i++) {
+			loader |= strstr(entries[i].name, "/ld-") != NULL;
+			library |= strstr(entries[i].name, "/libc.so") != NULL;
+		}
+		assert_true(loader && library);
+		memory_destroy(&memory);
+	}
+	assert_int_equal(nest.levels[2].file_count, 0);
+}
+
+static void the_innermost_alone_needs_no_virtiofsd(void **state)
+{
+	char *const path = strdup(getenv("PATH"));
+
+	setenv("PATH", directory, true);
+	make_levels(1);
+	assert_int_equal(nest_add_root(&nest), 0);
+	set(0, "root", directory);
+	assert_int_equal(nest_add_root(&nest), 0);
+	assert_int_equal(nest.levels[0].file_count, 0);
+	assert_silent();
+	assert_int_equal(nest_add_level(&nest), 0);
+	if (access(SERVED_VIRTIOFSD, F_OK) < 0 && access("/usr/lib/qemu/virtiofsd", F_OK) < 0) {
+		assert_int_equal(nest_add_root(&nest), -ENOPKG);
+		assert_said("root: there is no virtiofsd here; Debian's package virtiofsd has it");
+		assert_int_equal(nest_status(-ENOPKG), 3);
+	}
+	setenv("PATH", path, true);
+	free(path);
+}
+
 /* A file in the scratch directory, named and filled alike; a ring of names. */
 static const char *file_named(const char *name)
 {
@@ -747,6 +872,34 @@ static void assert_blamed(unsigned int level, const char *message)
 	assert_string_equal(said(), "nidus: error: no subject is left\n");
 }
 
+static void blame_for_a_root(void **state)
+{
+	make_levels(1);
+	set(0, "root", "/none/such");
+	assert_int_equal(nest_check(&nest), -ENOENT);
+	assert_said("root /none/such: No such file or directory");
+	set(0, "root", kernel);
+	assert_int_equal(nest_check(&nest), -ENOTDIR);
+	assert_said("is not a directory");
+	set(0, "root", directory);
+	assert_int_equal(nest_check(&nest), 0);
+	assert_silent();
+}
+
+static void blame_for_files_that_a_root_would_hide(void **state)
+{
+	static const char *const places[] = { "/run/x", "/tmp/x", "bin/x" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		nest_destroy(&nest);
+		nest_create(&nest);
+		make_levels(2);
+		set(0, "root", directory);
+		set_file(2, "file", places[i]);
+		assert_blamed(2, places[i]);
+	}
+}
+
 static void blame_for_options(void **state)
 {
 	for (unsigned int level = 1; level <= 3; level++) {
@@ -824,6 +977,9 @@ int main(void)
 		on_nest(level_1_has_what_the_nest_asks_for),
 		on_nest(no_network_without_asking),
 		on_nest(network_is_the_whole_nests),
+		on_nest(every_level_hands_the_root_down),
+		on_nest(root_is_the_whole_nests),
+		on_nest(no_root_without_asking),
 		on_nest(hypervisors_have_an_el2),
 		on_nest(one_level_is_no_hypervisor),
 		on_nest(innermost_with_an_el2_of_its_own),
@@ -834,10 +990,16 @@ int main(void)
 		on_nest(very_long_values),
 		on_nest(many_options),
 		on_nest(archive_has_what_init_needs),
+		on_nest(files_lie_over_a_root),
+		on_nest(a_root_has_its_layer_without_files_as_well),
+		on_nest(levels_between_carry_virtiofsd),
+		on_nest(the_innermost_alone_needs_no_virtiofsd),
 		on_nest(each_level_has_what_is_inside_it),
 		on_nest(each_level_can_pack_the_next),
 		on_nest(outside_of_a_nest_there_is_no_plan),
 		on_nest(good_nest_is_good),
+		on_nest(blame_for_a_root),
+		on_nest(blame_for_files_that_a_root_would_hide),
 		on_nest(blame_for_options),
 		on_nest(blame_for_files),
 		on_nest(blame_for_memory),

@@ -17,7 +17,7 @@
 	"[]}"
 #define PLAN                                                                                  \
 	"{\"level\":2,\"sources\":[\"/nest/0\",\"/nest/1\"],\"levels\":[" LEVEL "," BARE "]," \
-	"\"net\":\"mode=user\"}"
+	"\"net\":\"mode=user\",\"root\":true}"
 
 static struct nest nest;
 static unsigned int level;
@@ -55,6 +55,7 @@ static void all_of_it_arrives(void **state)
 	assert_int_equal(nest.levels[1].command.count, 0);
 	assert_int_equal(nest.levels[1].file_count, 0);
 	assert_string_equal(nest.net, "mode=user");
+	assert_string_equal(nest.root, "/nidus/shared");
 	assert_silent();
 	nest_destroy(&nest);
 }
@@ -68,6 +69,17 @@ static void what_is_packed_is_what_was_unpacked(void **state)
 	assert_true(json_equal(before, after));
 	json_decref(before);
 	json_decref(after);
+	nest_destroy(&nest);
+}
+
+static void what_is_not_asked_for_is_not_there(void **state)
+{
+	assert_int_equal(
+		unpack("{\"level\":1,\"sources\":[\"/nest/0\",\"/nest/1\"],\"levels\":[" BARE
+		       "],\"net\":\"\",\"root\":false}"),
+		0);
+	assert_null(nest.net);
+	assert_null(nest.root);
 	nest_destroy(&nest);
 }
 
@@ -119,6 +131,10 @@ static void what_is_no_plan_is_refused(void **state)
 		{ "[{\"source\":1,\"path\":\"/bin/x\"}]", "{}" },
 		{ "\"mode=user\"", "null" },
 		{ ",\"net\":\"mode=user\"", "" },
+		{ ",\"root\":true", "" },
+		{ "\"root\":true", "\"root\":1" },
+		{ "\"root\":true", "\"root\":\"/\"" },
+		{ "\"root\":true", "\"root\":null" },
 		{ PLAN, "[]" },
 		{ PLAN, "{}" },
 	};
@@ -144,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		caught_test(all_of_it_arrives),
 		caught_test(what_is_packed_is_what_was_unpacked),
+		caught_test(what_is_not_asked_for_is_not_there),
 		caught_test(what_is_no_plan_is_refused),
 	};
 

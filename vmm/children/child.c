@@ -121,8 +121,7 @@ static bool is_program(const char *path)
 	return access(path, X_OK) == 0;
 }
 
-/* path has size bytes. False: it is nowhere. */
-static bool find_program(const char *program, char *path, size_t size)
+bool child_find(const char *program, char *path, size_t size)
 {
 	const char *from = getenv("PATH");
 
@@ -146,7 +145,7 @@ bool child_is_installed(const char *program)
 {
 	char path[PATH_MAX];
 
-	return find_program(program, path, sizeof(path));
+	return child_find(program, path, sizeof(path));
 }
 
 static int complain_missing(const char *name, const struct child_command *command)
@@ -299,7 +298,7 @@ int child_start(struct child *child, const struct child_command *command)
 	child->output.ready = output_ready;
 	child->used = child->kept_used = 0;
 	child->cut = false;
-	if (!find_program(command->program, path, sizeof(path)))
+	if (!child_find(command->program, path, sizeof(path)))
 		return complain_missing(child->name, command);
 	err = launch_prepare(&launch, command, path);
 	if (err == 0 && pipe2(ends, O_CLOEXEC) < 0)

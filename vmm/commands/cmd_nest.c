@@ -60,6 +60,11 @@ static int set_net(void *object, const char *text)
 	return set_default(object, "net", text);
 }
 
+static int set_root(void *object, const char *text)
+{
+	return set_default(object, "root", text);
+}
+
 static int set_mem(void *object, const char *text)
 {
 	struct request *request = object;
@@ -98,6 +103,9 @@ static const struct option_row rows[] = {
 		 "the same with the words of run --network, of which guest_ip and host_ip are for "
 		 "the innermost level"),
 	  OPTION_CALL(set_net) },
+	{ OPTION("root", 0, "DIR",
+		 "a directory that is the innermost level's root; nothing is written to it"),
+	  OPTION_CALL(set_root), OPTION_DIRECTORY },
 	{ OPTION("file", 0, "FILE[:PATH]",
 		 "a file to carry to the innermost level, and where it is to be there; up to 32 "
 		 "times (/bin/NAME)"),
@@ -175,6 +183,8 @@ static int plan(struct request *request, const struct options_words *words)
 		err = set_net(request, "mode=user");
 	if (err == 0)
 		err = give_innermost(request, words);
+	if (err == 0)
+		err = nest_add_root(&request->nest);
 	if (err == 0)
 		err = nest_check(&request->nest);
 	if (err == 0 && request->json)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "machine/session.h"
 #include "nest_net.h"
 #include "options/number.h"
+#include "root/root_program.h"
+#include "served/served.h"
 #include "util.h"
 
 #define TIME_LIMIT 120 /* seconds */
@@ -27,7 +30,7 @@ static int tell(int err)
 
 int nest_status(int err)
 {
-	return limits_missing(err) ? STATUS_HOST : STATUS_USAGE;
+	return limits_missing(err) || err == -ENOPKG ? STATUS_HOST : STATUS_USAGE;
 }
 
 /* Levels. */
@@ -53,6 +56,7 @@ void nest_destroy(struct nest *nest)
 	level_clear(&nest->defaults);
 	for (unsigned int i = 0; i < nest->depth; i++)
 		level_clear(&nest->levels[i]);
+	free(nest->root);
 	free(nest->net);
 }
 
@@ -255,6 +259,29 @@ static int set_net(struct nest *nest, struct nest_level *level, const char *valu
 	return 0;
 }
 
+/* The nest's as well: each level hands it down to the next. */
+static int set_root(struct nest *nest, struct nest_level *level, const char *value)
+{
+	char *copy;
+
+	if (level != &nest->defaults) {
+		log_error("root: is for the whole nest, and stands outside of its levels");
+		return -EINVAL;
+	}
+	if (strchr(value, ',')) {
+		log_error("root %s: is a directory and nothing else, without a comma; a nest only "
+			  "reads it",
+			  value);
+		return -EINVAL;
+	}
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(nest->root);
+	nest->root = copy;
+	return 0;
+}
+
 /* Some are another name of an option of run. */
 static const struct {
 	const char *name;
@@ -272,6 +299,7 @@ static const struct {
 	{ "time-limit", NULL, set_time_limit },
 	{ "options", NULL, set_options },
 	{ "net", NULL, set_net },
+	{ "root", NULL, set_root },
 };
 
 /* The plan travels as JSON, which has no other strings. */
@@ -311,9 +339,10 @@ int nest_set(struct nest *nest, unsigned int level, const char *key, const char 
 		return tell(keys[i].option ? add_option(object, keys[i].option, value)
 					   : keys[i].set(nest, object, value));
 	}
-	log_error("%s: a level has no such thing; there are kernel, memory, cpus, disk, console, "
-		  "params, file, command, time-limit and options, and of the whole nest net",
-		  key);
+	log_error(
+		"%s: a level has no such thing; there are kernel, memory, cpus, disk, console, "
+		"params, file, command, time-limit and options, and of the whole nest net and root",
+		key);
 	return -EINVAL;
 }
 
@@ -329,6 +358,38 @@ int nest_set_command(struct nest *nest, unsigned int level, int argc, char **arg
 	for (int i = 0; i < argc && err == 0; i++)
 		err = add_word(command, argv[i]);
 	return tell(err);
+}
+
+/* To where it is found without a PATH, which levels do not all have. */
+static int add_virtiofsd(struct nest *nest, struct nest_level *level, const struct word_list *files)
+{
+	const char *program = files->words[0];
+	const char *path = strncmp(program, "/usr/lib", 8) == 0 ? program : SERVED_VIRTIOFSD;
+	int err = add_file(nest, level, program, path);
+
+	for (unsigned int i = 1; i < files->count && err == 0; i++)
+		err = add_file(nest, level, files->words[i], files->words[i]);
+	return tell(err);
+}
+
+int nest_add_root(struct nest *nest)
+{
+	struct word_list files = { 0 };
+	char path[PATH_MAX];
+	int err = 0;
+
+	/* The innermost hands nothing down. */
+	if (!nest->root || nest->depth < 2)
+		return 0;
+	if (!served_fs_find(path)) {
+		log_error("root: there is no virtiofsd here; Debian's package virtiofsd has it");
+		return -ENOPKG;
+	}
+	err = root_program_files(&files, path);
+	for (unsigned int level = 1; level < nest->depth && err == 0; level++)
+		err = add_virtiofsd(nest, &nest->levels[level - 1], &files);
+	word_list_clear(&files);
+	return err;
 }
 
 /* Using. */
@@ -359,9 +420,24 @@ static int compose_words(const struct nest *nest, unsigned int number, struct wo
 		err = add_words(list, "--network");
 	if (err == 0 && nest->net)
 		err = add_word(list, number == 1 ? nest->net : NEST_NET_INNER);
+	if (err == 0 && nest->root)
+		err = add_words(list, "--root");
+	if (err == 0 && nest->root)
+		err = add_word(list, nest->root);
 	if (err == 0)
 		err = word_list_add_all(list, &level->options);
 	return err < 0 ? err : kernel;
+}
+
+/* Whether a level's root is the nest's. */
+static int check_root(const struct nest *nest, const struct config *config)
+{
+	if (!config->root)
+		return 0;
+	if (nest->root && strcmp(config->root, nest->root) == 0 && !config->root_writable)
+		return 0;
+	log_error("--root among the options: it is the whole nest's, root outside of the levels");
+	return -EINVAL;
 }
 
 /* Whether the options of a level leave alone what is a nest's to say. kernel: its own. */
@@ -386,7 +462,7 @@ static int check_config(const struct nest *nest, unsigned int number, const stru
 			  nest->depth - 1);
 		return -EINVAL;
 	}
-	return 0;
+	return check_root(nest, config);
 }
 
 /* Parses a level's options as `run` does; the parameters of the kernel are left out. */

@@ -24,6 +24,7 @@
 #include "nest_net.h"
 #include "nest_plan.h"
 #include "nest_report.h"
+#include "root/root_mount.h"
 #include "virtio/virtio_report.h"
 
 #define PORTS "/sys/class/virtio-ports"
@@ -111,16 +112,32 @@ static int run_command(const struct word_list *command)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_SIGNAL + WTERMSIG(status);
 }
 
+/* The root that the nest has: the innermost lives in it, the others hand it down. */
+static int take_root(const struct nest *nest, unsigned int level)
+{
+	if (!nest->root)
+		return 0;
+	return level == nest->depth ? root_enter(NEST_OWN) : root_mount();
+}
+
+static void report_command(unsigned int level, int port, int status)
+{
+	nest_report(port, json_pack("{sisssi}", "level", level, "is", "command", "status", status));
+}
+
 static void live(const struct nest *nest, unsigned int level, int port)
 {
 	const struct word_list *command = &nest->levels[level - 1].command;
 
 	report_up(level, port);
+	if (take_root(nest, level) < 0) {
+		report_command(level, port, STATUS_NOT_RUN);
+		return;
+	}
 	/* What it cannot have is said; a command may do without. */
 	nest_net_prepare(nest, level);
 	if (command->count > 0)
-		nest_report(port, json_pack("{sisssi}", "level", level, "is", "command", "status",
-					    run_command(command)));
+		report_command(level, port, run_command(command));
 	if (level < nest->depth)
 		nest_level_run(nest, level + 1, port);
 }

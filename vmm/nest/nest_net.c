@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "host/log.h"
 #include "network/netif.h"
@@ -22,6 +23,8 @@ static int write_resolv_conf(const char *server)
 	FILE *file;
 
 	mkdir("/etc", 0755);
+	/* In a root from outside it may be a link to somewhere that is not there. */
+	unlink(RESOLV_CONF);
 	file = fopen(RESOLV_CONF, "we");
 	if (!file || fprintf(file, "nameserver %s\n", server) < 0) {
 		log_error(RESOLV_CONF ": %s", strerror(errno));

@@ -5,6 +5,7 @@
  * level N packs that of N + 1 from what it finds in its own.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "init/init.h"
 #include "nest/nest.h"
 #include "nest_plan.h"
+#include "root/root.h"
 
 static bool level_uses(const struct nest_level *level, unsigned int source)
 {
@@ -64,14 +66,43 @@ static int pack_carried(struct archive *archive, const struct nest *nest, unsign
 	return err;
 }
 
+/* Whether a root from outside has something else over a file at path. */
+static bool is_hidden(const char *path)
+{
+	return strncmp(path, "/run/", 5) == 0 || strncmp(path, "/tmp/", 5) == 0;
+}
+
+/* The same for the innermost level whose root is a directory: it lies over that. */
+static int pack_over_root(struct archive *archive, const char *path, const char *source)
+{
+	char place[PATH_MAX];
+
+	/* What is no path from the root is refused as it stands. */
+	if (*path != '/')
+		return archive_add_file(archive, path, source);
+	if (is_hidden(path)) {
+		log_error("file %s: with a root /run and /tmp are empty", path);
+		return -EINVAL;
+	}
+	if ((size_t)snprintf(place, sizeof(place), NEST_OWN "%s", path) >= sizeof(place)) {
+		log_error("file %s: %s", path, strerror(ENAMETOOLONG));
+		return -ENAMETOOLONG;
+	}
+	return archive_add_file(archive, place, source);
+}
+
 static int pack_own(struct archive *archive, const struct nest *nest, unsigned int level)
 {
 	const struct nest_level *own = &nest->levels[level - 1];
-	int err = 0;
+	const bool over_root = nest->root && level == nest->depth;
+	int err = over_root ? archive_add_directory(archive, NEST_OWN) : 0;
 
-	for (unsigned int i = 0; i < own->file_count && err == 0; i++)
-		err = archive_add_file(archive, own->files[i].path,
-				       nest->sources.words[own->files[i].source]);
+	for (unsigned int i = 0; i < own->file_count && err == 0; i++) {
+		const char *source = nest->sources.words[own->files[i].source];
+
+		err = over_root ? pack_over_root(archive, own->files[i].path, source)
+				: archive_add_file(archive, own->files[i].path, source);
+	}
 	return err;
 }
 
@@ -148,7 +179,7 @@ static int check_level(const struct nest *nest, unsigned int level)
 
 int nest_check(const struct nest *nest)
 {
-	int err = 0;
+	int err = nest->root ? root_check(nest->root) : 0;
 
 	/* From the innermost: by then all that a level carries for others has been found good. */
 	for (unsigned int level = nest->depth; level > 0 && err == 0; level--) {

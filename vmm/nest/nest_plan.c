@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "root/root_mount.h"
+
 void nest_plan_path(char *path, size_t size, unsigned int source)
 {
 	snprintf(path, size, NEST_DIRECTORY "/%u", source);
@@ -76,8 +78,9 @@ static json_t *pack_sources(const struct nest *nest)
 
 json_t *nest_plan_pack(const struct nest *nest, unsigned int level)
 {
-	return json_pack("{sisososs}", "level", (int)level, "sources", pack_sources(nest), "levels",
-			 pack_levels(nest), "net", nest->net ? nest->net : "");
+	return json_pack("{sisososssb}", "level", (int)level, "sources", pack_sources(nest),
+			 "levels", pack_levels(nest), "net", nest->net ? nest->net : "", "root",
+			 nest->root != NULL);
 }
 
 /* Unpacking. */
@@ -195,11 +198,11 @@ int nest_plan_unpack(struct nest *nest, unsigned int *level, json_t *plan)
 	json_t *sources, *levels;
 	json_int_t number = 0;
 	const char *net;
-	int err = -EINVAL;
+	int root, err = -EINVAL;
 
 	nest_create(nest);
-	if (json_unpack(plan, "{sIsososs!}", "level", &number, "sources", &sources, "levels",
-			&levels, "net", &net) == 0)
+	if (json_unpack(plan, "{sIsososssb!}", "level", &number, "sources", &sources, "levels",
+			&levels, "net", &net, "root", &root) == 0)
 		err = unpack_sources(nest, sources);
 	if (err == 0)
 		err = unpack_levels(nest, levels);
@@ -208,6 +211,10 @@ int nest_plan_unpack(struct nest *nest, unsigned int *level, json_t *plan)
 	if (err == 0 && *net) {
 		nest->net = strdup(net);
 		err = nest->net ? 0 : -ENOMEM;
+	}
+	if (err == 0 && root) {
+		nest->root = strdup(ROOT_SHARED);
+		err = nest->root ? 0 : -ENOMEM;
 	}
 	if (err < 0)
 		nest_destroy(nest);

@@ -13,6 +13,9 @@
 #define NEST_DIRECTORY "/nest"
 #define NEST_PLAN      NEST_DIRECTORY "/plan"
 
+/* Where the files of the innermost level are that go over a root from outside. */
+#define NEST_OWN NEST_DIRECTORY "/own"
+
 /* Writes that path. */
 void nest_plan_path(char *path, size_t size, unsigned int source);
 
