@@ -683,7 +683,8 @@ static void it_gets_its_arguments(void **state)
 	last_start(arguments, sizeof(arguments));
 	snprintf(expected, sizeof(expected),
 		 "--foreground --quiet --fd 3 %s--address 192.168.33.15 --netmask 24 "
-		 "--gateway 192.168.33.1 --dns-forward 192.168.33.1 --tcp-ports 2222:22 --udp-ports 127.0.0.1/53:53",
+		 "--gateway 192.168.33.1 --dns-forward 192.168.33.1 "
+		 "--tcp-ports 2222:22 --udp-ports 127.0.0.1/53:53",
 		 geteuid() == 0 ? "--runas 65534:65534 " : "");
 	assert_string_equal(arguments, expected);
 	stop();
