@@ -11,6 +11,7 @@
 
 #include "host/log.h"
 #include "network/netif.h"
+#include "util.h"
 
 /* The kernel's name for the first one that there is. */
 #define INTERFACE "eth0"
@@ -74,10 +75,32 @@ static int prepare_innermost(const char *net)
 	return err;
 }
 
+/*
+ * A level between has no address of its own, which Linux would take by itself in IPv6. Whoever
+ * serves the network learns from what it then says that the guest is here, and not further inside.
+ */
+static void have_no_address(void)
+{
+	static const char *const settings[] = { "/proc/sys/net/ipv6/conf/all/disable_ipv6",
+						"/proc/sys/net/ipv6/conf/default/disable_ipv6" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		/* Where there is no IPv6 there is no such setting. */
+		FILE *file = fopen(settings[i], "we");
+
+		if (!file)
+			continue;
+		fputs("1", file);
+		fclose(file);
+	}
+}
+
 static int prepare_between(void)
 {
-	int err = netif_up(INTERFACE);
+	int err;
 
+	have_no_address();
+	err = netif_up(INTERFACE);
 	if (err == 0)
 		err = netif_make_bridge(NEST_NET_BRIDGE);
 	if (err == 0)
