@@ -24,7 +24,7 @@ OPERATIONS = {"stat": 500, "open": 200, "read": 16, "write": 16}
 NAMES = {"stat": "statx", "open": "open, read, close", "read": "a MiB read", "write": "a MiB written"}
 
 # As nidus starts it, but for the socket and the directory.
-OPTIONS = ""
+OPTIONS = "--log-level=warn --cache=auto --xattr --thread-pool-size=0 --sandbox=namespace"
 COMMANDS = {
     "nidus": ["--fs", "bench=$DIRECTORY"],
     "qemu": ["-object", "memory-backend-memfd,id=ram,size=512M,share=on", "-machine", "memory-backend=ram",

@@ -77,9 +77,10 @@ static int check_directory(const struct served_fs_options *options)
 		err = ENOTDIR;
 	else if (access(options->directory, R_OK | X_OK) < 0)
 		err = errno;
-	if (err)
-		log_error("%s: %s", options->directory, log_reason(err));
-	return -err;
+	if (!err)
+		return 0;
+	log_error("%s: %s", options->directory, log_reason(err));
+	return -EINVAL;
 }
 
 static void make_words(struct served_daemon *daemon, const struct served_fs_options *options,
@@ -103,6 +104,8 @@ static void make_words(struct served_daemon *daemon, const struct served_fs_opti
 	served_daemon_words(daemon, "--sandbox=%s", sandbox());
 	if (options->read_only)
 		served_daemon_word(daemon, "--readonly");
+	if (options->flat)
+		served_daemon_word(daemon, "--no-announce-submounts");
 	served_daemon_words(daemon, "--shared-dir=%s", options->directory);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "host/limits.h"
 #include "host/log.h"
 #include "served_vhost_user.h"
 #include "util.h"
@@ -45,10 +46,11 @@ static int socket_connect(struct served_vhost_user *user, bool loud)
 	/* Its length was looked at when it was opened. */
 	strcpy(address.sun_path, self->path);
 	fd = connect_to(&address);
-	if (fd < 0 && loud)
-		log_error("%s: %s", self->name,
-			  fd == -ECONNREFUSED ? "nobody listens there" : log_reason(-fd));
-	return fd;
+	if (fd >= 0 || !loud)
+		return fd;
+	log_error("%s: %s", self->name,
+		  fd == -ECONNREFUSED ? "nobody listens there" : log_reason(-fd));
+	return limits_missing(fd) ? fd : -EINVAL;
 }
 
 static void socket_ended(struct served_vhost_user *user)
@@ -94,9 +96,17 @@ int served_socket_open(struct served **opened, const struct served_socket_option
 	/* Who is of no known kind is called as the user calls it. */
 	self->user.served.kind.name = options->type;
 	err = served_vhost_user_open(&self->user);
-	if (err < 0)
+	if (err < 0) {
 		free(self);
-	else
-		*opened = &self->user.served;
-	return err;
+		return err;
+	}
+	if (self->user.patience < options->reconnect) {
+		log_error("%s: cannot be waited for when it ends, as it keeps no account of its "
+			  "requests (INFLIGHT_SHMFD); leave reconnect out",
+			  self->name);
+		served_close(&self->user.served);
+		return -EINVAL;
+	}
+	*opened = &self->user.served;
+	return 0;
 }

@@ -104,7 +104,8 @@ static void set_state(struct served_vhost_user *user, enum served_state state)
 
 static void give_up(struct served_vhost_user *user)
 {
-	log_warning("%s: nobody serves the guest's device any more", user->wishes.name);
+	log_warning("%s: nobody serves the guest's device any more; its requests fail",
+		    user->wishes.name);
 	set_state(user, SERVED_GONE);
 }
 
@@ -230,12 +231,9 @@ static int settle(struct served_vhost_user *user)
 	vhost->owner = user;
 	if (served->kind.device_id == VIRTIO_ID_BLOCK && vhost->rings == 1)
 		vhost->features &= ~FEATURE(VIRTIO_BLK_F_MQ);
-	if (user->patience > 0 && served->kind.any_order && !vhost->remembers) {
-		log_error("%s: cannot be waited for when it ends, as it keeps no account of its "
-			  "requests; leave reconnect out",
-			  user->wishes.name);
-		return -EINVAL;
-	}
+	/* Of the requests that it leaves behind nobody could tell the next one which are done. */
+	if (served->kind.any_order && !vhost->remembers)
+		user->patience = 0;
 	return take_config(user);
 }
 

@@ -25,6 +25,8 @@ struct served;
 struct served_fs_options {
 	const char *directory, *tag;
 	bool read_only;
+	/* What is mounted within it is a part of it to the guest, as an overlay file system wants. */
+	bool flat;
 };
 
 /* Where the virtiofsd is that served_fs_open() starts, or NULL: nowhere. path has PATH_MAX bytes.
