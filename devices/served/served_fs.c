@@ -104,7 +104,7 @@ static void make_words(struct served_daemon *daemon, const struct served_fs_opti
 	served_daemon_words(daemon, "--sandbox=%s", sandbox());
 	if (options->read_only)
 		served_daemon_word(daemon, "--readonly");
-	if (options->flat)
+	if (options->no_submounts)
 		served_daemon_word(daemon, "--no-announce-submounts");
 	served_daemon_words(daemon, "--shared-dir=%s", options->directory);
 }

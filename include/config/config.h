@@ -33,6 +33,7 @@ struct config_disk {
 struct config_fs {
 	const char *tag, *directory;
 	bool read_only;
+	bool no_submounts; /* as struct served_fs_options has it */
 };
 
 /* A device that another process serves; what was not given is NULL or 0. */

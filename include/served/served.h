@@ -25,8 +25,11 @@ struct served;
 struct served_fs_options {
 	const char *directory, *tag;
 	bool read_only;
-	/* What is mounted within it is a part of it to the guest, as an overlay file system wants. */
-	bool flat;
+	/*
+	 * What is mounted in the directory looks like a part of it, and not like a mount, which
+	 * overlay would refuse to have in a layer (EREMOTE).
+	 */
+	bool no_submounts;
 };
 
 /* Where the virtiofsd is that served_fs_open() starts, or NULL: nowhere. path has PATH_MAX bytes.

@@ -348,6 +348,8 @@ static void every_level_hands_the_root_down(void **state)
 		assert_false(config.root_writable);
 		assert_int_equal(config.filesystem_count, 1);
 		assert_true(config.filesystems[0].read_only);
+		/* The innermost makes a layer of it, which may have no mounts. */
+		assert_int_equal(config.filesystems[0].no_submounts, level == 3);
 	}
 	assert_string_equal(config.params, "console=hvc0 quiet panic=-1");
 }

@@ -74,6 +74,7 @@ static void assert_shared(bool read_only)
 	assert_string_equal(config.filesystems[0].tag, "nidus-root");
 	assert_string_equal(config.filesystems[0].directory, directory);
 	assert_int_equal(config.filesystems[0].read_only, read_only);
+	assert_int_equal(config.filesystems[0].no_submounts, read_only);
 }
 
 static void without_a_root_nothing_is_prepared(void **state)

@@ -97,6 +97,7 @@ int config_add_root(struct config *config)
 		.tag = CONFIG_ROOT_TAG,
 		.directory = config->root,
 		.read_only = !config->root_writable,
+		.no_submounts = !config->root_writable,
 	};
 	return 0;
 }

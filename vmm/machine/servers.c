@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "servers.h"
 
-#include <string.h>
-
 #include "served/served.h"
 
 void servers_close(struct resources *resources)
@@ -22,7 +20,7 @@ static int open_fs(struct resources *resources, const struct config_fs *fs)
 		.directory = fs->directory,
 		.tag = fs->tag,
 		.read_only = fs->read_only,
-		.flat = strcmp(fs->tag, CONFIG_ROOT_TAG) == 0,
+		.no_submounts = fs->no_submounts,
 	};
 
 	return served_fs_open(next(resources), &options);

@@ -520,5 +520,9 @@ int nest_configure(const struct nest *nest, unsigned int level, struct config *c
 		return -EINVAL;
 	}
 	config->params = words->params;
+	/* It is a layer in the innermost only; who hands it down has to tell its mounts apart. */
+	if (nest->root)
+		config->filesystems[config->filesystem_count - 1].no_submounts =
+			level == nest->depth;
 	return 0;
 }
