@@ -20,7 +20,7 @@ METRICS = (
 )
 
 # How often in the shorter run.
-OPERATIONS = {"stat": 500, "open": 200, "read": 16, "write": 16}
+OPERATIONS = {"stat": 1000, "open": 1000, "read": 16, "write": 16}
 NAMES = {"stat": "statx", "open": "open, read, close", "read": "a MiB read", "write": "a MiB written"}
 
 # As nidus starts it, but for the socket and the directory.
