@@ -87,6 +87,24 @@ expect_status 0
 expect_line '^so it is'
 end
 
+begin "a level between has no address, not even one that it takes by itself"
+cat >"$scratch/nest" <<EOF
+kernel = "$NIDUS_KERNEL";
+net = "mode=user";
+file = "/bin/busybox";
+levels = (
+	{ memory = "1G"; command = "busybox cat /proc/net/if_inet6"; },
+	{ memory = "256M"; command = "busybox cat /proc/net/if_inet6"; }
+);
+EOF
+nidus nest "$scratch/nest" </dev/null >"$console" 2>"$messages"
+status=$?
+expect_status 0
+# That is of the innermost.
+expect [ "$(grep -c '^fe80.* eth0' "$console")" = 1 ]
+expect [ "$(grep -c "^fe80" "$console")" = 1 ]
+end
+
 begin "without it there is none"
 nidus nest --kernel "$NIDUS_KERNEL" --depth 1 --file "$busybox" -- busybox ls /sys/class/net \
 	</dev/null >"$console" 2>"$messages"

@@ -191,6 +191,27 @@ expect grep -q '^vsock: from 42' "$scratch/server"
 expect [ ! -s "$messages" ]
 end
 
+begin "so they do on level 2"
+echo 'vsock listen 700 & vsock connect 42 800 down &' >"$scratch/outer"
+echo 'vsock connect 2 700 up; vsock listen 800' >"$scratch/inner"
+files='"/bin/busybox", "build/programs/vsock"'
+cat >"$scratch/nest" <<EOF
+kernel = "$NIDUS_KERNEL";
+levels = (
+	{ memory = "1G"; file = [ $files, "$scratch/outer:/outer" ]; command = "busybox sh /outer"; },
+	{ memory = "256M"; file = [ $files, "$scratch/inner:/inner" ]; command = "busybox sh /inner";
+	  options = "--vsock 42"; }
+);
+EOF
+nidus nest "$scratch/nest" </dev/null >"$console" 2>"$messages"
+status=$?
+expect_status 0
+expect_line '^vsock: UP'
+expect_line '^vsock: from 42'
+expect_line '^vsock: DOWN'
+expect_line '^vsock: from 2'
+end
+
 begin "an identifier that another guest has is refused"
 start --vsock 42 -- 'echo up; sleep 1000'
 wait_for '^up' "$console"

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TRIES 100
+#define TRIES 600
 
 static int fail(const char *what)
 {
