@@ -104,6 +104,9 @@ static void set_state(struct served_vhost_user *user, enum served_state state)
 
 static void give_up(struct served_vhost_user *user)
 {
+	/* One that was started and does not come to anything. */
+	if (user->close)
+		user->close(user);
 	log_warning("%s: nobody serves the guest's device any more; its requests fail",
 		    user->wishes.name);
 	set_state(user, SERVED_GONE);

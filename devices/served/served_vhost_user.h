@@ -19,7 +19,10 @@ struct served_vhost_user {
 	int (*connect)(struct served_vhost_user *user, bool loud);
 	/* Whoever was connected has ended: says so. The main thread. */
 	void (*ended)(struct served_vhost_user *user);
-	/* Of attach(), detach() and close(), what is beside the connection; NULL: nothing. */
+	/*
+	 * Of attach(), detach() and close(), what is beside the connection; NULL: nothing. close()
+	 * may come twice: when it is given up, and in the end.
+	 */
 	int (*attach)(struct served_vhost_user *user);
 	void (*detach)(struct served_vhost_user *user);
 	void (*close)(struct served_vhost_user *user);
