@@ -10,7 +10,8 @@ from harness.contract import Metric
 TITLE = "A request to a disk"
 ABOUT = ("Reads of random blocks of 4 KiB, writes to such blocks, and reads of 1 MiB one after the other, past the "
          "guest's page cache, each in two runs of different length, of which the difference counts. The disk is a file "
-         "on tmpfs, on PCI; QEMU's has an iothread. With aio both VMMs use direct I/O.")
+         "on tmpfs, on PCI; QEMU's has an iothread. With aio both VMMs use direct I/O. qcow2 is an image in that format, "
+         "by the same qemu-storage-daemon for both; qcow2, own: by QEMU itself.")
 
 METRICS = (
     Metric("host", "host", "instructions"),
@@ -27,14 +28,21 @@ QEMU_AIO = {"io_uring": "cache.direct=off,aio=io_uring", "aio": "cache.direct=on
             "sync": "cache.direct=off,aio=threads"}
 
 
+# In place of engines: an image that is not raw, and who knows its format.
+DAEMON, OWN = "qcow2", "qcow2, own"
+FORMATS = (DAEMON, OWN)
+
+
 def vmms(engine):
     """lkvm has an engine, and no choice."""
+    if engine in FORMATS:
+        return ["nidus", "qemu"] if engine == DAEMON else ["qemu"]
     return [vmm for vmm in peers.available() if vmm != "lkvm" or engine == "aio"]
 
 
 # Depths by engine and kind of request.
-QUICK = {"read": dict.fromkeys(ENGINES, (1, 32)), "write": {"io_uring": (1, 32)}, "stream": {"io_uring": (1,)}}
-FULL = {"read": dict.fromkeys(ENGINES, (1, 4, 32)), "write": dict.fromkeys(ENGINES, (1, 4, 32)),
+QUICK = {"read": dict.fromkeys((*ENGINES, *FORMATS), (1, 32)), "write": {"io_uring": (1, 32)}, "stream": {"io_uring": (1,)}}
+FULL = {"read": dict.fromkeys((*ENGINES, *FORMATS), (1, 4, 32)), "write": dict.fromkeys(ENGINES, (1, 4, 32)),
         "stream": dict.fromkeys(ENGINES, (1, 4))}
 
 
@@ -54,14 +62,29 @@ def disk(cell):
     return {"image": IMAGE, "engine": cell["engine"], "flags": flags}
 
 
+def formatted(cell):
+    """The same of an image in another format: words of the VMM's own. The script starts a daemon for $SOCKET."""
+    if cell["vmm"] == "nidus":
+        return ["--disk", f"{IMAGE},ro,format=qcow2"]
+    if cell["engine"] == OWN:
+        return ["-object", "iothread,id=iothread", "-device", "virtio-blk-pci,drive=disk,iothread=iothread",
+                "-drive", f"if=none,id=disk,file={IMAGE},format=qcow2,readonly=on"]
+    return ["-object", "memory-backend-memfd,id=ram,size=512M,share=on", "-machine", "memory-backend=ram",
+            "-chardev", "socket,id=disk,path=$SOCKET", "-device", "vhost-user-blk-pci,chardev=disk"]
+
+
 def run(cell, board):
     few, many = LENGTHS[cell["what"]]
+    of_format = cell["engine"] in FORMATS
+    environment = {"NIDUS_STORAGE": images.program("storage")} if of_format else {}
     with tempfile.TemporaryDirectory() as directory:
         ram_disk = images.with_programs(directory, "reader")
-        command = peers.command(cell["vmm"], kernel=images.kernel(), initrd=ram_disk, mem=512, disk=disk(cell))
+        command = peers.command(cell["vmm"], kernel=images.kernel(), initrd=ram_disk, mem=512,
+                                disk=None if of_format else disk(cell), more=formatted(cell) if of_format else ())
         numbers = board.script("block.board", IMAGE, cell["what"], cell["depth"], few, many, *command,
                                files=["bench/lib.board", "build/programs/reader", images.kernel(), ram_disk,
-                                      *peers.files(cell["vmm"])], timeout=900)
+                                      *environment.values(), *peers.files(cell["vmm"])], environment=environment,
+                               timeout=900)
     return exits.by_name(difference.per_one(numbers, few, many))
 
 
