@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "backends/passt.h"
+#include "children/retry.h"
 #include "host/clock.h"
 #include "host/log.h"
 #include "links.h"
@@ -23,9 +24,8 @@
 #include "util.h"
 
 #define NS_PER_MS	  UINT64_C(1000000)
-#define PAUSE_MS	  1000 /* before it is started again; twice as long each time */
+#define PAUSE_MS	  1000 /* before it is started again, the first time */
 #define PAUSE_MS_MAX	  60000
-#define LONG_LIFE_MS	  60000 /* after which the next pause is the first one again */
 #define PASST_FAREWELL_MS 200 /* that it has to end once its connection has */
 #define PASST_MTU	  65520 /* what it tells guests by DHCP */
 #define PASST_RINGS	  2
@@ -47,7 +47,7 @@ struct passt {
 	struct event_notifier over; /* broken was set */
 	int starting; /* our end of its socket, until that is handed over; or -1 */
 	uint64_t since; /* in this state; ns */
-	unsigned int pause; /* the next one, in ms */
+	struct retry retry;
 	struct log_limit said;
 
 	/* Between the two. */
@@ -255,6 +255,8 @@ static void set_state(struct passt *passt, enum passt_state state)
 
 static void tell_up(struct passt *passt, bool up)
 {
+	if (up)
+		retry_succeeded(&passt->retry);
 	if (atomic_exchange(&passt->link.up, up) != up && passt->main)
 		passt->link.changed(passt->link.device);
 }
@@ -265,14 +267,10 @@ static void go_down(struct passt *passt)
 	if (passt->starting >= 0)
 		close(passt->starting);
 	passt->starting = -1;
-	if (passt->state == PASST_UP && clock_ns() - passt->since > LONG_LIFE_MS * NS_PER_MS)
-		passt->pause = PAUSE_MS;
 	set_state(passt, PASST_DOWN);
 	tell_up(passt, false);
-	if (!passt->main)
-		return;
-	event_timer_in(&passt->timer, passt->pause * NS_PER_MS);
-	passt->pause = passt->pause * 2 < PAUSE_MS_MAX ? passt->pause * 2 : PAUSE_MS_MAX;
+	if (passt->main)
+		event_timer_in(&passt->timer, retry_pause(&passt->retry));
 }
 
 static void hand_over(struct passt *passt)
@@ -595,7 +593,8 @@ int passt_open(struct link **opened, const struct passt_options *options)
 	memcpy(passt->link.mac, options->guest_mac, LINK_ADDRESS);
 	passt->source.ready = source_ready;
 	passt->starting = -1;
-	passt->pause = PAUSE_MS;
+	passt->retry.shortest = PAUSE_MS * NS_PER_MS;
+	passt->retry.longest = PAUSE_MS_MAX * NS_PER_MS;
 	atomic_init(&passt->handed, -1);
 	passt_stream_begin(&passt->stream, -1);
 	err = passt_process_prepare(&passt->process, options);

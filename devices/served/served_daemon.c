@@ -153,10 +153,10 @@ static void say_end(struct served_daemon *daemon)
 	if (daemon->child.pid == 0)
 		return;
 	if (child_wait(&daemon->child, FAREWELL_MS, &status)) {
-		log_warning("%s %s", daemon->name, child_how(status, how));
+		log_guest(&daemon->user.said, "%s %s", daemon->name, child_how(status, how));
 		return;
 	}
-	log_warning("%s has closed its connection", daemon->name);
+	log_guest(&daemon->user.said, "%s has closed its connection", daemon->name);
 	child_end(&daemon->child, false);
 }
 
@@ -171,7 +171,7 @@ static void child_ended(struct child *child, int status)
 	struct served_daemon *daemon = container_of(child, struct served_daemon, child);
 	char how[CHILD_HOW];
 
-	log_warning("%s %s", daemon->name, child_how(status, how));
+	log_guest(&daemon->user.said, "%s %s", daemon->name, child_how(status, how));
 }
 
 static int daemon_attach(struct served_vhost_user *user)

@@ -55,7 +55,7 @@ static int socket_connect(struct served_vhost_user *user, bool loud)
 
 static void socket_ended(struct served_vhost_user *user)
 {
-	log_warning("%s: the connection has ended", user->wishes.name);
+	log_guest(&user->said, "%s: the connection has ended", user->wishes.name);
 }
 
 static int check(const struct served_socket_options *options)

@@ -14,7 +14,7 @@
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 
-#define PAUSE_NS      UINT64_C(100000000) /* before it is tried again; twice as long each time */
+#define PAUSE_NS      UINT64_C(100000000) /* before it is tried again, the first time */
 #define PAUSE_NS_MAX  UINT64_C(5000000000)
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -122,13 +122,12 @@ static void vhost_ended(void *owner)
 		return;
 	user->ended(user);
 	user->since = clock_ns();
-	user->pause = PAUSE_NS;
 	if (user->patience == 0) {
 		give_up(user);
 		return;
 	}
 	set_state(user, SERVED_AWAY);
-	event_timer_in(&user->timer, user->pause);
+	event_timer_in(&user->timer, retry_pause(&user->retry));
 }
 
 static int connect_again(struct served_vhost_user *user)
@@ -145,6 +144,7 @@ static void try_again(struct event_timer *timer)
 	struct served_vhost_user *user = container_of(timer, struct served_vhost_user, timer);
 
 	if (connect_again(user) == 0) {
+		retry_succeeded(&user->retry);
 		log_info("%s is back", user->wishes.name);
 		set_state(user, SERVED_UP);
 		return;
@@ -153,8 +153,7 @@ static void try_again(struct event_timer *timer)
 		give_up(user);
 		return;
 	}
-	user->pause = user->pause * 2 < PAUSE_NS_MAX ? user->pause * 2 : PAUSE_NS_MAX;
-	event_timer_in(&user->timer, user->pause);
+	event_timer_in(&user->timer, retry_pause(&user->retry));
 }
 
 /* Lives of a guest. */
@@ -189,7 +188,7 @@ static int user_attach(struct served *served, struct event_loop *main)
 	user->main = main;
 	/* On from where the last life has left it. */
 	if (atomic_load(&served->state) == SERVED_AWAY)
-		event_timer_in(&user->timer, user->pause);
+		event_timer_in(&user->timer, user->retry.pause);
 	return 0;
 }
 
@@ -232,6 +231,8 @@ static int settle(struct served_vhost_user *user)
 	served->config_size = served->kind.config_size;
 	vhost->ended = vhost_ended;
 	vhost->owner = user;
+	user->retry = (struct retry){ .shortest = PAUSE_NS, .longest = PAUSE_NS_MAX };
+	retry_succeeded(&user->retry);
 	if (served->kind.device_id == VIRTIO_ID_BLOCK && vhost->rings == 1)
 		vhost->features &= ~FEATURE(VIRTIO_BLK_F_MQ);
 	/* Of the requests that it leaves behind nobody could tell the next one which are done. */

@@ -6,6 +6,8 @@
 #ifndef NIDUS_SERVED_VHOST_USER_H
 #define NIDUS_SERVED_VHOST_USER_H
 
+#include "children/retry.h"
+#include "host/log.h"
 #include "served_parts.h"
 
 struct served_vhost_user {
@@ -17,7 +19,7 @@ struct served_vhost_user {
 	unsigned int patience; /* seconds that its end is waited out */
 	/* A socket by which it is reached. Errors: -errno; said if loud. The main thread. */
 	int (*connect)(struct served_vhost_user *user, bool loud);
-	/* Whoever was connected has ended: says so. The main thread. */
+	/* Whoever was connected has ended: says so, with the limit said. The main thread. */
 	void (*ended)(struct served_vhost_user *user);
 	/*
 	 * Of attach(), detach() and close(), what is beside the connection; NULL: nothing. close()
@@ -30,7 +32,8 @@ struct served_vhost_user {
 	struct event_loop *main; /* NULL: it is lent to no device */
 	struct event_timer timer; /* to try again */
 	uint64_t since; /* it is away; ns */
-	uint64_t pause; /* before the next try; ns */
+	struct retry retry;
+	struct log_limit said; /* of its ends, which a guest may be able to bring about */
 };
 
 /* What devices of this number want. queues: of the device, 0: as many as there are. */
