@@ -33,6 +33,7 @@ struct resources {
 	struct served
 		*served[CONFIG_FILESYSTEMS_MAX + CONFIG_VHOST_USERS_MAX + 1]; /* one is vsock */
 	unsigned int served_count;
+	bool asks_for_huge_pages; /* for RAM that others map: the host gives none by itself */
 	unsigned int opened; /* steps done */
 };
 

@@ -163,7 +163,7 @@ build/programs/reader --make "$scratch/raw" 4096
 for pause in 50000 300000 900000; do
 	qemu-img convert -f raw -O qcow2 "$scratch/raw" "$scratch/disk.qcow2"
 	start --disk "$scratch/disk.qcow2,format=qcow2" -- "echo writing; /reader /dev/vda write 16 2000000 & \
-until dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct 2>&1 | grep Input/output; do sleep 0.1; done; $over"
+until grep Input/output /tmp/said; do dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct 2>>/tmp/said & sleep 0.3; done; $over"
 	wait_for '^writing' "$console"
 	usleep $pause
 	# shellcheck disable=SC2046	# processes

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -165,6 +166,30 @@ static const struct step {
 	{ servers_open, servers_close, STATUS_HOST, true }, /* of other devices */
 };
 
+#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+
+/* Whether RAM that others map has huge pages only where they are asked for one by one. */
+static bool must_ask_for_huge_pages(const struct resources *resources)
+{
+	char settings[128] = "";
+	FILE *file;
+
+	if (resources_backing(resources) != MEMORY_MEMFD)
+		return false;
+	file = fopen(SHMEM_ENABLED, "re");
+	if (!file)
+		return false;
+	if (!fgets(settings, sizeof(settings), file))
+		settings[0] = '\0';
+	fclose(file);
+	if (!strstr(settings, "[never]"))
+		return false;
+	log_info(
+		"guest RAM is shared, and has huge pages only where it is used first: " SHMEM_ENABLED
+		" is never (advise would do)");
+	return true;
+}
+
 enum status resources_open(struct resources *resources, const struct config *config)
 {
 	resources->config = config;
@@ -180,6 +205,7 @@ enum status resources_open(struct resources *resources, const struct config *con
 		}
 		resources->opened++;
 	}
+	resources->asks_for_huge_pages = must_ask_for_huge_pages(resources);
 	return STATUS_OK;
 }
 

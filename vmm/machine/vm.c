@@ -19,29 +19,10 @@
 
 /* RAM: mapped before there is a VM, unmapped when there is none any more. */
 
-#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
-
 /* Of RAM, where Linux's kernel and what it allocates first are. */
 #define FIRST_SIZE MIB(32)
 /* And last: an entry of 64 bytes for each page, and tables of pages. */
 #define LAST_SIZE(ram) ((ram) / 64 + MIB(4))
-
-/* Whether RAM that others map has huge pages only where they are asked for page by page. */
-static bool wants_huge_pages(const struct machine *machine)
-{
-	char settings[128] = "";
-	FILE *file;
-
-	if (machine->mem_backing != MEMORY_MEMFD)
-		return false;
-	file = fopen(SHMEM_ENABLED, "re");
-	if (!file)
-		return false;
-	if (!fgets(settings, sizeof(settings), file))
-		settings[0] = '\0';
-	fclose(file);
-	return strstr(settings, "[never]");
-}
 
 /* Those that a guest needs in any case; to set aside all of them would cost it what it never uses.
  */
@@ -50,9 +31,6 @@ static void take_huge_pages(const struct machine *machine)
 	const struct memory *memory = &machine->memory;
 	const uint64_t last = LAST_SIZE(memory->size);
 
-	log_info(
-		"guest RAM is shared, and has huge pages only where it is used first: " SHMEM_ENABLED
-		" is never (advise would do)");
 	memory_collapse(memory, memory->base, FIRST_SIZE);
 	memory_collapse(memory, memory->base + memory->size - last, last);
 }
@@ -76,7 +54,7 @@ int vm_map_ram(struct machine *machine)
 	machine->mem_backing = resources_backing(machine->resources);
 	err = memory_create(&machine->memory, RAM_BASE, config->mem_size, machine->mem_backing,
 			    mount);
-	if (err == 0 && wants_huge_pages(machine))
+	if (err == 0 && machine->resources->asks_for_huge_pages)
 		take_huge_pages(machine);
 	return err;
 }
