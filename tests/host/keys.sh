@@ -153,6 +153,9 @@ another rootfs
 known=$(key program e2fsprogs)
 change guest-images/program 's/^needed() {/&\n\ttrue/'
 another program e2fsprogs
+known=$(key firmware xen)
+change guest-images/firmware 's/^keep_xen() {/&\n\ttrue/'
+another firmware xen
 has "$(key rootfs)"
 known=$(key kbuild)
 for script in guest-images/chroot.sh tests/board/run tests/board/init.sh; do
