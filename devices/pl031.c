@@ -176,7 +176,9 @@ static enum mmio_result pl031_access(struct device *device, struct mmio_access *
 	struct pl031 *rtc = container_of(device, struct pl031, device);
 	enum mmio_result result;
 
-	if (mmio->size != 4 || mmio->offset % 4 != 0)
+	/* UEFI reads the bytes of the identification as such. */
+	if (mmio->size > 4 || mmio->offset % 4 != 0 ||
+	    (mmio->size != 4 && mmio->offset < PRIMECELL_ID))
 		return MMIO_BAD;
 
 	pthread_mutex_lock(&rtc->lock);
