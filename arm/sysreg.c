@@ -2,6 +2,7 @@
 #include "arm/sysreg.h"
 
 #define TGRAN_NONE 0xf
+#define PARANGE_48 5
 
 /* The fields for stage 2 may refer to those for stage 1. */
 bool sysreg_has_granule(uint64_t mmfr0, unsigned int stage, unsigned int granule, bool lpa2)
@@ -19,4 +20,15 @@ bool sysreg_has_granule(uint64_t mmfr0, unsigned int stage, unsigned int granule
 	if (granule == 14)
 		return field >= (lpa2 ? 2 : 1);
 	return field != TGRAN_NONE && field >= lpa2;
+}
+
+uint64_t sysreg_without_lpa2(uint64_t mmfr0)
+{
+	if (field_get(MMFR0_PARANGE, mmfr0) > PARANGE_48)
+		mmfr0 = field_set(MMFR0_PARANGE, mmfr0, PARANGE_48);
+	if (sysreg_has_granule(mmfr0, 1, 12, true))
+		mmfr0 = field_set(MMFR0_TGRAN4, mmfr0, 0);
+	if (sysreg_has_granule(mmfr0, 1, 14, true))
+		mmfr0 = field_set(MMFR0_TGRAN16, mmfr0, 1);
+	return mmfr0;
 }

@@ -9,6 +9,8 @@
 
 #include "util.h"
 
+#define FLASH_BASE	   UINT64_C(0x00000000)
+#define FLASH_BANK_SIZE	   UINT64_C(0x04000000) /* of each of two */
 #define GIC_DIST_BASE	   UINT64_C(0x08000000)
 #define GIC_DIST_SIZE	   UINT64_C(0x00010000)
 #define GICV2_CPU_BASE	   UINT64_C(0x08010000)

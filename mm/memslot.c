@@ -15,7 +15,7 @@
 /* KVM_MEM_* flags of a slot; dirty logging goes here. */
 static uint32_t memslot_flags(enum memslot_id id)
 {
-	return id == MEMSLOT_ECAM || id == MEMSLOT_VIRTIO_MMIO ? KVM_MEM_READONLY : 0;
+	return id == MEMSLOT_RAM || id == MEMSLOT_PVTIME ? 0 : KVM_MEM_READONLY;
 }
 
 int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size)
@@ -33,6 +33,21 @@ int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_
 		log_error("memory slot of %" PRIu64 " MiB at 0x%" PRIx64 ": %s", size >> 20, gpa,
 			  strerror(-err));
 	return err;
+}
+
+int memslot_remove(int vm_fd, enum memslot_id id)
+{
+	const struct kvm_userspace_memory_region nothing = { .slot = id };
+	int err = kvm_set_memory_region(vm_fd, &nothing);
+
+	if (err < 0)
+		log_error("removing a memory slot: %s", strerror(-err));
+	return err;
+}
+
+bool memslot_can_be_read_only(int vm_fd)
+{
+	return kvm_check(vm_fd, KVM_CAP_READONLY_MEM) > 0;
 }
 
 void memslot_hold(struct memslot_held *held, enum memslot_id id, void *start, uint64_t size)
@@ -67,7 +82,7 @@ int memslot_add_rom(struct memslot_held *held, int vm_fd, enum memslot_id id, ui
 	*host = (uint8_t *)align_up((uintptr_t)reserved, BLOCK_SIZE) + gpa % BLOCK_SIZE;
 	/* Advice only: without transparent huge pages there are more stage-2 faults. */
 	madvise(*host, size, MADV_HUGEPAGE);
-	if (kvm_check(vm_fd, KVM_CAP_READONLY_MEM) <= 0)
+	if (!memslot_can_be_read_only(vm_fd))
 		return 0;
 	return memslot_add(vm_fd, id, gpa, *host, size);
 }

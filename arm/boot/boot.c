@@ -12,18 +12,11 @@
 #include "mm/load.h"
 #include "util.h"
 
-/* Linux copes with any address for either; whole pages keep the initrd easy to free. */
-#define TREE_ALIGN   KIB(4)
-#define INITRD_ALIGN KIB(4)
-
 /* COMMAND_LINE_SIZE of Linux, arch/arm64/include/uapi/asm/setup.h, with the NUL. */
 #define PARAMS_MAX 2048
 
 /* The most that is unpacked at a time. */
 #define UNPACK_SIZE KIB(256)
-
-/* A flat binary may map no more than this before it has looked at its device tree. */
-#define FLAT_TOP MIB(256)
 
 static int boot_file_error(const struct boot_file *file, const char *what, int err)
 {
@@ -41,6 +34,8 @@ static int boot_file_open(struct boot_file *file, const char *what, const char *
 		return boot_file_error(file, what, -errno);
 	if (S_ISREG(st.st_mode))
 		return 0;
+	close(file->fd);
+	file->fd = -1;
 	log_error("%s %s: is not a regular file", what, path);
 	return -EINVAL;
 }
@@ -61,10 +56,16 @@ static int boot_file_measure(const struct boot_file *file, const char *what, uin
 int boot_files_open(struct boot_files *files, const char *kernel, const char *initrd,
 		    const struct archive *archive)
 {
-	int err;
+	int err = 0;
 
-	*files = (struct boot_files){ { NULL, -1 }, { NULL, -1 }, archive };
-	err = boot_file_open(&files->kernel, "kernel", kernel);
+	*files = (struct boot_files){
+		.kernel.fd = -1,
+		.initrd.fd = -1,
+		.archive = archive,
+		.tree.fd = -1,
+	};
+	if (kernel)
+		err = boot_file_open(&files->kernel, "kernel", kernel);
 	if (err == 0 && initrd)
 		err = boot_file_open(&files->initrd, "initrd", initrd);
 	if (err < 0)
@@ -72,13 +73,42 @@ int boot_files_open(struct boot_files *files, const char *kernel, const char *in
 	return err;
 }
 
+int boot_files_add_module(struct boot_files *files, const char *path)
+{
+	int err = boot_file_open(&files->modules[files->module_count], "module", path);
+
+	if (err == 0)
+		files->module_count++;
+	return err;
+}
+
+int boot_files_add_tree(struct boot_files *files, const char *path)
+{
+	return boot_file_open(&files->tree, "device tree", path);
+}
+
+int boot_files_add_overlay(struct boot_files *files, const char *path)
+{
+	int err = boot_file_open(&files->overlays[files->overlay_count], "overlay", path);
+
+	if (err == 0)
+		files->overlay_count++;
+	return err;
+}
+
 void boot_files_close(struct boot_files *files)
 {
+	while (files->module_count > 0)
+		close(files->modules[--files->module_count].fd);
+	while (files->overlay_count > 0)
+		close(files->overlays[--files->overlay_count].fd);
+	if (files->tree.fd >= 0)
+		close(files->tree.fd);
 	if (files->kernel.fd >= 0)
 		close(files->kernel.fd);
 	if (files->initrd.fd >= 0)
 		close(files->initrd.fd);
-	files->kernel.fd = files->initrd.fd = -1;
+	files->kernel.fd = files->initrd.fd = files->tree.fd = -1;
 }
 
 static int boot_kernel_error(const struct boot *boot, int err, const char *complaint)
@@ -157,6 +187,11 @@ static int boot_parse_kernel(struct boot *boot)
 	complaint = unpack_parse(head, got, boot->kernel_size, &boot->packed);
 	if (!complaint && boot->packed.format != PACKED_NOT)
 		return boot_parse_packed(boot);
+	if (!complaint && boot->kernel_address != 0) {
+		image_flat(&boot->image);
+		boot->image.extent = boot->kernel_size;
+		return 0;
+	}
 	if (!complaint)
 		complaint = image_parse(head, got, boot->kernel_size, &boot->image);
 	if (complaint)
@@ -168,7 +203,11 @@ int boot_parse(struct boot *boot, const struct boot_files *files)
 {
 	int err;
 
-	*boot = (struct boot){ .files = files };
+	*boot = (struct boot){
+		.files = files,
+		.kernel_address = files->kernel_address,
+		.module_count = files->module_count,
+	};
 	err = boot_file_measure(&files->kernel, "kernel", &boot->kernel_size);
 	if (err == 0)
 		err = boot_parse_kernel(boot);
@@ -176,6 +215,8 @@ int boot_parse(struct boot *boot, const struct boot_files *files)
 		boot->initrd_size = archive_size(files->archive);
 	else if (err == 0 && files->initrd.path)
 		err = boot_file_measure(&files->initrd, "initrd", &boot->initrd_size);
+	for (unsigned int i = 0; i < files->module_count && err == 0; i++)
+		err = boot_file_measure(&files->modules[i], "module", &boot->modules[i].size);
 	return err;
 }
 
@@ -188,41 +229,6 @@ void boot_check_params(const struct boot *boot, const char *params)
 		log_guest(&limit,
 			  "--params has %zu bytes, of which Linux on arm64 takes the first %d only",
 			  length, PARAMS_MAX - 1);
-}
-
-int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size)
-{
-	const uint64_t extent = boot->image.text_offset + boot->image.extent;
-	/* Each summand is below 2^62, so nothing wraps. */
-	const uint64_t needed = align_up(extent, TREE_ALIGN) + BOOT_TREE_SIZE_MAX +
-				align_up(boot->initrd_size, INITRD_ALIGN);
-
-	if (boot->kernel_size > INT64_MAX / 4 || boot->initrd_size > INT64_MAX / 4 ||
-	    needed > ram_size) {
-		log_error("kernel, device tree and initrd need %" PRIu64
-			  " MiB of RAM, but the guest has %" PRIu64 " MiB%s",
-			  (needed + MIB(1) - 1) >> 20, ram_size >> 20,
-			  boot->image.text_offset >= ram_size
-				  ? "; the kernel's header (text_offset) wants it beyond that"
-				  : "");
-		return -EFBIG;
-	}
-
-	boot->kernel_gpa = ram_base + boot->image.text_offset;
-	if (boot->image.extent_known) {
-		boot->initrd_gpa = ram_base + align_up(extent, INITRD_ALIGN);
-		boot->tree_gpa = boot->initrd_gpa + align_up(boot->initrd_size, TREE_ALIGN);
-	} else {
-		uint64_t top = ram_size < FLAT_TOP ? ram_size : FLAT_TOP;
-
-		/* A large initrd pushes both up; the sum above says that they fit below ram_size.
-		 */
-		if (top < needed)
-			top = needed;
-		boot->tree_gpa = ram_base + align_down(top - BOOT_TREE_SIZE_MAX, TREE_ALIGN);
-		boot->initrd_gpa = align_down(boot->tree_gpa - boot->initrd_size, INITRD_ALIGN);
-	}
-	return 0;
 }
 
 static int boot_load_file(const struct boot_file *file, const char *what, uint64_t size,
@@ -318,5 +324,8 @@ int boot_load(const struct boot *boot, struct memory *memory)
 	else if (err == 0 && files->initrd.path)
 		err = boot_load_file(&files->initrd, "initrd", boot->initrd_size, boot->initrd_gpa,
 				     memory);
+	for (unsigned int i = 0; i < files->module_count && err == 0; i++)
+		err = boot_load_file(&files->modules[i], "module", boot->modules[i].size,
+				     boot->modules[i].start, memory);
 	return err;
 }

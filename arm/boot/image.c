@@ -126,6 +126,14 @@ static const char *image_parse_linux(const uint8_t *head, size_t head_size, stru
 	return NULL;
 }
 
+void image_flat(struct image *image)
+{
+	*image = (struct image){
+		.kind = IMAGE_FLAT,
+		.text_offset = FLAT_TEXT_OFFSET,
+	};
+}
+
 /* file_size: UINT64_MAX while it is not known. */
 static const char *image_parse_head(const uint8_t *head, size_t head_size, uint64_t file_size,
 				    struct image *image)
@@ -143,10 +151,7 @@ static const char *image_parse_head(const uint8_t *head, size_t head_size, uint6
 	if (complaint)
 		return complaint;
 
-	*image = (struct image){
-		.kind = IMAGE_FLAT,
-		.text_offset = FLAT_TEXT_OFFSET,
-	};
+	image_flat(image);
 	return NULL;
 }
 

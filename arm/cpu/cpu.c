@@ -96,6 +96,20 @@ static int cpu_finalize_sve(const struct cpu_model *model, int vcpu_fd)
 	return err < 0 ? err : kvm_vcpu_finalize(vcpu_fd, KVM_ARM_VCPU_SVE);
 }
 
+/*
+ * Takes FEAT_LPA2 from the CPU, and physical addresses of more than 48 bits with it
+ * (ID_AA64MMFR0_EL1, Arm ARM D24.2.77). A host that has fields of this register fixed keeps them.
+ */
+static void cpu_hide_lpa2(int vcpu_fd)
+{
+	uint64_t mmfr0;
+
+	if (kvm_get_reg(vcpu_fd, SYS_ID_AA64MMFR0_EL1, &mmfr0) < 0)
+		return;
+	mmfr0 = sysreg_without_lpa2(mmfr0);
+	kvm_set_reg(vcpu_fd, SYS_ID_AA64MMFR0_EL1, &mmfr0);
+}
+
 static int complain(int err)
 {
 	/* -ENOTSUP: a wish that cannot be granted, already said. */
@@ -114,6 +128,8 @@ int cpu_init(const struct cpu_model *model, int vcpu_fd, bool off)
 	err = kvm_vcpu_init(vcpu_fd, &init);
 	if (err >= 0 && cpu_model_has(model, KVM_ARM_VCPU_SVE))
 		err = cpu_finalize_sve(model, vcpu_fd);
+	if (err >= 0 && model->wishes.no_lpa2)
+		cpu_hide_lpa2(vcpu_fd);
 	return complain(err);
 }
 

@@ -19,7 +19,13 @@ static inline uint64_t field_get(uint64_t mask, uint64_t value)
 	return (value & mask) >> __builtin_ctzll(mask);
 }
 
-/* The same for what has a position and no name, as in instructions and addresses. */
+/* value with number in the bits of mask. */
+static inline uint64_t field_set(uint64_t mask, uint64_t value, uint64_t number)
+{
+	return (value & ~mask) | (number << __builtin_ctzll(mask) & mask);
+}
+
+/* field_get() for what has a position and no name, as in instructions and addresses. */
 static inline uint64_t bits(uint64_t value, unsigned int high, unsigned int low)
 {
 	return field_get(BITS(high, low), value);
@@ -95,5 +101,8 @@ static inline bool bit(uint64_t value, unsigned int n)
  * lpa2: with descriptors of 52-bit addresses.
  */
 bool sysreg_has_granule(uint64_t mmfr0, unsigned int stage, unsigned int granule, bool lpa2);
+
+/* ID_AA64MMFR0_EL1 of the same CPU without 52-bit addresses at stage 1, FEAT_LPA2 nor FEAT_LPA. */
+uint64_t sysreg_without_lpa2(uint64_t mmfr0);
 
 #endif

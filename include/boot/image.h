@@ -38,6 +38,9 @@ struct image {
 const char *image_parse(const uint8_t *head, size_t head_size, uint64_t file_size,
 			struct image *image);
 
+/* A flat binary, whatever is in it; its extent is for who knows the file's size. */
+void image_flat(struct image *image);
+
 /*
  * The same for the contents of a compressed file, whose size is not known yet. They have to be an
  * Image with an image_size, which says where it can go and bounds what is unpacked. Flat binaries

@@ -47,6 +47,17 @@ struct config_vhost_user {
 	unsigned int reconnect; /* seconds */
 };
 
+#define CONFIG_MODULES_MAX  16
+#define CONFIG_OVERLAYS_MAX 8
+
+/* A file in RAM that the device tree tells of; what was not given is NULL. */
+struct config_module {
+	const char *path;
+	const char *kind; /* kernel, ramdisk, ... */
+	const char *params;
+	const char *node; /* a path, that which tells of it is under it; never NULL */
+};
+
 #define CONFIG_FILESYSTEMS_MAX 8
 #define CONFIG_VHOST_USERS_MAX 8
 #define CONFIG_ROOT_TAG	       "nidus-root"
@@ -92,7 +103,15 @@ struct archive;
 struct config {
 	/* Strings are argv's. */
 	const char *name; /* NULL: none given */
-	const char *kernel; /* never NULL */
+	const char *kernel; /* NULL: there is firmware */
+	uint64_t kernel_address; /* GPA that it is loaded to, whatever it is; 0: what it says */
+	const char *firmware; /* in flash, which the guest starts by; NULL: there is a kernel */
+	const char *flash; /* file of what firmware keeps in flash, or NULL */
+	struct config_module modules[CONFIG_MODULES_MAX];
+	unsigned int module_count;
+	const char *dtb; /* a device tree in place of ours, or NULL */
+	const char *overlays[CONFIG_OVERLAYS_MAX];
+	unsigned int overlay_count;
 	const char *initrd; /* NULL: none */
 	const struct archive
 		*initramfs; /* set by no option, but for a level of a nest or a root, or NULL */
@@ -166,6 +185,12 @@ int config_add_network(void *object, const char *text);
 /* The setters of --fs and --vhost-user; as config_add_network(). */
 int config_add_fs(void *object, const char *text);
 int config_add_vhost_user(void *object, const char *text);
+
+/* Those of --firmware, --firmware-address, --module and --dtb-overlay; likewise. */
+int config_set_firmware(void *object, const char *text);
+int config_set_firmware_address(void *object, const char *text);
+int config_add_module(void *object, const char *text);
+int config_add_overlay(void *object, const char *text);
 
 /* Whether somebody else serves a device. */
 bool config_has_served(const struct config *config);

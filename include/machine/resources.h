@@ -10,6 +10,7 @@
 #include "boot/boot.h"
 #include "config/config.h"
 #include "disk.h"
+#include "flash/flash.h"
 #include "host/file.h"
 #include "link.h"
 #include "machine/status.h"
@@ -21,6 +22,8 @@ struct resources {
 	const struct config *config;
 	struct file_place stats, tree; /* path NULL: nobody wants to have them written */
 	struct boot_files files;
+	struct flash_store flash[FLASH_BANKS];
+	bool has_flash[FLASH_BANKS];
 	struct memory_mount mount; /* where config has one */
 	int kvm_fd;
 	/* As config has them: each disk is nidus's own, or somebody else serves it. */

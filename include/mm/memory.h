@@ -31,7 +31,7 @@ struct memory_mount {
 int memory_mount_open(struct memory_mount *mount, const char *path);
 void memory_mount_close(struct memory_mount *mount);
 
-#define MEMORY_TOUCHED_MAX 16
+#define MEMORY_TOUCHED_MAX 24
 
 struct memory {
 	uint64_t base; /* GPA, a multiple of 2 MiB */

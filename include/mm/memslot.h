@@ -2,14 +2,24 @@
 /*
  * KVM's memory slots. No slot is changed or deleted while a guest runs, nor before the VM is
  * closed: with nested guests every change costs the host a walk of each shadow stage 2. So what a
- * slot refers to outlives the VM, and is held here for who made it.
+ * slot refers to outlives the VM, and is held here for who made it. Flash memory is the exception:
+ * it is read like memory until it is sent a command, which is seldom.
  */
 #ifndef NIDUS_MEMSLOT_H
 #define NIDUS_MEMSLOT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-enum memslot_id { MEMSLOT_RAM, MEMSLOT_PVTIME, MEMSLOT_ECAM, MEMSLOT_VIRTIO_MMIO, MEMSLOTS };
+enum memslot_id {
+	MEMSLOT_RAM,
+	MEMSLOT_PVTIME,
+	MEMSLOT_ECAM,
+	MEMSLOT_VIRTIO_MMIO,
+	MEMSLOT_FLASH, /* and one more: a slot for each of two banks */
+	MEMSLOT_FLASH_LAST = MEMSLOT_FLASH + 1,
+	MEMSLOTS
+};
 
 /* Mappings of a VM's slots; RAM's own is not among them. All zeroes: none. */
 struct memslot_held {
@@ -29,6 +39,12 @@ void memslot_release(struct memslot_held *held);
  * Errors: -errno, said.
  */
 int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size);
+
+/* Takes away what memslot_add() has made appear. Any thread. Errors: -errno, said. */
+int memslot_remove(int vm_fd, enum memslot_id id);
+
+/* Whether a guest can be kept from writing to what it reads (KVM_CAP_READONLY_MEM). */
+bool memslot_can_be_read_only(int vm_fd);
 
 /*
  * Maps memory that only nidus writes, and makes it appear at gpa; in a block of 2 MiB where it is

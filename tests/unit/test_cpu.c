@@ -268,6 +268,29 @@ static void granules_are_read_from_the_id_register(void **state)
 
 #define on_kvm(test) cmocka_unit_test_setup_teardown(test, begin, catch_end)
 
+static void lpa2_is_hidden_if_asked_for(void **state)
+{
+	const struct cpu_wishes none = { 0 }, wish = { .no_lpa2 = true };
+	static const struct {
+		uint64_t has, left;
+	} cases[] = {
+		{ 0x0000032310201126, 0x0000032300101125 }, /* LPA2: 4 and 16 KiB, 52 bits */
+		{ 0x0000000000101125, 0x0000000000101125 },
+		{ 0x00000000f0000022, 0x00000000f0000022 }, /* no 4 KiB */
+	};
+	struct cpu_model model;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		fake_kvm.mmfr0 = cases[i].has;
+		assert_int_equal(cpu_model_create(&model, 3, &none), 0);
+		assert_int_equal(cpu_init(&model, 4, false), 0);
+		assert_true(fake_kvm.mmfr0 == cases[i].has);
+		assert_int_equal(cpu_model_create(&model, 3, &wish), 0);
+		assert_int_equal(cpu_init(&model, 4, false), 0);
+		assert_true(fake_kvm.mmfr0 == cases[i].left);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +312,7 @@ int main(void)
 		on_kvm(general_registers_are_told_apart),
 		on_kvm(pc_and_mpidr_are_read),
 		on_kvm(granules_are_read_from_the_id_register),
+		on_kvm(lpa2_is_hidden_if_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,8 +105,10 @@ int config_add_root(struct config *config)
 /* Defaults that depend on what was given, and what goes together. */
 static int settle(struct config *config, enum config_flavour flavour)
 {
-	if (!config->kernel) {
-		log_error("no kernel: name one with --kernel FILE");
+	if (config_settle_firmware(config, flavour) < 0)
+		return -EINVAL;
+	if (!config->kernel && !config->firmware) {
+		log_error("no kernel: name one with --kernel FILE, or --firmware FILE");
 		return -EINVAL;
 	}
 	if (config->mem_size == 0)

@@ -218,6 +218,30 @@ static const struct option_row rows[] = {
 	  OPTION_FILE },
 	{ OPTION("params", 'p', "TEXT", "the kernel's command line"),
 	  OPTION_TEXT(struct config, params) },
+	{ OPTION("firmware", 'f', "FILE[,vars=FILE]",
+		 "firmware to start by in place of a kernel, in flash memory at 0, and the file "
+		 "that it keeps its variables in, made where there is none (as lkvm: a binary that "
+		 "is loaded to RAM)"),
+	  OPTION_CALL(config_set_firmware), OPTION_FILE },
+	{ OPTION("firmware-address", 0, "ADDRESS",
+		 "as lkvm: where in RAM the firmware goes (its beginning)"),
+	  OPTION_CALL(config_set_firmware_address) },
+	{ OPTION("flash", 'F', "FILE",
+		 "flash memory at 0x4000000 that the guest may write to, kept in a file, made where "
+		 "there is none; the same as vars (none)"),
+	  OPTION_TEXT(struct config, flash), OPTION_FILE },
+	{ OPTION("module", 0, "FILE[,kernel|ramdisk|kind=KIND][,node=PATH][,args=TEXT]",
+		 "a file that is loaded to RAM, for a hypervisor that finds it by the device tree "
+		 "as a multiboot module; node: where in the tree (/chosen); args: its command "
+		 "line; up to 16 times (none)"),
+	  OPTION_CALL(config_add_module), OPTION_FILE },
+	{ OPTION("dtb", 0, "FILE",
+		 "a device tree in place of the one that nidus makes, which has to have what that "
+		 "says of CPUs and interrupt controller; memory and chosen are filled in"),
+	  OPTION_TEXT(struct config, dtb), OPTION_FILE },
+	{ OPTION("dtb-overlay", 0, "FILE",
+		 "an overlay that is applied to the device tree; up to 8 times (none)"),
+	  OPTION_CALL(config_add_overlay), OPTION_FILE },
 	{ OPTION("mem", 'm', "SIZE",
 		 "guest RAM in MiB, or with K, M or G (512M; as lkvm: 256M for one vCPU, "
 		 "64M more for each further one)"),
@@ -342,9 +366,6 @@ static const struct option_row lkvm_rows[] = {
 	{ REFUSED("debug-single-step", 0, NULL) },
 	{ REFUSED("dev", 0, "ARGUMENT") },
 	{ REFUSED("disable-mte", 0, NULL) },
-	{ REFUSED("firmware", 'f', "ARGUMENT") },
-	{ REFUSED("firmware-address", 0, "ARGUMENT") },
-	{ REFUSED("flash", 'F', "ARGUMENT") },
 	{ REFUSED("force-pci", 0, NULL) },
 	{ REFUSED("gtk", 0, NULL) },
 	{ REFUSED("no-dhcp", 0, NULL) },

@@ -122,6 +122,7 @@ int cpus_create(struct machine *machine)
 		.pmu = config->pmu,
 		.nested = config->nested,
 		.e2h0 = config->e2h0,
+		.no_lpa2 = config->firmware != NULL,
 		.sve_max_vl = config->sve_max_vl,
 	};
 	int err = cpu_model_create(&machine->model, machine->vm_fd, &wishes);

@@ -106,6 +106,19 @@ static int add_rtc(struct machine *machine)
 	return err < 0 ? err : bus_add(&machine->bus, device);
 }
 
+static int add_flash(struct machine *machine)
+{
+	struct resources *resources = machine->resources;
+	struct flash_store *stores[FLASH_BANKS];
+	struct device *device;
+	int err;
+
+	for (unsigned int i = 0; i < FLASH_BANKS; i++)
+		stores[i] = resources->has_flash[i] ? &resources->flash[i] : NULL;
+	err = flash_create(&device, machine->vm_fd, stores);
+	return err < 0 ? err : bus_add(&machine->bus, device);
+}
+
 static int add_console(struct machine *machine)
 {
 	struct virtio *virtio;
@@ -214,6 +227,8 @@ int devices_create(struct machine *machine)
 		err = add_console(machine);
 	if (err == 0 && config->defaults)
 		err = add_rtc(machine);
+	if (err == 0 && (config->firmware || config->flash))
+		err = add_flash(machine);
 	if (err == 0 && config->rng)
 		err = add_rng(machine);
 	if (err == 0 && machine->report)

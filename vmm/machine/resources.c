@@ -4,10 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot/firmware.h"
 #include "host/kvm.h"
 #include "host/log.h"
 #include "links.h"
 #include "machine/resources.h"
+#include "memmap.h"
 #include "served/served.h"
 #include "servers.h"
 #include "util.h"
@@ -41,17 +43,80 @@ static int places_open(struct resources *resources)
 
 /* Those that the guest is started from. */
 
+/* What the guest is told of besides. */
+static int files_open_more(struct boot_files *files, const struct config *config)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < config->module_count && err == 0; i++)
+		err = boot_files_add_module(files, config->modules[i].path);
+	if (err == 0 && config->dtb)
+		err = boot_files_add_tree(files, config->dtb);
+	for (unsigned int i = 0; i < config->overlay_count && err == 0; i++)
+		err = boot_files_add_overlay(files, config->overlays[i]);
+	return err;
+}
+
 static int files_open(struct resources *resources)
 {
 	const struct config *config = resources->config;
+	struct boot_files *files = &resources->files;
+	int err = boot_files_open(files, config->kernel, config->initrd, config->initramfs);
 
-	return boot_files_open(&resources->files, config->kernel, config->initrd,
-			       config->initramfs);
+	files->kernel_address = config->kernel_address;
+	if (err < 0)
+		return err;
+	err = files_open_more(files, config);
+	if (err < 0)
+		boot_files_close(files);
+	return err;
 }
 
 static void files_close(struct resources *resources)
 {
 	boot_files_close(&resources->files);
+}
+
+/* Flash memory, which keeps what it holds while the guest resets. */
+
+static void flash_close(struct resources *resources)
+{
+	for (unsigned int i = 0; i < FLASH_BANKS; i++)
+		if (resources->has_flash[i])
+			flash_store_close(&resources->flash[i]);
+}
+
+static int open_firmware(struct flash_store *store, const char *path)
+{
+	uint64_t size;
+	int err = flash_store_create(store);
+
+	if (err < 0)
+		return err;
+	err = firmware_read(path, store->content, FLASH_BANK_SIZE, &size);
+	if (err < 0)
+		flash_store_close(store);
+	else
+		flash_store_fill(store, size);
+	return err;
+}
+
+static int flash_open(struct resources *resources)
+{
+	const struct config *config = resources->config;
+	int err = 0;
+
+	memset(resources->has_flash, 0, sizeof(resources->has_flash));
+	if (config->firmware)
+		err = open_firmware(&resources->flash[0], config->firmware);
+	resources->has_flash[0] = config->firmware && err == 0;
+	if (err == 0 && (config->firmware || config->flash)) {
+		err = flash_store_open(&resources->flash[1], config->flash);
+		resources->has_flash[1] = err == 0;
+	}
+	if (err < 0)
+		flash_close(resources);
+	return err;
 }
 
 /* RAM, where it is not the kernel's to find. */
@@ -158,7 +223,8 @@ static const struct step {
 	bool named; /* -EINVAL is of what the user has named, whoever is to blame for the rest */
 } steps[] = {
 	{ places_open, places_close, STATUS_USAGE, false }, /* to be written later */
-	{ files_open, files_close, STATUS_USAGE, false }, /* kernel, initrd */
+	{ files_open, files_close, STATUS_USAGE, false }, /* kernel, initrd, modules, trees */
+	{ flash_open, flash_close, STATUS_USAGE, false }, /* firmware */
 	{ mount_open, mount_close, STATUS_USAGE, false }, /* of RAM */
 	{ open_kvm, close_kvm, STATUS_HOST, false }, /* /dev/kvm */
 	{ disks_open, disks_close, STATUS_USAGE, false }, /* with their locks */

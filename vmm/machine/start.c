@@ -11,20 +11,32 @@
 #include <sys/random.h>
 
 #include "boot/board.h"
+#include "boot/tree.h"
 #include "host/log.h"
 #include "memmap.h"
 #include "steps.h"
 
+static int measure_files(struct machine *machine)
+{
+	const struct config *config = machine->config;
+	int err;
+
+	if (config->firmware) {
+		boot_place_firmware(&machine->boot, FLASH_BASE, RAM_BASE);
+		return 0;
+	}
+	err = boot_parse(&machine->boot, &machine->resources->files);
+	if (err < 0)
+		return err;
+	boot_check_params(&machine->boot, config->params);
+	return boot_place(&machine->boot, RAM_BASE, config->mem_size);
+}
+
 int start_measure(struct machine *machine)
 {
 	struct resources *resources = machine->resources;
-	const struct config *config = machine->config;
-	int err = boot_parse(&machine->boot, &resources->files);
+	int err = measure_files(machine);
 
-	if (err == 0) {
-		boot_check_params(&machine->boot, config->params);
-		err = boot_place(&machine->boot, RAM_BASE, config->mem_size);
-	}
 	for (unsigned int i = 0; i < resources->disk_count && err == 0; i++)
 		if (!resources->served_disks[i])
 			err = disk_begin(&resources->disks[i]);
@@ -33,7 +45,7 @@ int start_measure(struct machine *machine)
 
 int start_load(struct machine *machine)
 {
-	return boot_load(&machine->boot, &machine->memory);
+	return machine->config->firmware ? 0 : boot_load(&machine->boot, &machine->memory);
 }
 
 static uint64_t kaslr_seed(const struct config *config)
@@ -83,22 +95,54 @@ static int build_tree(struct machine *machine, struct devtree *tree)
 	return err;
 }
 
+/* What the user wants to be told besides, or otherwise. */
+static int edit_tree(const struct machine *machine, struct devtree *tree)
+{
+	const struct config *config = machine->config;
+	struct tree_module modules[CONFIG_MODULES_MAX];
+
+	for (unsigned int i = 0; i < config->module_count; i++) {
+		const struct config_module *module = &config->modules[i];
+
+		modules[i] = (struct tree_module){
+			.path = module->path,
+			.kind = module->kind,
+			.params = module->params,
+			.node = module->node,
+			.place = machine->boot.modules[i],
+		};
+	}
+	return tree_edit(tree, &machine->resources->files, modules, config->module_count);
+}
+
+static int load_tree(struct machine *machine, const void *blob, uint64_t size)
+{
+	const struct boot *boot = &machine->boot;
+	int err = memory_load(&machine->memory, boot->tree_gpa, blob, size);
+
+	if (err == 0 && boot->tree_copy_gpa != 0 && size <= boot->tree_copy_size)
+		err = memory_load(&machine->memory, boot->tree_copy_gpa, blob, size);
+	if (err < 0)
+		log_error("loading the device tree: %s", strerror(-err));
+	return err;
+}
+
 int start_describe(struct machine *machine)
 {
 	const struct file_place *dump = &machine->resources->tree;
+	const struct config *config = machine->config;
 	struct devtree tree;
 	int size = devtree_create(&tree, BOOT_TREE_SIZE_MAX), err = size;
 
 	if (err < 0)
 		return err;
 	size = err = build_tree(machine, &tree);
+	if (err >= 0 && (config->dtb || config->overlay_count > 0 || config->module_count > 0))
+		size = err = edit_tree(machine, &tree);
 	if (err >= 0 && dump->path)
 		err = file_write(dump, tree.blob, size);
-	if (err >= 0) {
-		err = memory_load(&machine->memory, machine->boot.tree_gpa, tree.blob, size);
-		if (err < 0)
-			log_error("loading the device tree: %s", strerror(-err));
-	}
+	if (err >= 0)
+		err = load_tree(machine, tree.blob, size);
 	devtree_destroy(&tree);
 	return err;
 }
@@ -114,10 +158,10 @@ int start_enter(struct machine *machine)
 			  machine->config->kernel, image->page_size >> 10);
 		return -ENOTSUP;
 	}
-	log_info("kernel at 0x%" PRIx64 ", device tree at 0x%" PRIx64 ", initrd at 0x%" PRIx64
+	log_info("%s at 0x%" PRIx64 ", device tree at 0x%" PRIx64 ", initrd at 0x%" PRIx64
 		 " (%" PRIu64 " bytes)",
-		 machine->boot.kernel_gpa, machine->boot.tree_gpa, machine->boot.initrd_gpa,
-		 machine->boot.initrd_size);
+		 machine->config->firmware ? "firmware" : "kernel", machine->boot.kernel_gpa,
+		 machine->boot.tree_gpa, machine->boot.initrd_gpa, machine->boot.initrd_size);
 	return cpu_set_entry(vcpu_fd, machine->boot.kernel_gpa, machine->boot.tree_gpa);
 }
 
