@@ -91,8 +91,8 @@ static const char *pe_complaint(const uint8_t *head, size_t head_size)
 		if (memcmp(sections.first + i * SECTION_SIZE, ".linux\0", 8) == 0)
 			return "is a unified kernel image (UKI); take the kernel out of it with "
 			       "objcopy -O binary -j .linux";
-	return sections.first ? "is an EFI program (PE) and no arm64 Image; nidus has no firmware "
-				"to run it"
+	return sections.first ? "is an EFI program (PE) and no arm64 Image; firmware runs it, from "
+				"a disk (--firmware)"
 			      : NULL;
 }
 

@@ -148,6 +148,8 @@ struct config {
 	enum log_level log_level;
 	int emulation; /* of accesses that the CPU does not describe to KVM: 1; 0: they abort */
 	bool pmu;
+	bool mte; /* vCPUs have memory tagging: in any case if has_mte, else where the host can */
+	bool has_mte;
 	bool nested; /* vCPUs have an EL2 */
 	bool e2h0; /* without VHE */
 	struct tlbi_trap trap_tlbi;

@@ -6,6 +6,7 @@
 #ifndef NIDUS_MACHINE_H
 #define NIDUS_MACHINE_H
 
+#include "arm/devtree.h"
 #include "backends/terminal.h"
 #include "boot/boot.h"
 #include "bus/bus.h"
@@ -54,6 +55,8 @@ struct machine {
 	void *readable_pci, *readable_mmio;
 	struct irq_routes routes;
 	struct pci *pci; /* NULL: there is none */
+	struct devtree tree; /* until the guest has it */
+	int tree_size; /* bytes */
 	struct poc_report cleaned;
 	unsigned int built; /* steps done */
 

@@ -45,6 +45,25 @@ refused "a kernel that is empty" "is empty" --kernel "$scratch/empty"
 refused "a kernel that is cut off" "is truncated" --kernel "$scratch/truncated"
 refused "a kernel that is compressed" "is gzip-compressed" --kernel "$scratch/gzip"
 refused "a kernel that is an ELF file" "is an ELF file" --kernel "$(command -v nidus)"
+truncate -s 65M "$scratch/too-large"
+refused "firmware that is not there" "firmware .*: No such file" --firmware "$scratch/missing"
+refused "firmware that is empty" "firmware .*: is empty" --firmware "$scratch/empty"
+refused "firmware that is larger than its bank" "is larger than the 64 MiB" --firmware "$scratch/too-large"
+refused "firmware that is a directory" "firmware .*: is not a regular file" --firmware "$scratch"
+refused "firmware and a kernel" "--kernel with --firmware" --firmware $kernel --kernel $kernel
+refused "variables of a wrong size" "multiple of 256K" --firmware $kernel,vars=$kernel
+refused "variables in a directory that is not there" "No such file" --firmware $kernel,vars="$scratch/missing/vars"
+refused "a module that is not there" "module .*: No such file" --kernel $kernel --module "$scratch/missing,kernel"
+refused "a module that is empty" "module .*: is empty" --kernel $kernel --module "$scratch/empty,kernel"
+refused "a module that does not fit" "device tree, modules and initrd need" --kernel $kernel --mem 64M \
+	--module "$scratch/too-large"
+refused "a module of a node that is not there" "has no node /chosen/domU1" --kernel $kernel --module "$kernel,node=/chosen/domU1"
+refused "an overlay that is none" "is no flattened device tree" --kernel $kernel --dtb-overlay $kernel
+refused "a device tree that is none" "is no flattened device tree" --kernel $kernel --dtb "$scratch/gzip"
+begin "memory tagging where the host has none"
+guest --kernel $kernel --mte
+expect_refused 3 "--mte: this host's CPU has no memory tagging"
+end
 while read -r what magic; do
 	# shellcheck disable=SC2059	# the format is the bytes
 	{ printf "$magic" && zeros 4096; } >"$scratch/foreign"
@@ -96,7 +115,7 @@ for cpus in 0 -1 100000 2x ""; do
 done
 refused "an option that does not exist" "unknown-thing" --kernel $kernel --unknown-thing
 refused "a letter that does not exist" "-Z" --kernel $kernel -Z
-refused "an option of lkvm that nidus has not" "--disable-mte" --kernel $kernel --disable-mte
+refused "an option of lkvm that nidus has not" "--debug-mmio" --kernel $kernel --debug-mmio
 refused "an option without its argument" "--mem" --kernel $kernel --mem
 refused "one argument too many" "another" --kernel $kernel another
 refused "an interrupt controller that does not exist" "gicv3, gicv3-its or gicv2" --kernel $kernel --irqchip gicv1

@@ -37,6 +37,7 @@ int main(void)
 		field("sve_bits", sve_bits());
 	/* APA, API, APA3: which of them depends on the algorithm */
 	field("ptrauth", ((isar1 >> 4 & 0xff) | (isar2 >> 12 & 0xf)) != 0);
+	field("mte", read_sysreg(id_aa64pfr1_el1) >> 8 & 0xf);
 	field("pmuver", read_sysreg(id_aa64dfr0_el1) >> 8 & 0xf);
 	field("pv_time_features", (uint32_t)hvc(PV_TIME_FEATURES, PV_TIME_ST, 0, 0).x[0]);
 	field("pv_time_st", hvc(PV_TIME_ST, 0, 0, 0).x[0]);

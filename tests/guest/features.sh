@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
 # kernel: debian
+# board: --mte
 . tests/lib.sh
 
 features() {
@@ -39,6 +40,30 @@ expect_line '^pmuver=0x0$'
 features --pmu
 expect_line '^pmuver=0x[1-9a-e]$'
 end
+
+begin "a guest has memory tagging with --mte only, and as lkvm where the host has it"
+if has mte; then
+	features
+	expect_line '^mte=0x0$'
+	features --mte
+	expect_line '^mte=0x[23]$'
+	features --mte --mem-backing memfd
+	expect_line '^mte=0x[23]$'
+	features --mte --disable-mte
+	expect_line '^mte=0x0$'
+	lkvm="$scratch/lkvm"
+	ln -s "$(command -v nidus)" "$lkvm"
+	"$lkvm" run -n mode=none -k build/guest/features.bin </dev/null >"$console" 2>/dev/null
+	expect_line '^mte=0x[23]$'
+	"$lkvm" run -n mode=none --disable-mte -k build/guest/features.bin </dev/null >"$console" 2>/dev/null
+	expect_line '^mte=0x0$'
+	end
+else
+	features --mte
+	expect_status 3
+	expect_one_message
+	end
+fi
 
 begin "a guest is told about stolen time unless with --no-pvtime"
 features

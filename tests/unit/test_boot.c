@@ -72,6 +72,59 @@ static void linux_is_packed_in_order(void **state)
 	assert_int_equal(boot.tree_gpa, boot.initrd_gpa + MIB(5) + KIB(4));
 }
 
+static void modules_are_between_initrd_and_tree(void **state)
+{
+	linux_image(0, MIB(8), MIB(1) + 1);
+	boot.module_count = 2;
+	boot.modules[0].size = 5;
+	boot.modules[1].size = MIB(3);
+	assert_int_equal(boot_place(&boot, BASE, MIB(256)), 0);
+	assert_int_equal(boot.modules[0].start, boot.initrd_gpa + MIB(1) + KIB(4));
+	assert_int_equal(boot.modules[1].start, boot.modules[0].start + KIB(4));
+	assert_int_equal(boot.tree_gpa, boot.modules[1].start + MIB(3));
+	assert_int_equal(boot.tree_copy_gpa, 0);
+	assert_int_equal(boot_place(&boot, BASE, MIB(14)), -EFBIG);
+	assert_said("kernel, device tree, modules and initrd need 15 MiB of RAM");
+	boot.modules[1].size = UINT64_MAX - 10;
+	assert_int_equal(boot_place(&boot, BASE, MIB(256)), -EFBIG);
+	assert_said("modules and initrd need");
+}
+
+static void modules_of_a_flat_binary_are_below_its_tree(void **state)
+{
+	flat_image(MIB(8), MIB(1));
+	boot.module_count = 1;
+	boot.modules[0].size = MIB(2);
+	assert_int_equal(boot_place(&boot, BASE, MIB(512)), 0);
+	assert_int_equal(boot.tree_gpa, BASE + MIB(254));
+	assert_int_equal(boot.modules[0].start, BASE + MIB(252));
+	assert_int_equal(boot.initrd_gpa, BASE + MIB(251));
+	/* Where programs for QEMU's board look for it, below the binary. */
+	assert_int_equal(boot.tree_copy_gpa, BASE);
+	assert_int_equal(boot.tree_copy_size, 0x80000);
+}
+
+static void firmware_goes_where_it_is_told(void **state)
+{
+	flat_image(MIB(1) + 1, 0);
+	boot.kernel_address = BASE;
+	assert_int_equal(boot_place(&boot, BASE, MIB(64)), 0);
+	assert_int_equal(boot.kernel_gpa, BASE);
+	assert_int_equal(boot.tree_gpa, BASE + MIB(2));
+	assert_int_equal(boot.tree_copy_gpa, 0);
+	boot.kernel_address = BASE + MIB(60);
+	assert_int_equal(boot_place(&boot, BASE, MIB(64)), 0);
+	assert_int_equal(boot.kernel_gpa, BASE + MIB(60));
+	assert_int_equal(boot.tree_gpa, BASE + MIB(62));
+	boot.kernel_address = BASE + MIB(61);
+	assert_int_equal(boot_place(&boot, BASE, MIB(64)), -EFBIG);
+	said();
+	boot_place_firmware(&boot, 0, BASE);
+	assert_int_equal(boot.kernel_gpa, 0);
+	assert_int_equal(boot.tree_gpa, BASE);
+	assert_int_equal(boot.initrd_size, 0);
+}
+
 static void linux_takes_a_large_initrd(void **state)
 {
 	linux_image(0, MIB(40), MIB(500));
@@ -868,6 +921,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		caught_test(linux_is_packed_in_order),
+		caught_test(modules_are_between_initrd_and_tree),
+		caught_test(modules_of_a_flat_binary_are_below_its_tree),
+		caught_test(firmware_goes_where_it_is_told),
 		caught_test(linux_takes_a_large_initrd),
 		caught_test(exact_fit_and_a_byte_too_many),
 		caught_test(linux_is_placed_at_its_text_offset),

@@ -434,7 +434,6 @@ static void options_of_lkvm_are_refused_by_name(void **state)
 		{ "--debug-nohostfs", "debug-nohostfs" },
 		{ "--debug-single-step", "debug-single-step" },
 		{ "--dev /dev/x", "dev" },
-		{ "--disable-mte", "disable-mte" },
 		{ "--force-pci", "force-pci" },
 		{ "--gtk", "gtk" },
 		{ "--no-dhcp", "no-dhcp" },

@@ -154,6 +154,7 @@ int config_parse(struct config *config, enum config_flavour flavour, int argc, c
 	*config = (struct config){
 		.cpus = 1,
 		.log_level = flavour == CONFIG_LKVM ? LOG_INFO : LOG_WARNING,
+		.mte = flavour == CONFIG_LKVM,
 		.emulation = true,
 		.pvtime = true,
 		.reboot = flavour == CONFIG_NIDUS,

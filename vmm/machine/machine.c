@@ -26,7 +26,9 @@ static const struct step {
 	{ vm_create, vm_destroy, STATUS_HOST },
 	{ cpus_create, cpus_destroy, STATUS_HOST }, /* vCPUs, GIC */
 	{ devices_create, devices_destroy, STATUS_HOST },
-	{ start_describe, NULL, STATUS_HOST }, /* device tree */
+	{ start_describe, start_forget, STATUS_HOST }, /* device tree */
+	{ start_edit, NULL, STATUS_USAGE }, /* as the user wants it */
+	{ start_tell, NULL, STATUS_HOST }, /* and so does the guest */
 	{ start_enter, NULL, STATUS_HOST },
 	{ start_clean, NULL, STATUS_HOST },
 };

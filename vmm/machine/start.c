@@ -95,12 +95,30 @@ static int build_tree(struct machine *machine, struct devtree *tree)
 	return err;
 }
 
-/* What the user wants to be told besides, or otherwise. */
-static int edit_tree(const struct machine *machine, struct devtree *tree)
+int start_describe(struct machine *machine)
+{
+	int err = devtree_create(&machine->tree, BOOT_TREE_SIZE_MAX);
+
+	if (err == 0)
+		err = machine->tree_size = build_tree(machine, &machine->tree);
+	if (err < 0)
+		devtree_destroy(&machine->tree);
+	return err;
+}
+
+void start_forget(struct machine *machine)
+{
+	devtree_destroy(&machine->tree);
+}
+
+int start_edit(struct machine *machine)
 {
 	const struct config *config = machine->config;
 	struct tree_module modules[CONFIG_MODULES_MAX];
+	int err;
 
+	if (!config->dtb && config->overlay_count == 0 && config->module_count == 0)
+		return 0;
 	for (unsigned int i = 0; i < config->module_count; i++) {
 		const struct config_module *module = &config->modules[i];
 
@@ -112,12 +130,16 @@ static int edit_tree(const struct machine *machine, struct devtree *tree)
 			.place = machine->boot.modules[i],
 		};
 	}
-	return tree_edit(tree, &machine->resources->files, modules, config->module_count);
+	err = tree_edit(&machine->tree, &machine->resources->files, modules, config->module_count);
+	machine->tree_size = err;
+	return err;
 }
 
-static int load_tree(struct machine *machine, const void *blob, uint64_t size)
+static int load_tree(struct machine *machine)
 {
 	const struct boot *boot = &machine->boot;
+	const void *blob = machine->tree.blob;
+	const uint64_t size = machine->tree_size;
 	int err = memory_load(&machine->memory, boot->tree_gpa, blob, size);
 
 	if (err == 0 && boot->tree_copy_gpa != 0 && size <= boot->tree_copy_size)
@@ -127,23 +149,14 @@ static int load_tree(struct machine *machine, const void *blob, uint64_t size)
 	return err;
 }
 
-int start_describe(struct machine *machine)
+int start_tell(struct machine *machine)
 {
 	const struct file_place *dump = &machine->resources->tree;
-	const struct config *config = machine->config;
-	struct devtree tree;
-	int size = devtree_create(&tree, BOOT_TREE_SIZE_MAX), err = size;
+	int err = dump->path ? file_write(dump, machine->tree.blob, machine->tree_size) : 0;
 
-	if (err < 0)
-		return err;
-	size = err = build_tree(machine, &tree);
-	if (err >= 0 && (config->dtb || config->overlay_count > 0 || config->module_count > 0))
-		size = err = edit_tree(machine, &tree);
-	if (err >= 0 && dump->path)
-		err = file_write(dump, tree.blob, size);
-	if (err >= 0)
-		err = load_tree(machine, tree.blob, size);
-	devtree_destroy(&tree);
+	if (err == 0)
+		err = load_tree(machine);
+	devtree_destroy(&machine->tree);
 	return err;
 }
 

@@ -32,8 +32,13 @@ bool cpus_want_pci(const struct config *config);
 int devices_create(struct machine *machine);
 void devices_destroy(struct machine *machine);
 
-/* The device tree, the first vCPU's entry, and cleaning to the Point of Coherency. */
+/* The device tree: made, edited, and given to the guest, after which it is forgotten. */
 int start_describe(struct machine *machine);
+void start_forget(struct machine *machine);
+int start_edit(struct machine *machine);
+int start_tell(struct machine *machine);
+
+/* The first vCPU's entry, and cleaning to the Point of Coherency. */
 int start_enter(struct machine *machine);
 int start_clean(struct machine *machine);
 

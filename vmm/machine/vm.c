@@ -125,6 +125,17 @@ static void enable_events(const struct machine *machine)
 		kvm_enable(machine->vm_fd, wanted[i]);
 }
 
+/* Before there is a vCPU (api.rst, KVM_CAP_ARM_MTE). Only who was asked for it complains. */
+static int enable_mte(const struct machine *machine)
+{
+	const struct config *config = machine->config;
+
+	if (!config->mte || kvm_enable(machine->vm_fd, KVM_CAP_ARM_MTE) == 0 || !config->has_mte)
+		return 0;
+	log_error("--mte: this host's CPU has no memory tagging (FEAT_MTE2) for a guest");
+	return -ENOTSUP;
+}
+
 /*
  * Without an offset for the whole VM, KVM has the virtual counter start at 0, and not the physical
  * one. A hypervisor uses both, so its are the host's unless asked otherwise: an offset of the
@@ -157,6 +168,8 @@ int vm_create(struct machine *machine)
 	}
 	enable_events(machine);
 	err = tlbi_trap(machine->vm_fd, &machine->config->trap_tlbi);
+	if (err == 0)
+		err = enable_mte(machine);
 	if (err == 0)
 		err = set_counters(machine);
 	if (err == 0)
