@@ -164,6 +164,32 @@ for script in guest-images/chroot.sh tests/board/run tests/board/init.sh; do
 done
 end
 
+begin "a disk follows what is on it: its kernel, its initramfs, its root file system and its loader"
+fresh
+known=$(key disk grub)
+change guest-images/kernel 's/^fetch_debian() {/&\n\ttrue/'
+another disk grub
+has "$(key disk grub)"
+known=$(key disk grub)
+[[ $known == initramfs-disk-* ]] || complaints+="
+    $known is no initramfs"
+change guest-images/disk-init.sh '1s/$/ /'
+another disk grub
+has "$(key disk grub)"
+known=$(key disk grub)
+change guest-images/disk 's/^entries() {/&\n\ttrue/'
+another disk grub
+change guest-images/disk 's/^packages="/&less /'
+another disk grub
+same disk systemd-boot
+has "$(key disk grub)"
+known=$(key disk grub)
+another disk systemd-boot
+known=$(key disk grub)
+change guest-images/disk 's/^add_grub() {/&\n\ttrue/'
+another disk grub
+end
+
 begin "the source of Linux is the same to all that is built of it"
 fresh
 known=$(key kernel series)
