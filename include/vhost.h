@@ -72,6 +72,8 @@ struct vhost {
 	bool shares_memory; /* RAM has to have a descriptor (memory.fd) */
 	bool remembers; /* what a lost one has begun, its successor takes up */
 	atomic_bool lost; /* it has ended, or cannot be talked to */
+	/* It may have begun requests that it has not answered, and whose driver waits for them. */
+	atomic_bool owes;
 
 	/*
 	 * Set by who attaches it. The thread of the loop, once: lost became true, or was already

@@ -4,6 +4,9 @@
  * queues, and has nothing to do with them while somebody serves. When that ends the queues come
  * back. Then requests wait for who comes in its place, or are answered with an error here: those
  * that were in flight where nobody else can go on with them, and all later ones where nobody comes.
+ *
+ * With a reset all that was in flight is forgotten on both sides, so that a driver that begins anew
+ * can be served by anybody: then who is gone is had again.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -83,6 +86,14 @@ static void served_drain(struct virtio_queue *queue)
 		virtio_vhost_drain(device_of(queue->virtio)->handed, queue);
 }
 
+static void served_begin(struct virtio *virtio)
+{
+	struct served *served = device_of(virtio)->served;
+
+	if (served->ops->begin)
+		served->ops->begin(served);
+}
+
 /* The reset: with the rings goes all that was in flight. */
 static void served_end(struct virtio *virtio)
 {
@@ -129,6 +140,9 @@ static void served_changed(void *opaque)
 	struct served *served = device->served;
 	const enum served_state state = atomic_load(&served->state);
 
+	/* Before queues go over to somebody new, who is owed all that they hold. */
+	if (state == SERVED_UP)
+		memset(device->skipped, 0, sizeof(device->skipped));
 	virtio_vhost_changed(device->handed);
 	if (state == SERVED_GONE || (state == SERVED_AWAY && served->kind.forgets))
 		fail_in_flight(device);
@@ -147,6 +161,8 @@ static void served_destroy(struct virtio *virtio)
 	struct served *served = device->served;
 
 	virtio_stop(virtio);
+	/* The next life's driver knows nothing of this one's requests. */
+	served_end(virtio);
 	served->ops->detach(served);
 	virtio_vhost_destroy(device->handed);
 	virtio_fini(virtio);
@@ -156,6 +172,7 @@ static void served_destroy(struct virtio *virtio)
 static const struct virtio_ops served_ops = {
 	.config_read = served_config_read,
 	.config_write = served_config_write,
+	.begin = served_begin,
 	.end = served_end,
 	.process = served_process,
 	.drain = served_drain,

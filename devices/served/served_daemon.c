@@ -199,7 +199,8 @@ int served_daemon_open(struct served **opened, struct served_daemon *daemon)
 	daemon->child.name = daemon->name;
 	daemon->child.ended = child_ended;
 	daemon->user.wishes.name = daemon->name;
-	daemon->user.wishes.start = START_MS;
+	if (daemon->user.wishes.start == 0)
+		daemon->user.wishes.start = START_MS;
 	daemon->user.patience = PATIENCE;
 	daemon->user.connect = daemon_connect;
 	daemon->user.ended = daemon_ended;

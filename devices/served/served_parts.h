@@ -16,7 +16,7 @@ _Static_assert(SERVED_QUEUES_MAX == VHOST_RINGS_MAX && SERVED_CONFIG_MAX == VHOS
 enum served_state {
 	SERVED_UP,
 	SERVED_AWAY, /* has ended, and may come back: requests wait */
-	SERVED_GONE, /* for good: requests fail */
+	SERVED_GONE, /* requests fail, as long as the driver does not begin anew */
 };
 
 /* What a kind of devices has of its own. */
@@ -51,6 +51,11 @@ struct served_ops {
 	/* main: where ends are noticed, and changed() is called. Errors: -errno, said. */
 	int (*attach)(struct served *served, struct event_loop *main);
 	void (*detach)(struct served *served);
+	/*
+	 * A driver begins, on a device that was reset or is new, and has asked for nothing yet:
+	 * who is gone may be had again. A vCPU's thread. NULL: nobody may.
+	 */
+	void (*begin)(struct served *served);
 	void (*close)(struct served *served);
 };
 

@@ -100,7 +100,7 @@ int served_socket_open(struct served **opened, const struct served_socket_option
 		free(self);
 		return err;
 	}
-	if (self->user.patience < options->reconnect) {
+	if (options->reconnect > 0 && self->user.unaccounted) {
 		log_error("%s: cannot be waited for when it ends, as it keeps no account of its "
 			  "requests (INFLIGHT_SHMFD); leave reconnect out",
 			  self->name);

@@ -109,25 +109,41 @@ static void give_up(struct served_vhost_user *user)
 		user->close(user);
 	log_warning("%s: nobody serves the guest's device any more; its requests fail",
 		    user->wishes.name);
+	user->since = 0;
 	set_state(user, SERVED_GONE);
+}
+
+/* Nobody waits for an answer of who is gone. Any thread. */
+static void have_again(struct served_vhost_user *user)
+{
+	enum served_state gone = SERVED_GONE;
+
+	if (user->patience > 0 &&
+	    atomic_compare_exchange_strong(&user->served.state, &gone, SERVED_AWAY))
+		event_timer_in(&user->timer, user->retry.pause);
 }
 
 /* In the main thread, while a device has it. */
 static void vhost_ended(void *owner)
 {
 	struct served_vhost_user *user = owner;
+	struct vhost *const vhost = user->served.vhost;
 
 	/* Of one that ended in an earlier life everything is known. */
 	if (atomic_load(&user->served.state) != SERVED_UP)
 		return;
 	user->ended(user);
-	user->since = clock_ns();
-	if (user->patience == 0) {
-		give_up(user);
+	retry_pause(&user->retry);
+	if (user->patience > 0 && !(user->unaccounted && atomic_load(&vhost->owes))) {
+		user->since = clock_ns();
+		set_state(user, SERVED_AWAY);
+		event_timer_in(&user->timer, user->retry.pause);
 		return;
 	}
-	set_state(user, SERVED_AWAY);
-	event_timer_in(&user->timer, retry_pause(&user->retry));
+	give_up(user);
+	/* A driver that has begun anew meanwhile may have found it still there. */
+	if (!atomic_load(&vhost->owes))
+		have_again(user);
 }
 
 static int connect_again(struct served_vhost_user *user)
@@ -143,6 +159,8 @@ static void try_again(struct event_timer *timer)
 {
 	struct served_vhost_user *user = container_of(timer, struct served_vhost_user, timer);
 
+	if (user->since == 0)
+		user->since = clock_ns();
 	if (connect_again(user) == 0) {
 		retry_succeeded(&user->retry);
 		log_info("%s is back", user->wishes.name);
@@ -203,6 +221,11 @@ static void user_detach(struct served *served)
 	user->main = NULL;
 }
 
+static void user_begin(struct served *served)
+{
+	have_again(user_of(served));
+}
+
 static void user_close(struct served *served)
 {
 	struct served_vhost_user *user = user_of(served);
@@ -216,6 +239,7 @@ static void user_close(struct served *served)
 static const struct served_ops user_ops = {
 	.attach = user_attach,
 	.detach = user_detach,
+	.begin = user_begin,
 	.close = user_close,
 };
 
@@ -235,9 +259,7 @@ static int settle(struct served_vhost_user *user)
 	retry_succeeded(&user->retry);
 	if (served->kind.device_id == VIRTIO_ID_BLOCK && vhost->rings == 1)
 		vhost->features &= ~FEATURE(VIRTIO_BLK_F_MQ);
-	/* Of the requests that it leaves behind nobody could tell the next one which are done. */
-	if (served->kind.any_order && !vhost->remembers)
-		user->patience = 0;
+	user->unaccounted = served->kind.any_order && !vhost->remembers;
 	return take_config(user);
 }
 

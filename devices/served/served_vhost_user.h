@@ -16,7 +16,7 @@ struct served_vhost_user {
 	/* Set by who makes one. */
 	struct vhost_user_wishes wishes; /* of which served_vhost_user_wish() sets what follows */
 	const char *tag; /* of a file system; NULL: it says so itself */
-	unsigned int patience; /* seconds that its end is waited out */
+	unsigned int patience; /* seconds that its end is waited out, 0: it is the end for good */
 	/* A socket by which it is reached. Errors: -errno; said if loud. The main thread. */
 	int (*connect)(struct served_vhost_user *user, bool loud);
 	/* Whoever was connected has ended: says so, with the limit said. The main thread. */
@@ -30,8 +30,13 @@ struct served_vhost_user {
 	void (*close)(struct served_vhost_user *user);
 
 	struct event_loop *main; /* NULL: it is lent to no device */
+	/*
+	 * Of requests that it leaves behind nobody could tell the next one which are done: there is
+	 * a next one only once they do not matter.
+	 */
+	bool unaccounted;
 	struct event_timer timer; /* to try again */
-	uint64_t since; /* it is away; ns */
+	uint64_t since; /* it is tried to have it again; ns, 0: not yet */
 	struct retry retry;
 	struct log_limit said; /* of its ends, which a guest may be able to bring about */
 };

@@ -48,7 +48,8 @@ static void gone(struct event_notifier *notifier)
 {
 	struct vhost *vhost = &container_of(notifier, struct vhost_kind, gone)->vhost;
 
-	if (vhost->ended)
+	/* What has been renewed before its end was told is not at its end any more. */
+	if (vhost->ended && atomic_load(&vhost->lost))
 		vhost->ended(vhost->owner);
 }
 

@@ -147,6 +147,7 @@ static int inflight_begin(struct vhost_user *user)
 static void user_forget(struct vhost *vhost)
 {
 	inflight_drop(user_of(vhost));
+	atomic_store(&vhost->owes, false);
 }
 
 /* What a vhost does. */
@@ -207,6 +208,9 @@ static int user_start(struct vhost *vhost, unsigned int index, const struct vhos
 	int err = begin_call(user);
 
 	vhost_settings(settings, index, ring);
+	/* Of one that is lost already nothing can be begun. */
+	if (err == 0)
+		atomic_store(&vhost->owes, true);
 	for (unsigned int i = 0; i < VHOST_SETTINGS && err == 0; i++)
 		err = tell_setting(user, i, &settings[i]);
 	if (err == 0)
@@ -233,7 +237,7 @@ static int user_stop(struct vhost *vhost, unsigned int index, uint16_t *base)
 	*base = state.num;
 	user->running--;
 	if (err == 0 && user->running == 0)
-		inflight_drop(user);
+		user_forget(vhost);
 	return err;
 }
 

@@ -28,7 +28,8 @@ static unsigned int interrupts, config_interrupts;
 
 static struct served served;
 static struct vhost vhost;
-static unsigned int started, stopped, forgotten;
+static unsigned int started, stopped, forgotten, begun;
+static bool revives; /* who is gone */
 static uint16_t base;
 static uint32_t written_at;
 static int config_error;
@@ -84,9 +85,17 @@ static void served_detach(struct served *which)
 	attached = false;
 }
 
+static void served_begin(struct served *which)
+{
+	begun++;
+	if (revives)
+		atomic_store(&which->state, SERVED_AWAY);
+}
+
 static const struct served_ops served_ops = {
 	.attach = served_attach,
 	.detach = served_detach,
+	.begin = served_begin,
 };
 
 static void queue_interrupt(struct virtio_transport *which, unsigned int queue)
@@ -106,7 +115,8 @@ static struct virtio_transport transport = {
 
 static int begin(void **state)
 {
-	started = stopped = forgotten = interrupts = config_interrupts = 0;
+	started = stopped = forgotten = begun = interrupts = config_interrupts = 0;
+	revives = false;
 	config_error = 0;
 	virtio = NULL;
 	if (event_loop_create(&loop) < 0 ||
@@ -167,6 +177,13 @@ static void run_queue(unsigned int index)
 	virtio_set_status(virtio, 15);
 	pthread_mutex_unlock(&virtio->lock);
 	turn();
+}
+
+static void reset(void)
+{
+	pthread_mutex_lock(&virtio->lock);
+	virtio_set_status(virtio, 0);
+	pthread_mutex_unlock(&virtio->lock);
 }
 
 /* Request n, of FUSE or of a disk: its answer has so many bytes. */
@@ -321,9 +338,62 @@ static void of_a_disk_only_later_requests_fail(void **state)
 	assert_int_equal(status[511], 0xee);
 	assert_int_equal(*(uint8_t *)memory_at(&memory, ANSWERS + 0x3000, 1), VIRTIO_BLK_S_IOERR);
 	/* After a reset all are new. */
-	pthread_mutex_lock(&virtio->lock);
-	virtio_set_status(virtio, 0);
-	pthread_mutex_unlock(&virtio->lock);
+	reset();
+	assert_int_equal(forgotten, 1);
+}
+
+/* Twice: what was given up once is not taken for given up when the next one is gone. */
+static void after_a_reset_a_disk_is_served_anew(void **state)
+{
+	create(VIRTIO_ID_BLOCK);
+	run_queue(0);
+	assert_int_equal(begun, 1);
+	revives = true;
+	for (unsigned int i = 1; i < 3; i++) {
+		offer(0, 513);
+		change(SERVED_GONE);
+		offer(1, 513);
+		event_notify(&virtio->queues[0].kick);
+		turn();
+		assert_int_equal(driver_used(&driver)->idx, 1);
+		assert_used(0, 1, 0);
+		reset();
+		assert_int_equal(begun, i);
+		run_queue(0);
+		assert_int_equal(begun, i + 1);
+		/* Its requests wait for who comes. */
+		offer(0, 513);
+		event_notify(&virtio->queues[0].kick);
+		turn();
+		assert_int_equal(driver_used(&driver)->idx, 0);
+		assert_int_equal(started, i);
+		change(SERVED_UP);
+		assert_int_equal(started, i + 1);
+		assert_int_equal(base, 0);
+	}
+	assert_silent();
+}
+
+/* Somebody else may come in place of who is gone while the driver goes on. */
+static void who_comes_is_owed_all_requests(void **state)
+{
+	create(VIRTIO_ID_BLOCK);
+	run_queue(0);
+	change(SERVED_GONE);
+	change(SERVED_UP);
+	offer(0, 513);
+	change(SERVED_GONE);
+	/* What the next one had begun stays without an answer, as what the first one had. */
+	assert_int_equal(driver_used(&driver)->idx, 0);
+}
+
+static void the_next_life_knows_nothing_of_requests(void **state)
+{
+	create(VIRTIO_ID_BLOCK);
+	run_queue(0);
+	assert_int_equal(forgotten, 0);
+	virtio->ops->destroy(virtio);
+	virtio = NULL;
 	assert_int_equal(forgotten, 1);
 }
 
@@ -395,6 +465,9 @@ int main(void)
 		on_device(requests_of_a_file_system_fail_when_its_server_ends),
 		on_device(all_requests_fail_where_nobody_serves_any_more),
 		on_device(of_a_disk_only_later_requests_fail),
+		on_device(after_a_reset_a_disk_is_served_anew),
+		on_device(who_comes_is_owed_all_requests),
+		on_device(the_next_life_knows_nothing_of_requests),
 		on_device(requests_of_a_disk_wait_for_who_remembers_them),
 		on_device(what_has_no_errors_asks_for_a_reset),
 		on_device(broken_queues_are_survived),

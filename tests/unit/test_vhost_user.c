@@ -1008,6 +1008,51 @@ static void another_that_offers_less_is_refused(void **state)
 	vhost->ops->detach(vhost);
 }
 
+/* That it was refused is told by the loop, where another may have come before its turn. */
+static void an_end_that_is_told_late_is_not_that_of_another(void **state)
+{
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->ops->attach(vhost, &loop), 0);
+	lose_peer();
+	peer.features &= ~MRG_RXBUF;
+	assert_int_equal(vhost_user_renew(vhost, start_peer()), -EPROTO);
+	assert_said("does not offer what it did");
+	peer_stop();
+	peer.features |= MRG_RXBUF;
+	assert_int_equal(vhost_user_renew(vhost, start_peer()), 0);
+	ended_count = 0;
+	while (event_loop_turn(&loop, false) > 0)
+		;
+	assert_int_equal(ended_count, 0);
+	assert_false(vhost->lost);
+	vhost->ops->detach(vhost);
+}
+
+static void it_owes_what_it_may_have_begun(void **state)
+{
+	uint16_t base;
+
+	assert_int_equal(connect_peer(LONG_TIMEOUT), 0);
+	assert_int_equal(vhost->ops->attach(vhost, &loop), 0);
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), 0);
+	assert_false(vhost->owes);
+	assert_int_equal(start(0, 0), 0);
+	assert_int_equal(start(1, 0), 0);
+	assert_int_equal(stop(0, &base), 0);
+	assert_true(vhost->owes);
+	assert_int_equal(stop(1, &base), 0);
+	assert_false(vhost->owes);
+	assert_int_equal(start(0, 0), 0);
+	lose_peer();
+	assert_int_equal(stop(0, &base), -ENODEV);
+	assert_true(vhost->owes);
+	/* With the reset nobody waits for it any more, and a lost one begins nothing. */
+	vhost->ops->forget(vhost);
+	assert_int_equal(start(0, 0), -ENODEV);
+	assert_false(vhost->owes);
+	vhost->ops->detach(vhost);
+}
+
 static void a_lost_vhost_is_left_alone(void **state)
 {
 	unsigned int before;
@@ -1057,6 +1102,8 @@ int main(void)
 		on_peer(its_end_in_a_call_is_told_by_the_loop),
 		on_peer(another_takes_the_place_of_one_that_has_ended),
 		on_peer(another_that_offers_less_is_refused),
+		on_peer(an_end_that_is_told_late_is_not_that_of_another),
+		on_peer(it_owes_what_it_may_have_begun),
 		on_peer(a_lost_vhost_is_left_alone),
 	};
 
