@@ -149,6 +149,18 @@ static int open_script(const char *text)
 	return open_daemon(make_daemon(VIRTIO_ID_BLOCK));
 }
 
+/* A back end by way of a shell, which does something else once its guest is gone. */
+static int open_stubborn(const char *before_it, const char *after_it)
+{
+	char text[512];
+
+	make_back_end();
+	snprintf(text, sizeof(text), "%s/self", scratch);
+	assert_int_equal(rename(program, text), 0);
+	snprintf(text, sizeof(text), "%s %s/self --back-end; %s", before_it, scratch, after_it);
+	return open_script(text);
+}
+
 static void assert_dead(pid_t pid)
 {
 	assert_true(pid > 0);
@@ -332,6 +344,20 @@ static void it_inherits_its_socket_alone(void **state)
 	assert_non_null(strstr(said(), "warning: program, x:  0 1 2 3\n"));
 }
 
+static void what_it_says_later_is_told(void **state)
+{
+	const char *text = "";
+
+	assert_int_equal(open_stubborn("(sleep 0.2; echo full >&2) &", "exit"), 0);
+	attach();
+	for (unsigned int i = 0; i < 3000 && !*text; i++) {
+		usleep(10000);
+		turn();
+		text = said();
+	}
+	assert_string_equal(text, "nidus: warning: program, x: full\n");
+}
+
 /* Tests: how it ends. */
 
 static void it_ends_with_its_guest(void **state)
@@ -349,15 +375,9 @@ static void it_ends_with_its_guest(void **state)
 
 static void one_that_ignores_to_be_asked_is_killed(void **state)
 {
-	char text[512];
 	pid_t pid;
 
-	make_back_end();
-	snprintf(text, sizeof(text), "%s/self", scratch);
-	assert_int_equal(rename(program, text), 0);
-	snprintf(text, sizeof(text), "trap '' TERM; %s/self --back-end; while :; do sleep 1; done",
-		 scratch);
-	assert_int_equal(open_script(text), 0);
+	assert_int_equal(open_stubborn("trap '' TERM;", "while :; do sleep 1; done"), 0);
 	attach();
 	pid = opened->child.pid;
 	close_served();
@@ -368,16 +388,15 @@ static void one_that_ignores_to_be_asked_is_killed(void **state)
 
 static void it_dies_with_nidus(void **state)
 {
-	int ends[2], status;
-	pid_t pid, nidus;
+	int ends[2], status = 0;
+	pid_t pid, nidus, ended = 0;
 
-	make_back_end();
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	/* Whose children become ours with its end. */
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	nidus = fork();
 	if (nidus == 0) {
-		if (open_daemon(make_daemon(VIRTIO_ID_FS)) == 0 &&
+		if (open_stubborn("", "exec sleep 1000") == 0 &&
 		    write(ends[1], &opened->child.pid, sizeof(pid)) > 0)
 			raise(SIGKILL);
 		_exit(1);
@@ -386,7 +405,15 @@ static void it_dies_with_nidus(void **state)
 	assert_int_equal(read(ends[0], &pid, sizeof(pid)), sizeof(pid));
 	close(ends[0]);
 	assert_int_equal(waitpid(nidus, NULL, 0), nidus);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	for (unsigned int i = 0; i < 3000 && ended == 0; i++) {
+		ended = waitpid(pid, &status, WNOHANG);
+		usleep(10000);
+	}
+	assert_int_equal(ended, pid);
+	assert_true(WIFSIGNALED(status));
+	/* What it had started has lost its socket. */
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
 
@@ -650,6 +677,7 @@ int main(int argc, char **argv)
 		daemon_test(one_that_hangs_up_is_ended),
 		daemon_test(there_may_be_no_room_for_its_socket),
 		daemon_test(it_inherits_its_socket_alone),
+		daemon_test(what_it_says_later_is_told),
 		daemon_test(it_ends_with_its_guest),
 		daemon_test(one_that_ignores_to_be_asked_is_killed),
 		daemon_test(it_dies_with_nidus),
