@@ -74,7 +74,7 @@ $(BUILD)/board/%: tests/board/%.c Makefile | $(SYSROOT)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 # Programs of ours that run in Linux guests.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,debug devmem evict files fs invalidate load names net punch reader tap verify vsock)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,debug devmem evict files fs invalidate load names net punch reader tap tree verify vsock)
 
 vpath %.c bench tests/boot
 $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)

@@ -3,7 +3,7 @@
 # images: net
 # kernel: net
 # programs: virtiofsd storage
-# files: build/programs/fs build/programs/reader build/programs/vsock
+# files: build/programs/fs build/programs/reader build/programs/tree build/programs/vsock
 # board: --smp 2 --mem 4G --timeout 900
 . tests/lib.sh
 
@@ -15,7 +15,7 @@ limit=200
 initrd=$scratch/initrd
 {
 	cat "$NIDUS_INITRD"
-	(cd build/programs && printf 'fs\nreader\nvsock\n' | cpio -o -H newc 2>/dev/null)
+	(cd build/programs && printf 'fs\nreader\ntree\nvsock\n' | cpio -o -H newc 2>/dev/null)
 } >"$initrd"
 dir=$scratch/dir
 mkdir "$dir"
@@ -70,12 +70,15 @@ dd if=/dev/urandom of="$dir/big" bs=1M count=8 2>/dev/null
 sum=$(md5sum <"$dir/big" | cut -c -32)
 run --fs "shared=$dir" -- "$mnt; cd /mnt; cat host; md5sum big; mkdir a; echo one >a/one; ln a/one a/two; ln -s one a/three; \
 mv a a2; cat a2/three; chmod 640 a2/one; cp big a2/copy; dd if=big of=a2/part bs=4096 skip=3 count=5 2>/dev/null; rm host; \
-stat -c '%h %a' a2/one; df -T . | tail -n 1; sync; $over"
+stat -c '%h %a' a2/one; df -T . | tail -n 1; mkdir tree; /tree tree 1000; sync; $over"
 expect_line '^of the host'
 expect_line "^$sum  big"
 expect_line '^one'
 expect_line '^2 640'
 expect_line ' virtiofs '
+expect_line '^tree: 1000 files'
+expect_line '^tree: 10 of 10'
+expect [ -z "$(ls -A "$dir/tree")" ]
 expect [ ! -e "$dir/host" ]
 expect [ "$(cat "$dir/a2/three")" = one ]
 expect [ "$(stat -c '%h %a' "$dir/a2/two")" = '2 640' ]
