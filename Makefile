@@ -100,6 +100,13 @@ $(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S $(wildcard tests/guest
 	$(COMPILE) $(GUEST_CFLAGS) -Wl,-T,tests/guest/guest.ld -Wl,--build-id=none -o $@ \
 		tests/guest/start.S $<
 
+# Overlays for their device trees.
+OVERLAYS := $(patsubst tests/boot/%.dts,$(BUILD)/guest/%.dtbo,$(wildcard tests/boot/*.dts))
+
+$(BUILD)/guest/%.dtbo: tests/boot/%.dts
+	@mkdir -p $(@D)
+	dtc -@ -I dts -O dtb -o $@ $<
+
 $(BUILD)/guest/%.bin: $(BUILD)/guest/%.elf
 	$(OBJCOPY) -O binary $< $@
 
@@ -112,7 +119,7 @@ lint:
 
 tests: board-tests unit fuzzers
 
-board-tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(VMS) $(GUESTS)
+board-tests: $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(VMS) $(GUESTS) $(OVERLAYS)
 
 check: setup
 	@$(MAKE) --no-print-directory lint
