@@ -37,9 +37,9 @@ type() {
 	printf '%s\r' "$1" >&4
 }
 
-# hang_up [SECONDS]: what has not ended by itself so soon (60) is killed.
+# hang_up: what has not ended by itself within a minute is killed.
 hang_up() {
-	left=$((${1:-60} * 10))
+	left=600
 	while kill -0 "$pid" 2>/dev/null && [ $((left -= 1)) -ge 0 ]; do
 		usleep 100000
 	done

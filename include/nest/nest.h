@@ -25,6 +25,8 @@ struct nest_file {
 
 struct nest_level {
 	int kernel; /* which of the nest's sources; -1: none is named yet */
+	int hypervisor; /* the same of one that starts the kernel as its first domain; -1: none */
+	char *hypervisor_params; /* NULL: none */
 	struct word_list options; /* of `run` */
 	struct word_list command; /* empty: none */
 	char *params; /* further ones for the kernel; NULL: none */

@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 /* From the specification of the protocol. */
-#define BACK_END_FEATURES (UINT64_C(1) << 32 | UINT64_C(1) << 30) /* VERSION_1, PROTOCOL_FEATURES \
-								   */
+#define BACK_END_FEATURES                                                       \
+	(UINT64_C(1) << 32 | UINT64_C(1) << 30) /* VERSION_1, PROTOCOL_FEATURES \
+						 */
 #define BACK_END_PROTOCOL (UINT64_C(1) << 0 | UINT64_C(1) << 9) /* MQ, CONFIG */
 #define BACK_END_INFLIGHT (UINT64_C(1) << 12)
 

@@ -460,6 +460,29 @@ static void only_the_last_hypervisor_may_lack_vhe(void **state)
 	assert_refused(1, "--e2h0");
 }
 
+/* The level's kernel is its first domain's. */
+static void a_hypervisor_starts_the_innermost(void **state)
+{
+	make_levels(1);
+	set(1, "hypervisor", "/boot/xen  dom0_mem=512M sync_console");
+	set(1, "params", "loglevel=7");
+	configure(1);
+	assert_string_equal(config.kernel, "/boot/xen");
+	assert_string_equal(config.params, "dom0_mem=512M sync_console");
+	assert_true(config.nested && config.e2h0);
+	assert_int_equal(config.module_count, 1);
+	assert_string_equal(config.modules[0].path, kernel);
+	assert_string_equal(config.modules[0].kind, "kernel");
+	assert_string_equal(config.modules[0].params, "console=hvc0 quiet panic=-1 loglevel=7");
+	set(1, "hypervisor", "/boot/xen");
+	configure(1);
+	assert_string_equal(config.params, "");
+	assert_int_equal(nest_add_level(&nest), 0);
+	assert_refused(1, "hypervisor: in its first domain there is no KVM");
+	configure(2);
+	assert_false(config.nested);
+}
+
 /* What a nest decides by itself, and what is no option at all. */
 static void options_that_are_refused(void **state)
 {
@@ -987,6 +1010,7 @@ int main(void)
 		on_nest(innermost_with_an_el2_of_its_own),
 		on_nest(consoles_have_their_names),
 		on_nest(only_the_last_hypervisor_may_lack_vhe),
+		on_nest(a_hypervisor_starts_the_innermost),
 		on_nest(options_that_are_refused),
 		on_nest(kernel_is_needed),
 		on_nest(very_long_values),

@@ -11,9 +11,9 @@
 
 #define LEVEL                                                                                    \
 	"{\"options\":[\"--rng\"],\"command\":[\"a b\",\"\"],\"params\":\"quiet\",\"kernel\":0," \
-	"\"time-limit\":7,\"files\":[{\"source\":1,\"path\":\"/bin/x\"}]}"
-#define BARE                                                                                          \
-	"{\"options\":[],\"command\":[],\"params\":\"\",\"kernel\":1,\"time-limit\":86400,\"files\":" \
+	"\"hypervisor\":1,\"hypervisor-params\":\"loud\",\"time-limit\":7,\"files\":[{\"source\":1,\"path\":\"/bin/x\"}]}"
+#define BARE                                                                                                                                       \
+	"{\"options\":[],\"command\":[],\"params\":\"\",\"kernel\":1,\"hypervisor\":-1,\"hypervisor-params\":\"\",\"time-limit\":86400,\"files\":" \
 	"[]}"
 #define PLAN                                                                                  \
 	"{\"level\":2,\"sources\":[\"/nest/0\",\"/nest/1\"],\"levels\":[" LEVEL "," BARE "]," \
@@ -51,7 +51,11 @@ static void all_of_it_arrives(void **state)
 	assert_int_equal(nest.levels[0].files[0].source, 1);
 	assert_string_equal(nest.levels[0].files[0].path, "/bin/x");
 	assert_int_equal(nest.levels[0].time_limit, 7);
+	assert_int_equal(nest.levels[0].hypervisor, 1);
+	assert_string_equal(nest.levels[0].hypervisor_params, "loud");
 	assert_null(nest.levels[1].params);
+	assert_int_equal(nest.levels[1].hypervisor, -1);
+	assert_null(nest.levels[1].hypervisor_params);
 	assert_int_equal(nest.levels[1].command.count, 0);
 	assert_int_equal(nest.levels[1].file_count, 0);
 	assert_string_equal(nest.net, "mode=user");
@@ -118,6 +122,11 @@ static void what_is_no_plan_is_refused(void **state)
 		{ "\"kernel\":0", "\"kernel\":4294967296" },
 		{ "\"kernel\":0", "\"kernel\":null" },
 		{ "\"kernel\":0", "\"kernel\":0.0" },
+		{ "\"hypervisor\":1", "\"hypervisor\":2" },
+		{ "\"hypervisor\":1", "\"hypervisor\":-2" },
+		{ "\"hypervisor\":1", "\"hypervisor\":4294967296" },
+		{ "\"hypervisor\":1,", "" },
+		{ "\"loud\"", "null" },
 		{ ":7", ":0" },
 		{ ":7", ":86401" },
 		{ ":7", ":4294967303" },

@@ -37,7 +37,9 @@ int nest_status(int err)
 
 void nest_create(struct nest *nest)
 {
-	*nest = (struct nest){ .defaults = { .kernel = -1, .time_limit = TIME_LIMIT } };
+	*nest = (struct nest){
+		.defaults = { .kernel = -1, .hypervisor = -1, .time_limit = TIME_LIMIT },
+	};
 }
 
 static void level_clear(struct nest_level *level)
@@ -45,6 +47,7 @@ static void level_clear(struct nest_level *level)
 	word_list_clear(&level->options);
 	word_list_clear(&level->command);
 	free(level->params);
+	free(level->hypervisor_params);
 	for (unsigned int i = 0; i < level->file_count; i++)
 		free(level->files[i].path);
 	free(level->files);
@@ -76,14 +79,15 @@ static int level_add_file(struct nest_level *level, unsigned int source, const c
 	return 0;
 }
 
-static int level_set_params(struct nest_level *level, const char *params)
+/* Puts a copy of value in place of what member, malloc()ed or NULL, is. */
+static int set_text(char **member, const char *value)
 {
-	char *copy = strdup(params);
+	char *copy = strdup(value);
 
 	if (!copy)
 		return -ENOMEM;
-	free(level->params);
-	level->params = copy;
+	free(*member);
+	*member = copy;
 	return 0;
 }
 
@@ -93,11 +97,14 @@ static int level_copy(struct nest_level *to, const struct nest_level *from)
 	int err = word_list_add_all(&to->options, &from->options);
 
 	to->kernel = from->kernel;
+	to->hypervisor = from->hypervisor;
 	to->time_limit = from->time_limit;
 	if (err == 0)
 		err = word_list_add_all(&to->command, &from->command);
 	if (err == 0 && from->params)
-		err = level_set_params(to, from->params);
+		err = set_text(&to->params, from->params);
+	if (err == 0 && from->hypervisor_params)
+		err = set_text(&to->hypervisor_params, from->hypervisor_params);
 	for (unsigned int i = 0; i < from->file_count && err == 0; i++)
 		err = level_add_file(to, from->files[i].source, from->files[i].path);
 	return err;
@@ -164,7 +171,21 @@ static int set_kernel(struct nest *nest, struct nest_level *level, const char *v
 static int set_params(struct nest *nest, struct nest_level *level, const char *value)
 {
 	(void)nest;
-	return level_set_params(level, value);
+	return set_text(&level->params, value);
+}
+
+/* FILE, and what it is told, parted by a blank. */
+static int set_hypervisor(struct nest *nest, struct nest_level *level, const char *value)
+{
+	const size_t length = strcspn(value, BLANKS);
+	char *path = strndup(value, length);
+	int source = path ? add_source(nest, path) : -ENOMEM;
+
+	free(path);
+	if (source < 0)
+		return source;
+	level->hypervisor = source;
+	return set_text(&level->hypervisor_params, value + length + strspn(value + length, BLANKS));
 }
 
 static int set_options(struct nest *nest, struct nest_level *level, const char *value)
@@ -294,6 +315,7 @@ static const struct {
 	{ "disk", "--disk", NULL },
 	{ "console", "--console", NULL },
 	{ "params", NULL, set_params },
+	{ "hypervisor", NULL, set_hypervisor },
 	{ "file", NULL, set_file },
 	{ "command", NULL, set_command },
 	{ "time-limit", NULL, set_time_limit },
@@ -341,7 +363,8 @@ int nest_set(struct nest *nest, unsigned int level, const char *key, const char 
 	}
 	log_error(
 		"%s: a level has no such thing; there are kernel, memory, cpus, disk, console, "
-		"params, file, command, time-limit and options, and of the whole nest net and root",
+		"params, hypervisor, file, command, time-limit and options, and of the whole nest "
+		"net and root",
 		key);
 	return -EINVAL;
 }
@@ -406,7 +429,8 @@ void nest_release(struct nest_words *words)
 static int compose_words(const struct nest *nest, unsigned int number, struct word_list *list)
 {
 	const struct nest_level *level = &nest->levels[number - 1];
-	const char *path = nest->sources.words[level->kernel];
+	const bool is_first_domain = level->hypervisor >= 0;
+	const char *path = nest->sources.words[is_first_domain ? level->hypervisor : level->kernel];
 	int kernel, err = add_words(list, "run --kernel");
 
 	kernel = list->count;
@@ -414,8 +438,10 @@ static int compose_words(const struct nest *nest, unsigned int number, struct wo
 		err = add_word(list, path);
 	if (err == 0)
 		err = add_words(list, "--console virtio --no-reboot");
-	if (err == 0 && number < nest->depth)
+	if (err == 0 && (number < nest->depth || is_first_domain))
 		err = add_words(list, "--nested");
+	if (err == 0 && is_first_domain)
+		err = add_words(list, "--e2h0");
 	if (err == 0 && nest->net)
 		err = add_words(list, "--network");
 	if (err == 0 && nest->net)
@@ -456,7 +482,12 @@ static int check_config(const struct nest *nest, unsigned int number, const stru
 					   : "report");
 		return -EINVAL;
 	}
-	if (config->e2h0 && number + 1 != nest->depth) {
+	if (nest->levels[number - 1].hypervisor >= 0 && number < nest->depth) {
+		log_error("hypervisor: in its first domain there is no KVM, so this level has to "
+			  "be the innermost");
+		return -EINVAL;
+	}
+	if (config->e2h0 && number + 1 != nest->depth && nest->levels[number - 1].hypervisor < 0) {
 		log_error("--e2h0: an EL2 without VHE is for the last guest hypervisor, which is "
 			  "level %u here",
 			  nest->depth - 1);
@@ -500,6 +531,26 @@ static int gives_el2(const struct nest *nest, unsigned int level)
 	return err < 0 ? err : config.nested;
 }
 
+/* What was for the kernel is for a module, and the hypervisor takes the kernel's place. */
+static int start_by_hypervisor(const struct nest *nest, unsigned int number, struct config *config)
+{
+	const struct nest_level *level = &nest->levels[number - 1];
+
+	if (config->module_count == CONFIG_MODULES_MAX) {
+		log_error("--module among the options: with a hypervisor there may be %d only",
+			  CONFIG_MODULES_MAX - 1);
+		return -EINVAL;
+	}
+	config->modules[config->module_count++] = (struct config_module){
+		.path = nest->sources.words[level->kernel],
+		.kind = "kernel",
+		.params = config->params,
+		.node = "/chosen",
+	};
+	config->params = level->hypervisor_params;
+	return 0;
+}
+
 int nest_configure(const struct nest *nest, unsigned int level, struct config *config,
 		   struct nest_words *words)
 {
@@ -520,6 +571,11 @@ int nest_configure(const struct nest *nest, unsigned int level, struct config *c
 		return -EINVAL;
 	}
 	config->params = words->params;
+	if (nest->levels[level - 1].hypervisor >= 0) {
+		err = start_by_hypervisor(nest, level, config);
+		if (err < 0)
+			return err;
+	}
 	/* It is a layer in the innermost only; who hands it down has to tell its mounts apart. */
 	if (nest->root)
 		config->filesystems[config->filesystem_count - 1].no_submounts =

@@ -19,7 +19,7 @@
 
 static bool level_uses(const struct nest_level *level, unsigned int source)
 {
-	if (level->kernel == (int)source)
+	if (level->kernel == (int)source || level->hypervisor == (int)source)
 		return true;
 	for (unsigned int i = 0; i < level->file_count; i++)
 		if (level->files[i].source == source)
@@ -154,7 +154,10 @@ static int check_files(const struct config *config, const struct archive *archiv
 
 	if (err < 0)
 		return err;
-	err = boot_parse(&boot, &files);
+	for (unsigned int i = 0; i < config->module_count && err == 0; i++)
+		err = boot_files_add_module(&files, config->modules[i].path);
+	if (err == 0)
+		err = boot_parse(&boot, &files);
 	if (err == 0)
 		err = boot_place(&boot, 0, config->mem_size);
 	boot_files_close(&files);

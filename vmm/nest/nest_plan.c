@@ -48,10 +48,12 @@ static json_t *pack_files(const struct nest_level *level)
 
 static json_t *pack_level(const struct nest_level *level)
 {
-	return json_pack("{sososssisiso}", "options", pack_words(&level->options), "command",
+	return json_pack("{sososssisisssiso}", "options", pack_words(&level->options), "command",
 			 pack_words(&level->command), "params", level->params ? level->params : "",
-			 "kernel", level->kernel, "time-limit", (int)level->time_limit, "files",
-			 pack_files(level));
+			 "kernel", level->kernel, "hypervisor", level->hypervisor,
+			 "hypervisor-params",
+			 level->hypervisor_params ? level->hypervisor_params : "", "time-limit",
+			 (int)level->time_limit, "files", pack_files(level));
 }
 
 static json_t *pack_levels(const struct nest *nest)
@@ -140,30 +142,40 @@ static int unpack_files(const struct nest *nest, struct nest_level *level, const
 	return err;
 }
 
+/* "" stands for NULL. */
+static int unpack_text(char **member, const char *text)
+{
+	*member = *text ? strdup(text) : NULL;
+	return *text && !*member ? -ENOMEM : 0;
+}
+
 static int unpack_level(const struct nest *nest, struct nest_level *level, json_t *object)
 {
 	json_t *options, *command, *files;
-	json_int_t kernel, time_limit;
-	const char *params;
+	json_int_t kernel, hypervisor, time_limit;
+	const char *params, *hypervisor_params;
 	int err;
 
-	if (json_unpack(object, "{sososssIsIso!}", "options", &options, "command", &command,
-			"params", &params, "kernel", &kernel, "time-limit", &time_limit, "files",
+	if (json_unpack(object, "{sososssIsIsssIso!}", "options", &options, "command", &command,
+			"params", &params, "kernel", &kernel, "hypervisor", &hypervisor,
+			"hypervisor-params", &hypervisor_params, "time-limit", &time_limit, "files",
 			&files) < 0 ||
-	    kernel < 0 || kernel >= nest->sources.count || time_limit < 1 ||
+	    kernel < 0 || kernel >= nest->sources.count || hypervisor < -1 ||
+	    hypervisor >= (json_int_t)nest->sources.count || time_limit < 1 ||
 	    time_limit > NEST_TIME_LIMIT_MAX)
 		return -EINVAL;
 	level->kernel = kernel;
+	level->hypervisor = hypervisor;
 	level->time_limit = time_limit;
 	err = unpack_words(&level->options, options);
 	if (err == 0)
 		err = unpack_words(&level->command, command);
 	if (err == 0)
 		err = unpack_files(nest, level, files);
-	if (err == 0 && *params) {
-		level->params = strdup(params);
-		err = level->params ? 0 : -ENOMEM;
-	}
+	if (err == 0)
+		err = unpack_text(&level->params, params);
+	if (err == 0)
+		err = unpack_text(&level->hypervisor_params, hypervisor_params);
 	return err;
 }
 
@@ -208,10 +220,8 @@ int nest_plan_unpack(struct nest *nest, unsigned int *level, json_t *plan)
 		err = unpack_levels(nest, levels);
 	if (err == 0 && (number < 1 || number > nest->depth))
 		err = -EINVAL;
-	if (err == 0 && *net) {
-		nest->net = strdup(net);
-		err = nest->net ? 0 : -ENOMEM;
-	}
+	if (err == 0)
+		err = unpack_text(&nest->net, net);
 	if (err == 0 && root) {
 		nest->root = strdup(ROOT_SHARED);
 		err = nest->root ? 0 : -ENOMEM;
