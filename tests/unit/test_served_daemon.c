@@ -31,6 +31,7 @@ static struct served *served;
 static struct served_daemon *opened; /* the same, where it is a daemon */
 static bool attached;
 static unsigned int changes;
+static bool resets; /* the driver, in another thread, while it is told that who served it is gone */
 
 static int begin(void **state)
 {
@@ -44,6 +45,7 @@ static int begin(void **state)
 	opened = NULL;
 	attached = false;
 	changes = 0;
+	resets = false;
 	if (event_loop_create(&loop) < 0)
 		return -1;
 	return catch_begin(state);
@@ -52,6 +54,8 @@ static int begin(void **state)
 static void changed(void *device)
 {
 	changes++;
+	if (resets)
+		served->vhost->ops->forget(served->vhost);
 }
 
 static void attach(void)
@@ -481,6 +485,19 @@ static void an_end_that_nobody_waits_in_is_no_loss(void **state)
 	assert_null(strstr(said(), "nobody serves"));
 }
 
+/* It has found it still there, and does not begin again. */
+static void a_driver_that_begins_while_its_end_is_told_is_served(void **state)
+{
+	open_back_end(VIRTIO_ID_BLOCK);
+	attach();
+	run_ring();
+	resets = true;
+	kill_daemon();
+	turn_until(SERVED_AWAY);
+	assert_non_null(strstr(said(), "nobody serves"));
+	turn_until(SERVED_UP);
+}
+
 /* So it is with the next life of its guest. */
 static void an_end_between_two_lives_is_no_loss(void **state)
 {
@@ -684,6 +701,7 @@ int main(int argc, char **argv)
 		daemon_test(one_of_a_file_system_is_started_again),
 		daemon_test(one_of_a_disk_is_had_again_by_a_driver_that_begins),
 		daemon_test(an_end_that_nobody_waits_in_is_no_loss),
+		daemon_test(a_driver_that_begins_while_its_end_is_told_is_served),
 		daemon_test(an_end_between_two_lives_is_no_loss),
 		daemon_test(who_is_gone_in_one_life_is_had_again_in_the_next),
 		daemon_test(one_that_cannot_be_started_is_given_up_and_had_again),
