@@ -13,11 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* From the specification of the protocol. */
-#define BACK_END_FEATURES                                                       \
-	(UINT64_C(1) << 32 | UINT64_C(1) << 30) /* VERSION_1, PROTOCOL_FEATURES \
-						 */
-#define BACK_END_PROTOCOL (UINT64_C(1) << 0 | UINT64_C(1) << 9) /* MQ, CONFIG */
+/* From the specification of the protocol: VERSION_1 and PROTOCOL_FEATURES; MQ and CONFIG. */
+#define BACK_END_FEATURES (UINT64_C(1) << 32 | UINT64_C(1) << 30)
+#define BACK_END_PROTOCOL (UINT64_C(1) << 0 | UINT64_C(1) << 9)
 #define BACK_END_INFLIGHT (UINT64_C(1) << 12)
 
 struct back_end_message {
