@@ -45,6 +45,8 @@
 #define STR_Z0_X2	 0xe5804040
 #define LD4_V30_X2	 0x4c40005e
 #define ST4_V30_X2	 0x4c00005e
+#define LD3_V30_B3_X2	 0x0d402c5e
+#define LD1_V0_8B_X2	 0x0c407040
 #define PRFM_X2		 0xf9800040
 #define LDR_LITERAL	 0x58000000
 #define NOP		 0xd503201f
@@ -215,6 +217,27 @@ static void structures_go_by_element_and_wrap_around(void **state)
 		assert_access(i, i, 1, false);
 		assert_int_equal(guest.vector[(30 + i % 4) % 32][i / 4], bytes[i]);
 	}
+}
+
+static void single_lanes_leave_the_others_alone(void **state)
+{
+	for (unsigned int n = 0; n < 32; n++)
+		memset(guest.vector[n], 0xe0 | n, 16);
+	assert_emulated(LD3_V30_B3_X2);
+	assert_int_equal(accesses, 3);
+	for (unsigned int n = 30; n < 33; n++)
+		for (unsigned int i = 0; i < 16; i++)
+			assert_int_equal(guest.vector[n % 32][i],
+					 i == 3 ? bytes[n - 30] : 0xe0 | n % 32);
+}
+
+static void half_a_vector_zeroes_the_other_half(void **state)
+{
+	memset(guest.vector[0], 0xee, 16);
+	assert_emulated(LD1_V0_8B_X2);
+	assert_int_equal(accesses, 8);
+	assert_memory_equal(guest.vector[0], bytes, 8);
+	assert_int_equal(number(guest.vector[0] + 8, 8), 0);
 }
 
 static void inactive_elements_are_not_accessed(void **state)
@@ -870,6 +893,8 @@ int main(void)
 		on_vcpu(vectors_are_eight_bytes_at_a_time),
 		on_vcpu(writing_v_zeroes_the_rest_of_z),
 		on_vcpu(structures_go_by_element_and_wrap_around),
+		on_vcpu(single_lanes_leave_the_others_alone),
+		on_vcpu(half_a_vector_zeroes_the_other_half),
 		on_vcpu(inactive_elements_are_not_accessed),
 		on_vcpu(sve_loads_extend_the_sign),
 		on_vcpu(sve_length_is_that_of_the_exception_level),

@@ -307,6 +307,18 @@ static void level_that_was_late_and_up(void **state)
 	assert_wrong("was not done within 120 seconds");
 }
 
+/* Within one that has ended nothing can have kept it. */
+static void level_that_was_late_around_one_that_ended(void **state)
+{
+	live_around();
+	assert_true(take_begun(2));
+	assert_true(take_up(2));
+	live(3);
+	nest_summary_late(&summary, 2);
+	assert_int_equal(summary.level[1].late, 2);
+	assert_int_equal(summary.level[2].late, 0);
+}
+
 static void nothing_at_all(void **state)
 {
 	const char *text;
@@ -413,6 +425,15 @@ static void reports_before_the_beginning(void **state)
 	assert_true(take_begun(1));
 	assert_false(take_command(1, 0));
 	assert_true(take_up(1));
+}
+
+static void status_is_one_that_a_process_can_have(void **state)
+{
+	assert_true(take_begun(1));
+	assert_true(take_up(1));
+	assert_false(take_command(1, -1));
+	assert_false(take_command(1, 256));
+	assert_true(take_command(1, 255));
 }
 
 static void reports_that_come_twice(void **state)
@@ -793,12 +814,14 @@ int main(void)
 		on_summary(level_whose_command_failed),
 		on_summary(level_that_was_late),
 		on_summary(level_that_was_late_and_up),
+		on_summary(level_that_was_late_around_one_that_ended),
 		on_summary(nothing_at_all),
 		on_summary(good_reports_of_a_process_that_failed),
 		on_summary(time_of_level_1_is_that_of_its_process),
 		on_summary(first_deadline_counts_and_of_several_the_innermost),
 		on_summary(time_in_which_nothing_was_at_work_does_not_count),
 		on_summary(reports_before_the_beginning),
+		on_summary(status_is_one_that_a_process_can_have),
 		on_summary(reports_that_come_twice),
 		on_summary(reports_after_the_end),
 		on_summary(reports_of_no_level),

@@ -1082,6 +1082,22 @@ static void long_frame_waits_for_buffers(void **state)
 	assert_true(*driver_avail_event(&driver[RECEIVE]) == 0);
 }
 
+static void long_frame_may_fill_the_last_buffer_that_came(void **state)
+{
+	create(ALL_OF_LINK, 1);
+	activate(MRG_RXBUF);
+	offer_buffers(0, 8, 1000);
+	kick(RECEIVE);
+	arrive(5500, 1);
+	assert_frame(0, 6, 1000, 5500, 1);
+	arrive(4000, 2);
+	assert_none_taken(&driver[RECEIVE]);
+	offer_buffers(8, 2, 1000);
+	kick(RECEIVE);
+	assert_frame(6, 4, 1000, 4000, 2);
+	assert_int_equal(dropped_to_receive(), 0);
+}
+
 static void without_buffers_the_link_is_not_listened_to(void **state)
 {
 	create(ALL_OF_LINK, 1);
@@ -1791,6 +1807,7 @@ int main(void)
 		on_device(frame_too_long_for_one_buffer_is_dropped),
 		on_device(frame_too_long_for_all_buffers_is_dropped),
 		on_device(long_frame_waits_for_buffers),
+		on_device(long_frame_may_fill_the_last_buffer_that_came),
 		on_device(without_buffers_the_link_is_not_listened_to),
 		on_device(steady_state_needs_no_kick),
 		on_device(turn_of_received_frames_is_bounded),

@@ -62,6 +62,7 @@ static void assert_broken(void)
 	virtqueue_push(&queue, 0, 0);
 	virtqueue_publish(&queue);
 	assert_false(virtqueue_interrupt_due(&queue));
+	assert_int_equal(virtqueue_unseen(&queue), 0);
 	assert_false(virtqueue_kicks_on(&queue));
 	virtqueue_kicks_off(&queue);
 	assert_int_equal(driver_used(&driver)->idx, used);
@@ -773,6 +774,24 @@ static void interrupt_asked_for_late(void **state)
 	assert_false(virtqueue_interrupt_due(&queue));
 }
 
+static void what_the_driver_has_not_seen_is_counted(void **state)
+{
+	for (unsigned int i = 0; i < 3; i++) {
+		offer_simple(i);
+		serve_one();
+		assert_int_equal(virtqueue_unseen(&queue), i + 1);
+	}
+	assert_true(virtqueue_interrupt_due(&queue));
+	assert_int_equal(virtqueue_unseen(&queue), 0);
+	start(8, true);
+	*driver_used_event(&driver) = 0xfffe;
+	offer_simple(0);
+	serve_one();
+	assert_int_equal(virtqueue_unseen(&queue), 3);
+	virtqueue_stop(&queue);
+	assert_int_equal(virtqueue_unseen(&queue), 0);
+}
+
 static void what_others_have_used_is_followed(void **state)
 {
 	start(8, true);
@@ -921,6 +940,7 @@ int main(void)
 		on_queue(interrupt_by_event_index),
 		on_queue(interrupt_of_a_batch_covers_the_event),
 		on_queue(interrupt_asked_for_late),
+		on_queue(what_the_driver_has_not_seen_is_counted),
 		on_queue(what_others_have_used_is_followed),
 		on_queue(what_is_skipped_is_never_popped),
 		on_queue(event_index_wraps),
