@@ -35,6 +35,7 @@
 #define ST64BV_X9_X0_X10 0xf829b140
 #define CPYFP_X0_X1_X2	 0x19010440
 #define CPYFM_X0_X1_X2	 0x19410440
+#define CPYP_X0_X1_X2	 0x1d010440
 #define CPYM_X0_X1_X2	 0x1d410440
 #define SETP_X0_X2_X1	 0x19c10440
 #define SETM_X0_X2_X1	 0x19c14440
@@ -621,6 +622,26 @@ static void option_b_goes_backward(void **state)
 	assert_memory_equal(bytes + 10, want, 100);
 }
 
+/* Much more than goes at once: what is overwritten has been read before. */
+static void overlapping_copies_go_from_the_right_end(void **state)
+{
+	static const uint64_t from[] = { 0, 100, 0, 1500 }, to[] = { 100, 0, 1500, 0 };
+	uint8_t want[1500];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(from); i++) {
+		memcpy(want, bytes + from[i], sizeof(want));
+		guest.x[0] = DEVICE + to[i];
+		guest.x[1] = DEVICE + from[i];
+		guest.x[2] = sizeof(want);
+		accesses = 0;
+		assert_emulated(CPYP_X0_X1_X2);
+		assert_memory_equal(bytes + to[i], want, sizeof(want));
+		/* Only one that overlaps with its source from above goes downwards. */
+		assert_int_equal(journal[0].offset,
+				 i == 0 ? sizeof(want) - journal[0].size : from[i]);
+	}
+}
+
 static void option_b_sets(void **state)
 {
 	guest.x[0] = DEVICE + 1;
@@ -923,6 +944,7 @@ int main(void)
 		on_vcpu(a_store_with_status_is_not_taken),
 		on_vcpu(option_b_goes_on_as_it_began),
 		on_vcpu(option_b_goes_backward),
+		on_vcpu(overlapping_copies_go_from_the_right_end),
 		on_vcpu(option_b_sets),
 		on_vcpu(an_exit_is_bounded),
 		on_vcpu(progress_is_kept_when_the_rest_fails),

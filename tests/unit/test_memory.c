@@ -189,6 +189,21 @@ static void collapsing_changes_nothing(void **state)
 	memory_destroy(&other);
 }
 
+/* That there is something to collapse is seen to, in the last block too, which is no whole one. */
+static void blocks_that_are_collapsed_are_there(void **state)
+{
+	struct memory other;
+	unsigned char there;
+
+	assert_int_equal(memory_create(&other, BASE, MIB(5), MEMORY_MEMFD, NULL), 0);
+	memory_collapse(&other, BASE + MIB(4) + KIB(64), KIB(64));
+	assert_int_equal(mincore(memory_at(&other, BASE + MIB(4), 1), 1, &there), 0);
+	assert_true(there & 1);
+	assert_int_equal(mincore(memory_at(&other, BASE, 1), 1, &there), 0);
+	assert_false(there & 1);
+	memory_destroy(&other);
+}
+
 static void a_mounts_file_is_lent(void **state)
 {
 	const struct memory_mount mount = { memfd_create("mount", MFD_CLOEXEC), MIB(2) };
@@ -434,6 +449,7 @@ int main(void)
 		on_memory(anonymous_ram_has_no_file),
 		on_memory(shared_ram_has_a_file),
 		on_memory(collapsing_changes_nothing),
+		on_memory(blocks_that_are_collapsed_are_there),
 		on_memory(a_mounts_file_is_lent),
 		on_memory(huge_pages_want_a_multiple),
 		on_memory(too_much_ram_is_an_error),

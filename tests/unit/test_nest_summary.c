@@ -409,6 +409,19 @@ static void time_in_which_nothing_was_at_work_does_not_count(void **state)
 	json_decref(after);
 }
 
+/* Behind its last level a nest has none to put off. */
+static void pause_of_all_levels_that_there_may_be(void **state)
+{
+	while (nest.depth < NEST_LEVELS_MAX)
+		assert_int_equal(nest_add_level(&nest), 0);
+	summary.started = SECONDS(1000);
+	assert_true(take_begun(NEST_LEVELS_MAX));
+	summary.level[NEST_LEVELS_MAX - 1].begun = SECONDS(1001);
+	nest_summary_paused(&summary, SECONDS(50));
+	assert_int_equal(summary.level[NEST_LEVELS_MAX - 1].begun, SECONDS(1051));
+	assert_int_equal(summary.started, SECONDS(1050));
+}
+
 /* Reports out of turn change nothing. */
 
 static void reports_before_the_beginning(void **state)
@@ -820,6 +833,7 @@ int main(void)
 		on_summary(time_of_level_1_is_that_of_its_process),
 		on_summary(first_deadline_counts_and_of_several_the_innermost),
 		on_summary(time_in_which_nothing_was_at_work_does_not_count),
+		on_summary(pause_of_all_levels_that_there_may_be),
 		on_summary(reports_before_the_beginning),
 		on_summary(status_is_one_that_a_process_can_have),
 		on_summary(reports_that_come_twice),

@@ -257,7 +257,7 @@ static void add_function(void)
 	pci_function_add_capability(&function, vendor_specific, sizeof(vendor_specific));
 }
 
-static int begin(void **state)
+static void begin_bus(void)
 {
 	memset(memory, 0, sizeof(memory));
 	fake_kvm_reset();
@@ -266,12 +266,31 @@ static int begin(void **state)
 	irq_routes_create(&routes, 3);
 	assert_int_equal(pci_create(&pci, &bus, memory), 0);
 	assert_non_null(pci);
+}
+
+static int begin(void **state)
+{
+	begin_bus();
 	add_function();
 	bus_freeze(&bus);
 	msix = capability(0, MSIX);
 	table = config(BAR0 + 4) & ~0xfu;
 	store(ecam(0, COMMAND), 2, 0x0406);
 	cleaned = synced = writes_seen = moves = mastering_changes = resets = destroyed = 0;
+	return catch_begin(state);
+}
+
+/* With a function that has a table of vectors and nothing else. */
+static int begin_lone(void **state)
+{
+	const struct pci_identity identity = { .vendor = 0x1234 };
+
+	begin_bus();
+	memset(&view, 0, sizeof(view));
+	assert_int_equal(pci_function_init(&function, pci, &bare_ops, &identity), 0);
+	assert_int_equal(pci_function_add_msix(&function, &routes, 0, VECTORS), 0);
+	bus_freeze(&bus);
+	destroyed = 0;
 	return catch_begin(state);
 }
 
@@ -468,6 +487,16 @@ static void readable_bar_moves(void **state)
 	set_config(BAR0 + 16, 0x3f120000);
 	assert_int_equal(peek(0x3f120004, 4), UINT32_MAX);
 	assert_int_equal(shown(table + 4), UINT32_MAX);
+}
+
+/* It is as large as all that can be read without exits. */
+static void a_readable_bar_alone_answers(void **state)
+{
+	assert_int_equal(config(BAR0) & ~0xfu, 0x3f100000);
+	store(ecam(0, COMMAND), 2, 0x0006);
+	assert_int_equal(peek(0x3f10000c, 4), 1);
+	poke(0x3f100008, 4, 7);
+	assert_int_equal(shown(0x3f100008), 7);
 }
 
 static void bus_master_is_told(void **state)
@@ -1185,6 +1214,7 @@ int main(void)
 		on_bus(nothing_answers_without_memory_space),
 		on_bus(memory_bar_moves),
 		on_bus(readable_bar_moves),
+		cmocka_unit_test_setup_teardown(a_readable_bar_alone_answers, begin_lone, finish),
 		on_bus(bus_master_is_told),
 		on_bus(without_bus_master_messages_wait),
 		on_bus(capabilities_end),

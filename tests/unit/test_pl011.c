@@ -525,6 +525,20 @@ static void who_keeps_up_is_not_paused(void **state)
 	assert_int_equal(timers_armed, 0);
 }
 
+/* It takes all that there is, sees that it is told of no more, and never looks at the flags. */
+static void who_goes_by_interrupts_is_not_paused(void **state)
+{
+	set(LCR_H, FEN);
+	set(IMSC, RX | RT);
+	for (unsigned int i = 0; i < 100; i++) {
+		type("abc");
+		assert_int_equal(get(MIS), RT);
+		while (get(MIS) != 0)
+			get(DR);
+	}
+	assert_int_equal(timers_armed, 0);
+}
+
 /* What is typed in a pause comes after it. */
 static void nothing_is_lost_in_a_pause(void **state)
 {
@@ -727,6 +741,20 @@ static void a_driver_that_takes_nothing_gets_a_rest(void **state)
 	assert_int_equal(get(DR), 'a');
 }
 
+/* It is interrupted for ever by none of these. */
+static void a_driver_may_look_at_masked_interrupts_for_ever(void **state)
+{
+	set(LCR_H, FEN);
+	set(IMSC, TX);
+	set(DR, 'n');
+	type("abc");
+	for (unsigned int i = 0; i < 1000; i++) {
+		assert_int_equal(get(MIS), TX);
+		assert_int_equal(get(RIS), TX | RT);
+	}
+	assert_int_equal(timers_armed, 0);
+}
+
 /* On the real device the bytes are still on their way, and raise it when they are gone. */
 static void a_transmit_interrupt_outlives_being_cleared_too_early(void **state)
 {
@@ -737,6 +765,17 @@ static void a_transmit_interrupt_outlives_being_cleared_too_early(void **state)
 	assert_int_equal(get(MIS), TX);
 	set(ICR, TX);
 	assert_false(irq_level);
+}
+
+/* Its mask hides it from the driver, which has not seen it then. */
+static void a_masked_transmit_interrupt_is_not_seen(void **state)
+{
+	set(DR, 'n');
+	assert_int_equal(get(MIS), 0);
+	set(ICR, TX);
+	assert_int_equal(get(RIS), TX);
+	set(ICR, TX);
+	assert_int_equal(get(RIS), 0);
 }
 
 /* One that does not ask why it was interrupted comes to an end, too. */
@@ -795,6 +834,7 @@ int main(void)
 		on_uart(who_polls_ends_the_pause),
 		on_uart(no_pause_is_long),
 		on_uart(who_keeps_up_is_not_paused),
+		on_uart(who_goes_by_interrupts_is_not_paused),
 		on_uart(nothing_is_lost_in_a_pause),
 		on_uart(the_fifo_fills_up_again),
 		on_uart(loopback_sends_nothing),
@@ -808,7 +848,9 @@ int main(void)
 		on_uart(an_empty_fifo_has_nothing_to_come_back),
 		on_uart(a_lower_trigger_is_noticed),
 		on_uart(a_driver_that_takes_nothing_gets_a_rest),
+		on_uart(a_driver_may_look_at_masked_interrupts_for_ever),
 		on_uart(a_transmit_interrupt_outlives_being_cleared_too_early),
+		on_uart(a_masked_transmit_interrupt_is_not_seen),
 		on_uart(a_transmit_interrupt_ends),
 		on_uart(two_of_them_share_nothing),
 	};

@@ -374,7 +374,7 @@ static void what_cannot_be_had(void **state)
 	assert_said("tap lo: an interface of another kind has this name");
 	options.name = "a-name-that-is-too-long";
 	assert_int_equal(tap_open(&link_, &options), -EINVAL);
-	assert_said("no name of an interface");
+	assert_said("no name of an interface, which has 1 to 15 characters");
 	options.name = "";
 	assert_int_equal(tap_open(&link_, &options), -EINVAL);
 	assert_said("no name of an interface");
@@ -481,6 +481,26 @@ static void a_frame_that_does_not_fit_is_dropped(void **state)
 	segment.iov_len = sizeof(small);
 	assert_int_equal(link_->ops->receive(link_, 0, &segment, 1), sizeof(small));
 	assert_int_equal(small[sizeof(small) - 1], 7);
+	close(packets);
+	detach();
+}
+
+static void a_frame_may_be_cut_into_as_many_parts_as_a_chain(void **state)
+{
+	static uint8_t bytes[4 * LINK_SEGMENTS_MAX];
+	struct iovec segments[LINK_SEGMENTS_MAX];
+	int packets;
+
+	attach();
+	packets = open_packets("tap0");
+	for (unsigned int i = 0; i < ARRAY_SIZE(segments); i++)
+		segments[i] = (struct iovec){ &bytes[4 * i], 4 };
+	while (guest_gets(0) >= 0)
+		;
+	host_sends(packets, guest, 7);
+	assert_int_equal(link_->ops->receive(link_, 0, segments, ARRAY_SIZE(segments)),
+			 LINK_HEADER + FRAME);
+	assert_int_equal(bytes[LINK_HEADER + FRAME - 1], 7);
 	close(packets);
 	detach();
 }
@@ -940,6 +960,7 @@ int main(void)
 		tap_test(frames_go_both_ways),
 		tap_test(it_is_listened_to_when_there_are_buffers),
 		tap_test(a_frame_that_does_not_fit_is_dropped),
+		tap_test(a_frame_may_be_cut_into_as_many_parts_as_a_chain),
 		tap_test(the_socket_is_full),
 		tap_test(what_the_host_does_not_take_is_dropped),
 		tap_test(headers_that_lie_are_the_kernels_to_refuse),

@@ -77,6 +77,17 @@ static int begin_on_sockets(void **state)
 	return begin_on(state, in[0], out[1]);
 }
 
+static int begin_on_memory(void **state)
+{
+	int in = open("/proc/self/mem", O_RDONLY | O_CLOEXEC), out[2];
+
+	if (in < 0 || pipe2(out, O_CLOEXEC) < 0)
+		return -1;
+	typed = -1;
+	shown = out[0];
+	return begin_on(state, in, out[1]);
+}
+
 /* A terminal that does not control this process, so there is no background. */
 static int begin_on_terminal(void **state)
 {
@@ -381,6 +392,42 @@ static void pipe_is_read_as_the_guest_reads(void **state)
 	free(paste);
 }
 
+/* The loop comes to rest: what has come to its end is not waited for. */
+static void assert_at_rest(void)
+{
+	unsigned int turns = 0;
+
+	while (event_loop_turn(&loop, false) > 0)
+		assert_true(++turns < 100);
+}
+
+static void input_that_ends(void **state)
+{
+	uint8_t bytes[3];
+
+	assert_int_equal(write(typed, "ab", 2), 2);
+	close(typed);
+	typed = -1;
+	assert_at_rest();
+	assert_int_equal(terminal.console.read(&terminal.console, bytes, sizeof(bytes)), 2);
+	assert_at_rest();
+	assert_int_equal(terminal.console.read(&terminal.console, bytes, sizeof(bytes)), 0);
+	/* The guest goes on without. */
+	assert_int_equal(verdict_outcome(&verdict), OUTCOME_RUNNING);
+	assert_silent();
+}
+
+/* Nor is it asked again and again: a read at 0 of one's own memory is an error of the device. */
+static void input_that_cannot_be_read(void **state)
+{
+	uint8_t byte = 'x';
+
+	assert_int_equal(terminal.console.read(&terminal.console, &byte, 1), 0);
+	assert_int_equal(lseek(STDIN_FILENO, (off_t)(uintptr_t)&byte, SEEK_SET),
+			 (off_t)(uintptr_t)&byte);
+	assert_int_equal(terminal.console.read(&terminal.console, &byte, 1), 0);
+}
+
 /* Another process has the same pipe, and was faster. */
 static void input_that_somebody_else_took(void **state)
 {
@@ -413,6 +460,9 @@ int main(void)
 		on_tty(escape_key_behind_what_is_not_read),
 		on_tty(more_than_is_ever_kept),
 		on_terminal(pipe_is_read_as_the_guest_reads),
+		on_terminal(input_that_ends),
+		on_sockets(input_that_ends),
+		cmocka_unit_test_setup_teardown(input_that_cannot_be_read, begin_on_memory, finish),
 		on_terminal(input_that_somebody_else_took),
 		on_sockets(input_that_somebody_else_took),
 	};
