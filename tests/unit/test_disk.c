@@ -68,14 +68,21 @@ int fdatasync(int fd)
 static size_t at_once_max = SIZE_MAX;
 static int at_once_error;
 static unsigned int at_once_tries;
+/* And those that may wait: no more than so many bytes. */
+static size_t waiting_max = SIZE_MAX;
 
 static ssize_t transfer_v2(long number, int fd, const struct iovec *segments, int count,
 			   off_t offset, int flags)
 {
 	struct iovec first;
 
-	if (!(flags & RWF_NOWAIT))
-		return syscall(number, fd, segments, count, offset, 0, flags);
+	if (!(flags & RWF_NOWAIT)) {
+		first = segments[0];
+		if (waiting_max == SIZE_MAX || first.iov_len <= waiting_max)
+			return syscall(number, fd, segments, count, offset, 0, flags);
+		first.iov_len = waiting_max;
+		return syscall(number, fd, &first, 1, offset, 0, flags);
+	}
 	at_once_tries++;
 	errno = at_once_error;
 	if (at_once_error != 0)
@@ -97,6 +104,17 @@ ssize_t pwritev2(int fd, const struct iovec *segments, int count, off_t offset, 
 	return transfer_v2(SYS_pwritev2, fd, segments, count, offset, flags);
 }
 
+/* What the host says that direct I/O asks of requests, or NULL: as it is. */
+static const struct statx *host_asks;
+
+int statx(int directory, const char *name, int flags, unsigned int mask, struct statx *found)
+{
+	if (!host_asks)
+		return syscall(SYS_statx, directory, name, flags, mask, found);
+	*found = *host_asks;
+	return 0;
+}
+
 /* An image of so many bytes, each of which tells its offset. */
 static void make_image(const char *name, size_t size)
 {
@@ -115,7 +133,8 @@ static void make_image(const char *name, size_t size)
 
 static int finish(void **state)
 {
-	at_once_max = SIZE_MAX;
+	at_once_max = waiting_max = SIZE_MAX;
+	host_asks = NULL;
 	at_once_error = 0;
 	at_once_tries = 0;
 	scratch_end();
@@ -870,6 +889,23 @@ static void direct_takes_any_memory_and_any_range(void **state)
 	}
 }
 
+/* What the host does by halves is gone on with, blocks that are in between included. */
+static void direct_transfers_may_be_short(void **state)
+{
+	static _Alignas(4096) uint8_t buffer[KIB(96)];
+
+	for (size_t align = 0; align < ARRAY_SIZE(aligns); align++) {
+		struct rig rig;
+
+		rig_begin(&rig, &disk_sync_ops, true);
+		rig_align(&rig, aligns[align]);
+		waiting_max = 4096;
+		check_direct(&rig, buffer, sizeof(buffer) - 2048);
+		waiting_max = SIZE_MAX;
+		rig_end(&rig);
+	}
+}
+
 /* Zeroes by hand too: a descriptor of a file with no such call is not to be had with O_DIRECT. */
 static void direct_zeroes_are_written_by_hand(void **state)
 {
@@ -883,6 +919,36 @@ static void direct_zeroes_are_written_by_hand(void **state)
 		no_fallocate = false;
 		rig_end(&rig);
 	}
+}
+
+/* It says that there is no direct I/O, or nothing, and has done it for all that. */
+static void a_host_may_ask_nothing_of_direct_requests(void **state)
+{
+	static const uint32_t masks[] = { 0, STATX_DIOALIGN };
+	struct disk disk;
+
+	make_image("image", SIZE);
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+		host_asks = &(struct statx){
+			.stx_mask = masks[i],
+			.stx_dio_mem_align = i == 0 ? 1 << 20 : 0,
+			.stx_dio_offset_align = i == 0 ? 1 << 20 : 0,
+		};
+		assert_int_equal(open_disk(&disk, true, true), 0);
+		assert_int_equal(disk.offset_align, 4096);
+		assert_int_equal(disk.memory_align, 4096);
+		disk_close(&disk);
+	}
+	host_asks = &(struct statx){
+		.stx_mask = STATX_DIOALIGN,
+		.stx_dio_mem_align = 4,
+		.stx_dio_offset_align = 1024,
+	};
+	assert_int_equal(open_disk(&disk, true, true), 0);
+	assert_int_equal(disk.offset_align, 1024);
+	assert_int_equal(disk.memory_align, 4);
+	disk_close(&disk);
+	host_asks = NULL;
 }
 
 static void a_file_that_ends_within_a_block_is_refused(void **state)
@@ -1143,7 +1209,9 @@ int main(void)
 		test(discarded_ranges_are_given_back),
 		test(direct_disks_have_no_way_by_the_page_cache),
 		test(direct_takes_any_memory_and_any_range),
+		test(direct_transfers_may_be_short),
 		test(direct_zeroes_are_written_by_hand),
+		test(a_host_may_ask_nothing_of_direct_requests),
 		test(a_file_that_ends_within_a_block_is_refused),
 		test(writes_within_a_block_take_turns),
 		test(writes_of_whole_sectors_do_not),

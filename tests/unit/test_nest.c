@@ -231,6 +231,24 @@ static void keys_that_are_refused(void **state)
 	assert_packed(&nest, 1, "files", "[]");
 }
 
+/* What was packed there would be hidden by what is mounted. */
+static void files_where_the_kernel_mounts_are_refused(void **state)
+{
+	static const char *const bad[] = { "/tool:/dev/tool", "/tool:/proc/1/tool",
+					   "/tool:/sys/tool", "/proc/tool:/dev/tool" };
+
+	make_levels(1);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(nest_set(&nest, 1, "file", bad[i]), -EINVAL);
+		assert_said("what is in /dev, /proc and /sys comes from the kernel");
+	}
+	set(1, "file", "/proc/tool:/device/tool");
+	set(1, "file", "/dev/tool:/tool");
+	assert_packed(&nest, 1, "files",
+		      "[{\"source\":1,\"path\":\"/device/tool\"},"
+		      "{\"source\":2,\"path\":\"/tool\"}]");
+}
+
 /* The plan travels as JSON, which has no other strings. */
 static void values_are_utf_8(void **state)
 {
@@ -996,6 +1014,7 @@ int main(void)
 		on_nest(commands),
 		on_nest(time_limits),
 		on_nest(keys_that_are_refused),
+		on_nest(files_where_the_kernel_mounts_are_refused),
 		on_nest(values_are_utf_8),
 		on_nest(defaults_hold_for_later_levels),
 		on_nest(no_more_than_eight_levels),

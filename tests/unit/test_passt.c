@@ -865,6 +865,28 @@ static void one_with_vhost_user_is_back_in_the_next_life(void **state)
 static struct passt_stream stream;
 static int ends[2];
 
+/* In place of the C library's: of a message no more than so many bytes go. */
+static size_t send_max = SIZE_MAX;
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	uint8_t bytes[64];
+	size_t count = 0;
+
+	if (send_max == SIZE_MAX)
+		return syscall(SYS_sendmsg, fd, message, flags);
+	assert_true(send_max <= sizeof(bytes));
+	for (size_t i = 0; i < message->msg_iovlen && count < send_max; i++) {
+		const struct iovec *segment = &message->msg_iov[i];
+		const size_t room = send_max - count;
+		const size_t part = segment->iov_len < room ? segment->iov_len : room;
+
+		memcpy(bytes + count, segment->iov_base, part);
+		count += part;
+	}
+	return send(fd, bytes, count, flags);
+}
+
 static void open_stream(void)
 {
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -923,6 +945,20 @@ static void frames_arrive_in_any_pieces(void **state)
 	}
 }
 
+static void a_frame_may_fill_its_buffer(void **state)
+{
+	uint8_t frame[LINK_HEADER + 14];
+
+	open_stream();
+	for (unsigned int i = 0; i < 2; i++)
+		assert_true(write_all(ends[1], "\0\0\0\16fourteen bytes", 18));
+	assert_int_equal(receive(frame, sizeof(frame)), sizeof(frame));
+	assert_memory_equal(frame + LINK_HEADER, "fourteen bytes", 14);
+	assert_int_equal(receive(frame, sizeof(frame) - 1), -EMSGSIZE);
+	assert_int_equal(receive(frame, sizeof(frame)), 0);
+	close_stream();
+}
+
 static void a_stream_ends(void **state)
 {
 	uint8_t frame[128];
@@ -933,6 +969,30 @@ static void a_stream_ends(void **state)
 	assert_int_equal(receive(frame, sizeof(frame)), 0); /* less than there is room for */
 	assert_int_equal(receive(frame, sizeof(frame)), -ECONNRESET);
 	close_stream();
+}
+
+/* Its length may be cut in two, too. */
+static void a_frame_may_be_cut_anywhere(void **state)
+{
+	static const char content[] = "fourteen bytes and some more";
+	uint8_t frame[LINK_HEADER + sizeof(content)], got[4 + sizeof(content)];
+	const struct iovec segments[] = { { frame, 20 }, { frame + 20, sizeof(frame) - 20 } };
+
+	for (size_t cut = 1; cut <= sizeof(got); cut++) {
+		open_stream();
+		memcpy(frame + LINK_HEADER, content, sizeof(content));
+		send_max = cut;
+		assert_int_equal(passt_stream_send(&stream, segments, 2), 0);
+		send_max = SIZE_MAX;
+		memset(frame, 0xee, sizeof(frame));
+		assert_int_equal(passt_stream_flush(&stream), 0);
+		shutdown(ends[0], SHUT_WR);
+		assert_true(read_all(ends[1], got, sizeof(got)));
+		assert_memory_equal(got, ((uint8_t[]){ 0, 0, 0, sizeof(content) }), 4);
+		assert_memory_equal(got + 4, content, sizeof(content));
+		assert_false(read_all(ends[1], got, 1));
+		close_stream();
+	}
 }
 
 /* Whatever part of a frame goes at first, all of it is what was taken. */
@@ -1280,7 +1340,9 @@ int main(int argc, char **argv)
 		passt_test(a_process_with_vhost_user_ends_first),
 		passt_test(one_with_vhost_user_is_back_in_the_next_life),
 		passt_test(frames_arrive_in_any_pieces),
+		passt_test(a_frame_may_fill_its_buffer),
 		passt_test(a_stream_ends),
+		passt_test(a_frame_may_be_cut_anywhere),
 		passt_test(frames_leave_whole),
 		passt_test(real_passt_has_a_network),
 		passt_test(real_passt_ends_when_nidus_is_killed),

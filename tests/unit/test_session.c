@@ -326,7 +326,8 @@ static void all_then_down(void)
 	end(OUTCOME_SHUTDOWN);
 }
 
-static void who_is_late_gets_all(void **state)
+/* All is read late, and got. */
+static void assert_all_is_got(void)
 {
 	pthread_t reader[3];
 
@@ -346,6 +347,41 @@ static void who_is_late_gets_all(void **state)
 	assert_int_equal(got[1], offered);
 	assert_int_equal(got[2], (PIPE_SIZE / 64 + 100) * strlen("nidus: error: \n") +
 					 (PIPE_SIZE / 64 + 100) * 49);
+}
+
+static void who_is_late_gets_all(void **state)
+{
+	assert_all_is_got();
+}
+
+static pthread_t who_waits;
+
+static void no_reason_to_end(int number)
+{
+}
+
+static void *interrupt(void *opaque)
+{
+	for (unsigned int i = 0; i < 30; i++) {
+		usleep(5000);
+		pthread_kill(who_waits, SIGUSR2);
+	}
+	return NULL;
+}
+
+/* As when it was stopped meanwhile, and goes on. */
+static void who_is_late_gets_all_from_one_that_is_interrupted(void **state)
+{
+	const struct sigaction action = { .sa_handler = no_reason_to_end };
+	struct sigaction before;
+	pthread_t thread;
+
+	who_waits = pthread_self();
+	sigaction(SIGUSR2, &action, &before);
+	pthread_create(&thread, NULL, interrupt, NULL);
+	assert_all_is_got();
+	pthread_join(thread, NULL);
+	sigaction(SIGUSR2, &before, NULL);
 }
 
 static void down(void)
@@ -398,6 +434,7 @@ int main(void)
 		in_session(reports_that_wait_keep_nobody),
 		in_session(messages_that_wait_keep_nobody),
 		in_session(who_is_late_gets_all),
+		in_session(who_is_late_gets_all_from_one_that_is_interrupted),
 		in_session(all_ends),
 		in_session(signals_after_the_end),
 	};
