@@ -50,8 +50,11 @@ $(BUILD)/%.a:
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
+# This is about what all others have a fake for, and objects come before archives.
+$(BUILD)/unit/test_kvm: $(BUILD)/unit/vmm/host/kvm.o
+
 $(UNIT_TESTS:%=$(BUILD)/unit/%): $(BUILD)/unit/%: $(BUILD)/unit/tests/unit/%.o $(BUILD)/unit/fakes.a $(BUILD)/unit/nidus.a
-	$(HOSTCC) -pthread $(UNIT_SANITIZE) -o $@ $^ -lcmocka $(HOST_LDLIBS)
+	$(HOSTCC) -pthread $(UNIT_SANITIZE) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(HOST_LDLIBS)
 
 $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/fuzz/fakes.a $(BUILD)/fuzz/nidus.a
 	$(FUZZCC) -pthread -fsanitize=fuzzer $(FUZZ_SANITIZE) -o $@ $^ $(HOST_LDLIBS)

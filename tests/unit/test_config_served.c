@@ -98,6 +98,17 @@ static void other_processes(void **state)
 	assert_string_equal(config_shares_memory(&config), "--vhost-user");
 }
 
+/* As many as there may be, and nothing is looked at behind them. */
+static void disks_of_our_own_share_nothing(void **state)
+{
+	assert_int_equal(parse("--disk a --disk b --disk c --disk d --disk e --disk f --disk g "
+			       "--disk h"),
+			 0);
+	assert_int_equal(config.disk_count, CONFIG_DISKS_MAX);
+	assert_false(config_has_served(&config));
+	assert_null(config_shares_memory(&config));
+}
+
 static void what_is_wrong_is_said(void **state)
 {
 	static const struct {
@@ -151,6 +162,7 @@ int main(void)
 		on_line(formats),
 		on_line(sockets_of_the_kernel_share_nothing),
 		on_line(other_processes),
+		on_line(disks_of_our_own_share_nothing),
 		on_line(what_is_wrong_is_said),
 	};
 

@@ -1170,6 +1170,17 @@ static void the_next_best_engine_does_where_there_is_no_memory_for_one(void **st
 	said();
 }
 
+/* What it takes, tried here, is had of the host or not. */
+static void io_uring_is_had_where_the_host_has_it(void **state)
+{
+	struct io_uring ring;
+	const bool has = io_uring_queue_init(1, &ring, 0) == 0;
+
+	if (has)
+		io_uring_queue_exit(&ring);
+	assert_int_equal(disk_uring_ops.supported(), has);
+}
+
 static void engine_is_chosen(void **state)
 {
 	log_set_level(LOG_INFO);
@@ -1221,6 +1232,7 @@ int main(void)
 		test(a_disk_has_no_more_engines_than_were_said),
 		test(no_flush_succeeds_after_one_that_failed),
 		test(the_next_best_engine_does_where_there_is_no_memory_for_one),
+		test(io_uring_is_had_where_the_host_has_it),
 		test(engine_is_chosen),
 	};
 

@@ -774,6 +774,25 @@ static void interrupt_asked_for_late(void **state)
 	assert_false(virtqueue_interrupt_due(&queue));
 }
 
+/* All that the driver does waits, and nothing is held against it. */
+static void in_a_pause_nothing_comes_of_it(void **state)
+{
+	offer_simple(0);
+	serve_one();
+	offer_simple(1);
+	queue.paused = true;
+	assert_int_equal(virtqueue_pop(&queue, &chain), 0);
+	assert_false(virtqueue_interrupt_due(&queue));
+	assert_false(virtqueue_kicks_on(&queue));
+	virtqueue_kicks_off(&queue);
+	assert_int_equal(driver_used(&driver)->flags, 0);
+	queue.paused = false;
+	assert_true(virtqueue_interrupt_due(&queue));
+	assert_true(virtqueue_kicks_on(&queue));
+	assert_int_equal(virtqueue_pop(&queue, &chain), 1);
+	assert_int_equal(chain.head, 1);
+}
+
 static void what_the_driver_has_not_seen_is_counted(void **state)
 {
 	for (unsigned int i = 0; i < 3; i++) {
@@ -940,6 +959,7 @@ int main(void)
 		on_queue(interrupt_by_event_index),
 		on_queue(interrupt_of_a_batch_covers_the_event),
 		on_queue(interrupt_asked_for_late),
+		on_queue(in_a_pause_nothing_comes_of_it),
 		on_queue(what_the_driver_has_not_seen_is_counted),
 		on_queue(what_others_have_used_is_followed),
 		on_queue(what_is_skipped_is_never_popped),
