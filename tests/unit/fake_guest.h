@@ -38,6 +38,7 @@ static struct {
 	uint64_t absent;
 	bool present_unprivileged;
 	enum translate_result absent_result;
+	uint64_t read_only; /* writes to this page fail like that, too */
 	/* The page from this address on is there. */
 	uint64_t moved, moved_to;
 
@@ -171,9 +172,11 @@ enum translate_result translate(const struct regime *regime, const struct memory
 				uint64_t va, enum translate_access access, bool unprivileged,
 				struct translation *translation)
 {
-	(void)regime, (void)memory, (void)access;
+	(void)regime, (void)memory;
 	if (guest.absent && va - guest.absent < FAKE_PAGE &&
 	    !(unprivileged && guest.present_unprivileged))
+		return guest.absent_result;
+	if (guest.read_only && va - guest.read_only < FAKE_PAGE && access == TRANSLATE_WRITE)
 		return guest.absent_result;
 	*translation = (struct translation){
 		.gpa = guest.moved && va - guest.moved < FAKE_PAGE ? guest.moved_to + va % FAKE_PAGE
@@ -203,8 +206,10 @@ int kvm_translate(int vcpu_fd, struct kvm_arm_translation *answer)
 	case TRANSLATE_DONE:
 		answer->valid = 1;
 		answer->physical_address = translation.gpa;
-		answer->perms =
-			KVM_ARM_TRANSLATE_READ | KVM_ARM_TRANSLATE_WRITE | KVM_ARM_TRANSLATE_EXEC;
+		answer->perms = KVM_ARM_TRANSLATE_READ | KVM_ARM_TRANSLATE_EXEC;
+		if (translate(NULL, NULL, answer->linear_address, TRANSLATE_WRITE, unprivileged,
+			      &translation) == TRANSLATE_DONE)
+			answer->perms |= KVM_ARM_TRANSLATE_WRITE;
 		answer->attr = translation.device ? 0x04 : 0xff;
 		answer->shift = 12;
 		return 0;

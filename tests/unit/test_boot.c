@@ -535,13 +535,15 @@ static void files_reach_their_places(void **state)
 	memory_destroy(&memory);
 }
 
+/* Also where all that comes after it is well. */
 static void file_that_shrinks_is_an_error(void **state)
 {
 	struct memory memory;
 
 	write_file(path[0], "flat", 4);
+	write_file(path[1], "initial", 7);
 	assert_int_equal(memory_create(&memory, BASE, MIB(16), MEMORY_ANON, NULL), 0);
-	assert_int_equal(open_files(path[0], NULL), 0);
+	assert_int_equal(open_files(path[0], path[1]), 0);
 	assert_int_equal(boot_place(&boot, memory.base, memory.size), 0);
 	assert_int_equal(truncate(path[0], 2), 0);
 	assert_int_equal(boot_load(&boot, &memory), -ENODATA);

@@ -57,8 +57,12 @@ static unsigned int syncs;
 
 int fdatasync(int fd)
 {
+	const int err = syscall(SYS_fdatasync, fd);
+
 	syncs++;
-	return syscall(SYS_fdatasync, fd);
+	if (err == 0)
+		errno = EINTR; /* of something else, and means nothing then */
+	return err;
 }
 
 /*

@@ -30,6 +30,8 @@
 #define LDXR_X0_X2	 0xc85f7c40
 #define LDADD_X0_X1_X2	 0xf8200041
 #define CAS_X0_X1_X2	 0xc8a07c41
+#define CASB_W1_W3_X2	 0x08a17c43
+#define CASP_X4_X6_X2	 0x48247c46
 #define LD64B_X0_X8	 0xf83fd100
 #define ST64B_X0_X8	 0xf83f9100
 #define ST64BV_X9_X0_X10 0xf829b140
@@ -528,6 +530,19 @@ static void unprivileged_accesses_are_translated_as_such(void **state)
 	assert_untouched(LDR_X0_X2, EMULATE_AGAIN);
 }
 
+/* What reads and writes in one needs to be allowed both. */
+static void nothing_writes_where_it_may_only_read(void **state)
+{
+	static const uint32_t words[] = { STP_X0_X1_X2, STR_Q0_X2,     LDADD_X0_X1_X2,
+					  CAS_X0_X1_X2, CASB_W1_W3_X2, CASP_X4_X6_X2,
+					  ST64B_X0_X8,	DC_ZVA_X2 };
+
+	guest.read_only = DEVICE;
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++)
+		assert_untouched(words[i], EMULATE_AGAIN);
+	assert_emulated(LDP_X0_X1_X2);
+}
+
 /* Read and write in one. */
 
 static void atomics_read_and_write_once(void **state)
@@ -542,6 +557,61 @@ static void atomics_read_and_write_once(void **state)
 	assert_true(number(bytes, 8) == old + operand);
 }
 
+/* LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN, SWP: of 1 << size bytes at X2. */
+#define ATOMICS				 9
+#define ATOMIC_X1_X3_X2(size, operation) (0x38210043 | (uint32_t)(size) << 30 | (operation) << 12)
+
+/* Signed numbers have the order of unsigned ones when their signs are turned round. */
+static uint64_t atomic_by_hand(unsigned int operation, uint64_t old, uint64_t operand,
+			       uint64_t sign)
+{
+	const bool is_more = operation < 6 ? (old ^ sign) > (operand ^ sign) : old > operand;
+	const uint64_t more = is_more ? old : operand, less = is_more ? operand : old;
+	const uint64_t results[ATOMICS] = {
+		old + operand, old & ~operand, old ^ operand, old | operand, more,
+		less,	       more,	       less,	      operand,
+	};
+
+	return results[operation];
+}
+
+/* Of a register no more counts than what there is in memory. */
+static void atomics_of_all_kinds_and_sizes(void **state)
+{
+	static const uint64_t values[] = { 0, 1, 0x7f, 0x80, 0xff, 0x55, 0xaa };
+
+	for (unsigned int size = 0; size < 4; size++) {
+		const unsigned int bits = 8 << size;
+		const uint64_t mask = UINT64_MAX >> (64 - bits);
+
+		for (unsigned int i = 0; i < ATOMICS * 49; i++) {
+			/* At both ends of what is looked at. */
+			const uint64_t old = values[i % 7] << (bits - 8) | values[i / 7 % 7];
+			const uint64_t operand = values[i / 7 % 7] << (bits - 8) | values[i % 7];
+
+			memcpy(bytes, &old, 8);
+			guest.x[1] = bits < 64 ? operand | UINT64_C(0x5a5a) << bits : operand;
+			assert_emulated(ATOMIC_X1_X3_X2(size, i / 49));
+			assert_true(guest.x[3] == (old & mask));
+			assert_true(number(bytes, bits / 8) ==
+				    (mask & atomic_by_hand(i / 49, old & mask, operand & mask,
+							   UINT64_C(1) << (bits - 1))));
+		}
+	}
+}
+
+static void narrow_compares_see_no_more_than_they_write(void **state)
+{
+	bytes[0] = 0x22;
+	bytes[1] = 0x77;
+	guest.x[1] = 0x1122;
+	guest.x[3] = 0x3344;
+	assert_emulated(CASB_W1_W3_X2);
+	assert_int_equal(bytes[0], 0x44);
+	assert_int_equal(bytes[1], 0x77);
+	assert_int_equal(guest.x[1], 0x22);
+}
+
 static void compare_writes_only_what_is_equal(void **state)
 {
 	const uint64_t old = number(bytes, 8);
@@ -552,6 +622,27 @@ static void compare_writes_only_what_is_equal(void **state)
 	assert_emulated(CAS_X0_X1_X2);
 	assert_int_equal(accesses, 3);
 	assert_true(number(bytes, 8) == guest.x[1]);
+}
+
+/* Half of it is nothing. */
+static void pairs_are_compared_whole(void **state)
+{
+	uint8_t before[16];
+
+	for (unsigned int other = 0; other < 3; other++) {
+		memcpy(before, bytes, 16);
+		guest.x[4] = number(bytes, 8) + (other == 1);
+		guest.x[5] = number(bytes + 8, 8) + (other == 2);
+		accesses = 0;
+		assert_emulated(CASP_X4_X6_X2);
+		assert_access(0, 0, 8, false);
+		assert_access(1, 8, 8, false);
+		assert_int_equal(accesses, other == 0 ? 4 : 2);
+		assert_true(guest.x[4] == number(before, 8));
+		assert_true(guest.x[5] == number(before + 8, 8));
+		assert_true(number(bytes, 8) == guest.x[6]);
+		assert_true(number(bytes + 8, 8) == guest.x[7]);
+	}
 }
 
 static void atomics_on_ram_are_the_cpus(void **state)
@@ -937,8 +1028,12 @@ int main(void)
 		on_vcpu(aarch32_aborts),
 		on_vcpu(a_register_that_kvm_refuses),
 		on_vcpu(unprivileged_accesses_are_translated_as_such),
+		on_vcpu(nothing_writes_where_it_may_only_read),
 		on_vcpu(atomics_read_and_write_once),
+		on_vcpu(atomics_of_all_kinds_and_sizes),
+		on_vcpu(narrow_compares_see_no_more_than_they_write),
 		on_vcpu(compare_writes_only_what_is_equal),
+		on_vcpu(pairs_are_compared_whole),
 		on_vcpu(atomics_on_ram_are_the_cpus),
 		on_vcpu(sixty_four_bytes_are_eight_accesses),
 		on_vcpu(a_store_with_status_is_not_taken),

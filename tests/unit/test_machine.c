@@ -19,6 +19,7 @@
 #include "mm/cache.h"
 #include "unit.h"
 #include "util.h"
+#include "vmm/machine/steps.h"
 
 #define RUN_SIZE 4096
 
@@ -444,6 +445,29 @@ static void machines_are_made_without_opening_anything(void **state)
 	resources_close(&resources);
 }
 
+/* PCI, with all that comes with it, is for devices that work hard and may be there. */
+static void pci_is_wanted_for_what_works_hard(void **state)
+{
+	struct config wish = { .transport = TRANSPORT_AUTO, .irqchip = GIC_AUTO };
+
+	assert_false(cpus_want_pci(&wish));
+	wish.network_count = 2;
+	wish.networks[0].transport = wish.networks[1].transport = TRANSPORT_MMIO;
+	assert_false(cpus_want_pci(&wish));
+	wish.networks[1].transport = TRANSPORT_AUTO;
+	assert_true(cpus_want_pci(&wish));
+	/* That an interrupt controller cannot do is no more than a wish, but where PCI was named.
+	 */
+	wish.irqchip = GIC_V2;
+	assert_false(cpus_want_pci(&wish));
+	wish.networks[1].transport = TRANSPORT_PCI;
+	assert_true(cpus_want_pci(&wish));
+	wish = (struct config){ .irqchip = GIC_V3_ITS, .disk_count = 1 };
+	assert_true(cpus_want_pci(&wish));
+	wish.transport = TRANSPORT_MMIO;
+	assert_false(cpus_want_pci(&wish));
+}
+
 /* Each life has a tree of its own, and the dump is where it was to be. */
 static void the_tree_is_dumped_where_it_was_to_be(void **state)
 {
@@ -474,6 +498,7 @@ int main(void)
 		test(faults_of_the_user_leave_nothing),
 		test(resources_are_all_or_none),
 		test(machines_are_made_without_opening_anything),
+		test(pci_is_wanted_for_what_works_hard),
 		test(the_tree_is_dumped_where_it_was_to_be),
 	};
 

@@ -1149,7 +1149,10 @@ static void large_requests_do_not_hold_up(const struct disk_engine_ops *engine, 
 	assert_silent();
 }
 
-/* Others have their turn, and the driver its interrupt, after 16 MiB. */
+/*
+ * Others have their turn, and the driver its interrupt, after 16 MiB. What the kernel works on may
+ * be done together, though, where the worker is kept from looking, and that is one interrupt.
+ */
 static void a_turn_ends_after_many_bytes(void **state)
 {
 	static const struct disk_engine_ops *const engines[] = { &disk_uring_ops, &disk_aio_ops,
@@ -1168,7 +1171,7 @@ static void a_turn_ends_after_many_bytes(void **state)
 		kick(&queue0);
 		for (unsigned int head = 0; head < 4; head++)
 			take_used(&queue0, &length);
-		while (interrupts < 4)
+		while (interrupts < (engines[i] == &disk_sync_ops ? 4 : 1))
 			usleep(1000);
 		device_end();
 	}
