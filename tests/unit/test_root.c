@@ -202,9 +202,19 @@ static void no_more_file_systems_than_there_is_room_for(void **state)
 
 #define in_scratch(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
+static void firmware_starts_no_directory(void **state)
+{
+	parse("-d =");
+	config.firmware = config.kernel;
+	config.kernel = NULL;
+	assert_int_equal(root_prepare(&root, &config), -EINVAL);
+	assert_said("is a directory, from which firmware starts nothing");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		in_scratch(firmware_starts_no_directory),
 		in_scratch(without_a_root_nothing_is_prepared),
 		in_scratch(nidus_is_init_where_the_guest_only_reads),
 		in_scratch(a_directory_in_a_disks_place_is_the_root),

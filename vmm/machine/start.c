@@ -68,7 +68,8 @@ static int build_tree(struct machine *machine, struct devtree *tree)
 		.initrd = { machine->boot.initrd_gpa, machine->boot.initrd_size },
 		.params = config->params,
 		.stdout_path = stdout_path,
-		.other_console = config->console != CONSOLE_SERIAL,
+		/* Firmware speaks by the PL011; what it starts is told its console by others. */
+		.other_console = config->console != CONSOLE_SERIAL && !config->firmware,
 		.kaslr_seed = kaslr_seed(config),
 		.pmu = config->pmu,
 		.nested = config->nested,

@@ -35,6 +35,12 @@ static int take_disk(struct config *config, unsigned int index)
 {
 	const struct config_disk disk = config->disks[index];
 
+	if (config->firmware) {
+		log_error("--disk %s: is a directory, from which firmware starts nothing; it takes "
+			  "the image of a disk",
+			  disk.path);
+		return -EINVAL;
+	}
 	if (disk.direct || disk.format) {
 		log_error("--disk %s: is a directory, which is the guest's root and takes no %s",
 			  disk.path, disk.direct ? "direct" : "format");
