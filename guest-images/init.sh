@@ -37,6 +37,8 @@ echo "nidus guest: up, $(nproc) CPUs, $((kib / 1024)) MiB, Linux $(uname -r)"
 
 if [ $# -gt 0 ]; then
 	"$@" || echo "nidus guest: command failed with status $?"
+	# A port that had gone to sleep may not have sent all of it yet; to set it up anew waits for that.
+	stty -F /dev/console echo 2>/dev/null
 elif [ $shell = yes ]; then
 	setsid cttyhack sh
 fi
