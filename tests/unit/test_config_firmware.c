@@ -3,28 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/config.h"
+#include "command_line.h"
 #include "memmap.h"
 #include "unit.h"
 #include "util.h"
 
-#define ARGS_MAX 48
-
 static struct config config;
 
-/* Words between single blanks, which stay valid until the next line. */
 static int parse_as(enum config_flavour flavour, const char *line)
 {
-	static char words[1024];
-	char *argv[ARGS_MAX + 1] = { "run" };
-	int argc = 1;
-
-	snprintf(words, sizeof(words), "%s", line);
-	for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) {
-		assert_true(argc < ARGS_MAX);
-		argv[argc++] = word;
-	}
-	return config_parse(&config, flavour, argc, argv);
+	return command_line_parse(&config, flavour, line);
 }
 
 static int parse(const char *line)

@@ -3,27 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/config.h"
+#include "command_line.h"
 #include "unit.h"
 #include "util.h"
 
-#define ARGS_MAX 32
-
 static struct config config;
 
-/* Words between single blanks, which stay valid until the next line. */
 static int parse(const char *line)
 {
-	static char words[1024];
-	char *argv[ARGS_MAX + 1] = { "run", "-k", "Image" };
-	int argc = 3;
+	char words[1024];
 
-	snprintf(words, sizeof(words), "%s", line);
-	for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) {
-		assert_true(argc < ARGS_MAX);
-		argv[argc++] = word;
-	}
-	return config_parse(&config, CONFIG_NIDUS, argc, argv);
+	snprintf(words, sizeof(words), "-k Image %s", line);
+	return command_line_parse(&config, CONFIG_NIDUS, words);
 }
 
 static void nobody_serves_by_default(void **state)
