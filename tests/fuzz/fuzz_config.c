@@ -24,7 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (config_parse(&config, data[0] & 1 ? CONFIG_LKVM : CONFIG_NIDUS, argc, argv) != 0)
 		return 0;
-	MUST(config.kernel);
+	MUST(!config.kernel != !config.firmware);
+	MUST(config.module_count <= CONFIG_MODULES_MAX);
+	MUST(config.overlay_count <= CONFIG_OVERLAYS_MAX);
 	MUST(config.cpus > 0);
 	MUST(config.mem_size > 0 && config.mem_size <= RAM_SIZE_MAX);
 	MUST(config.mem_size % KIB(64) == 0);
