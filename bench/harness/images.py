@@ -19,17 +19,38 @@ def initramfs():
     return board.output("guest-images/initramfs", "small")
 
 
-def with_programs(directory, *names):
-    """The path of an initial RAM disk with programs of build/programs; the kernel unpacks one archive after the other."""
-    path = os.path.join(directory, "initrd")
-    packed = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "--reproducible", "--owner=+0:+0"],
-                            input="".join(f"{name}\n" for name in names).encode(),
-                            cwd=os.path.join(board.TOP, "build/programs"), capture_output=True, check=False)
+def _packed(directory, names):
+    """An archive of files below a directory."""
+    packed = subprocess.run(["cpio", "--quiet", "-oL", "-H", "newc", "--reproducible", "--owner=+0:+0"],
+                            input="".join(f"{name}\n" for name in names).encode(), cwd=directory, capture_output=True,
+                            check=False)
     if packed.returncode != 0:
         raise Failed(f"cpio: {packed.stderr.decode().strip()}")
+    return packed.stdout
+
+
+def _appended(directory, archive):
+    """The path of an initial RAM disk with more in it; the kernel unpacks one archive after the other."""
+    path = os.path.join(directory, "initrd")
     with open(initramfs(), "rb") as base, open(path, "wb") as file:
-        file.write(base.read() + packed.stdout)
+        file.write(base.read() + archive)
     return path
+
+
+def with_programs(directory, *names):
+    """An initial RAM disk with programs of build/programs."""
+    return _appended(directory, _packed(os.path.join(board.TOP, "build/programs"), names))
+
+
+def with_files(directory, files):
+    """The same with files and directories of the host, by their names there."""
+    tree = os.path.join(directory, "tree")
+    os.mkdir(tree)
+    for name, source in files.items():
+        os.symlink(os.path.realpath(source), os.path.join(tree, name))
+    names = [os.path.relpath(os.path.join(path, name), tree) for path, directories, found in
+             os.walk(tree, followlinks=True) for name in directories + found]
+    return _appended(directory, _packed(tree, names))
 
 
 @functools.lru_cache(maxsize=None)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Firmware, and hypervisors that are not ours: what starts, at which exception level, and at what cost."""
 
+import os
 import shlex
+import tempfile
 
 from harness import board as machine, exits, images
 from harness.charts import by
@@ -42,6 +44,18 @@ STARTS = {
     "Linux, protected KVM": ({"nidus": LINUX.replace("{params}", "kvm-arm.mode=protected loglevel=7")}, "",
                              "Protected .*mode initialized", None),
 }
+# VMMs in the guests of others. What is in their guest is told by its memory.
+OUTER = {"nidus": "--kernel {small} --initrd {outer} --params 'console=ttyAMA0 quiet -- sh /inner'",
+         "qemu": "-kernel {small} -initrd {outer} -append 'console=ttyAMA0 quiet -- sh /inner'"}
+INNER = {
+    "nidus in its guest, to Linux": "/nidus run --kernel /kernel --initrd /initrd --mem 200M"
+                                    " --params 'console=ttyAMA0 quiet'",
+    "QEMU in its guest, to Linux": "/qemu/qemu-system-aarch64 -accel kvm -cpu host -M virt,gic-version=3 -m 200"
+                                   " -nodefaults -no-user-config -display none -serial stdio -kernel /kernel"
+                                   " -initrd /initrd -append 'console=ttyAMA0 quiet'",
+}
+STARTS.update({start: (OUTER, "", "up, 1 CPUs, 1[0-9][0-9] MiB", None) for start in INNER})
+
 LEVELS = {"EL1": {"nidus": "", "qemu": ""}, "EL2, VHE": {"nidus": "--nested", "qemu": ",virtualization=on"},
           "EL2, E2H0": {"nidus": "--nested --e2h0", "qemu": None}}
 
@@ -62,26 +76,41 @@ def cells(full):
                  ("U-Boot as a kernel", "EL1"), ("U-Boot, to the menu by UEFI", "EL1"),
                  ("Xen, to its first domain", "EL2, E2H0"),
                  ("Linux, KVM with VHE", "EL2, VHE"), ("Linux, KVM without VHE", "EL2, E2H0"),
-                 ("Linux, protected KVM", "EL2, E2H0")]
+                 ("Linux, protected KVM", "EL2, E2H0")] + [(start, "EL2, VHE") for start in INNER]
     return [{"start": start, "level": level, "vmm": vmm} for start, level in grid for vmm in STARTS[start][0]
             if LEVELS[level][vmm] is not None]
 
 
+def outer(directory, start):
+    """An initial RAM disk with a VMM, and with what that is to start."""
+    script = os.path.join(directory, "inner")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(f"{INNER[start]} </dev/null\n")
+    files = {"inner": script, "kernel": images.kernel(), "initrd": images.initramfs()}
+    if start.startswith("QEMU"):
+        return images.with_files(directory, {**files, "qemu": images.program("qemu")})
+    return images.with_files(directory, {**files, "nidus": os.path.join(machine.TOP, "build/nidus")})
+
+
 def run(cell, board):
+    with tempfile.TemporaryDirectory() as directory:
+        return measure(cell, board, directory)
+
+
+def measure(cell, board, directory):
     commands, typed, heard, disk = STARTS[cell["start"]]
     vmm, files = cell["vmm"], ["bench/lib.board"]
-    values = {"aavmf": machine.output("guest-images/firmware", "aavmf"),
-              "uboot": machine.output("guest-images/firmware", "uboot"),
-              "xen": machine.output("guest-images/firmware", "xen"),
-              "kernel": images.kernel("debian"), "initrd": machine.output("guest-images/initramfs", "debian"),
-              "params": "", "level": LEVELS[cell["level"]][vmm]}
-    if vmm == "qemu":
-        values["qemu"] = images.program("qemu")
-        files.append(values["qemu"])
     what = commands[vmm]
-    files += [values[name] for name in ("aavmf", "uboot", "xen", "kernel", "initrd") if f"{{{name}}}" in what]
-    environment = {"NIDUS_AAVMF": values["aavmf"]} if "{aavmf}" in what else {}
-    command = shlex.split(VMMS[vmm].replace("{what}", what).format(**values))
+    values = {"aavmf": lambda: machine.output("guest-images/firmware", "aavmf"),
+              "uboot": lambda: machine.output("guest-images/firmware", "uboot"),
+              "xen": lambda: machine.output("guest-images/firmware", "xen"),
+              "kernel": lambda: images.kernel("debian"), "small": images.kernel,
+              "initrd": lambda: machine.output("guest-images/initramfs", "debian"),
+              "outer": lambda: outer(directory, cell["start"]), "qemu": lambda: images.program("qemu")}
+    values = {name: value() for name, value in values.items() if f"{{{name}}}" in what or name == vmm}
+    files += values.values()
+    environment = {"NIDUS_AAVMF": values["aavmf"]} if "aavmf" in values else {}
+    command = shlex.split(VMMS[vmm].replace("{what}", what).format(params="", level=LEVELS[cell["level"]][vmm], **values))
     options = ["--disk", machine.output("guest-images/disk", disk)] if disk else []
     return exits.by_name(board.script("firmware.board", typed, heard, *command, files=files, environment=environment,
                                       options=options, timeout=1800))
