@@ -12,7 +12,7 @@ TITLE = "A build of Linux"
 ABOUT = ("Debian's gcc and make build objects of Linux on a root file system that is read-only, in a build "
          "directory in memory that has been prepared: on the host itself (level 0), in a guest of 1 GiB with the root "
          "file system as its virtio disk (level 1), and in the guest of a guest (level 2), with the host's page cache "
-         "warm. Where KVM can trap the TLBIs of a guest (tlbi), it is with each policy. Instructions are those of the build, without the start and the end of guests: of a run with, less one "
+         "warm; in a guest also with the root file system as a directory that virtiofsd serves. Where KVM can trap the TLBIs of a guest (tlbi), it is with each policy. Instructions are those of the build, without the start and the end of guests: of a run with, less one "
          "without. Exits are those of a whole run.")
 
 METRICS = (
@@ -53,15 +53,18 @@ def builds(full, chosen):
 
 def cells(full, chosen):
     vmms = {0: ["none"], 1: [vmm for vmm in peers.available() if vmm != "lkvm"], 2: ["nidus"]}
-    ways = [(level, vmm, "off") for level in WAYS for vmm in vmms[level]]
+    ways = [(level, vmm, "off", "small", "disk") for level in WAYS for vmm in vmms[level]]
+    # virtiofs takes another kernel, of the guest's and of the board's.
+    ways += [(1, "nidus", "off", "net", root) for root in ("disk", "directory")]
     if machine.traps_tlbi():
-        ways += [(1, "nidus", policy) for policy in ("all", "precise")]
-    return [{"vmm": vmm, "level": level, "tlbi": policy, "config": config, "target": target, "runs": runs}
-            for config, target, runs in builds(full, chosen) for level, vmm, policy in ways]
+        ways += [(1, "nidus", policy, "small", "disk") for policy in ("all", "precise")]
+    return [{"vmm": vmm, "level": level, "kernel": kernel, "root": root, "tlbi": policy, "config": config,
+             "target": target, "runs": runs}
+            for config, target, runs in builds(full, chosen) for level, vmm, policy, kernel, root in ways]
 
 
-def command(vmm, kernel, archive, policy):
-    """Up to the guest kernel's command line; $NIDUS_DISK and $NIDUS_STATS are for the script to fill in."""
+def command(vmm, kernel, archive, policy, root):
+    """Up to the guest kernel's command line; $NIDUS_DISK, $NIDUS_ROOT and $NIDUS_STATS are for the script to fill in."""
     if vmm == "qemu":
         return [f"{images.program('qemu')}/qemu-system-aarch64", *QEMU.split(), "-kernel", kernel,
                 *(word for number, file in enumerate(("$NIDUS_DISK", archive)) for word in
@@ -69,17 +72,24 @@ def command(vmm, kernel, archive, policy):
                    "-drive", f"if=none,id=disk{number},file={file},format=raw,readonly=on,aio=io_uring",
                    "-device", f"virtio-blk-pci,drive=disk{number},iothread=thread{number}")), "-append"]
     return ["nidus", "run", "--kernel", kernel, "--mem", "1G", "--console", "virtio", "--no-reboot",
-            "--kaslr-seed", "1", "--disk", "$NIDUS_DISK,ro", "--disk", f"{archive},ro",
+            "--kaslr-seed", "1", *(("--disk", "$NIDUS_DISK,ro") if root == "disk" else ("--root", "$NIDUS_ROOT")),
+            "--disk", f"{archive},ro",
             *(["--trap-tlbi", policy, "--stats", "$NIDUS_STATS"] if policy != "off" else []), "--params"]
 
 
 def run(cell, board):
-    kernel, archive, vmm = images.kernel(), images.kbuild(cell["config"]), cell["vmm"]
+    kernel, archive, vmm = images.kernel(cell["kernel"]), images.kbuild(cell["config"]), cell["vmm"]
+    words = command(vmm, kernel, archive, cell["tlbi"], cell["root"]) if cell["level"] == 1 else ()
+    files = ["bench/lib.board", "guest-images/chroot.sh", kernel, archive,
+             *(peers.files(vmm) if vmm != "none" else ())]
+    options, environment = ["--disk", images.rootfs()], {}
+    if cell["kernel"] != "small" and machine.emulated():
+        options += ["--kernel", kernel]
+    if cell["root"] == "directory":
+        environment["NIDUS_VIRTIOFSD"] = images.program("virtiofsd")
+        files.append(images.program("virtiofsd"))
     numbers = board.script("kernel-build.board", WAYS[cell["level"]], kernel, archive, cell["runs"], cell["target"],
-                           *(command(vmm, kernel, archive, cell["tlbi"]) if cell["level"] == 1 else ()),
-                           files=["bench/lib.board", "guest-images/chroot.sh", kernel, archive,
-                                  *(peers.files(vmm) if vmm != "none" else ())],
-                           mem="5G", timeout=3600, options=["--disk", images.rootfs()])
+                           *words, files=files, environment=environment, mem="5G", timeout=3600, options=options)
     return figures(numbers)
 
 
@@ -104,8 +114,9 @@ def figures(numbers):
 
 def charts(rows):
     mine = [row for row in rows if row["cell"]["vmm"] != "qemu"]
-    plain = [row for row in mine if row["cell"].get("tlbi", "off") == "off"]
-    trapped = [row for row in mine if row["cell"]["level"] == 1]
+    disks = [row for row in mine if row["cell"].get("kernel", "small") == "small"]
+    plain = [row for row in disks if row["cell"].get("tlbi", "off") == "off"]
+    trapped = [row for row in disks if row["cell"]["level"] == 1]
     yield by("Instructions of a build, by level", plain, "all", "level", "level", "instructions", series="target")
     yield by("Time of a build, by level", plain, "seconds", "level", "level", "s", series="target")
     if len(trapped) > len({row["cell"]["target"] for row in trapped}):
