@@ -85,7 +85,7 @@ int boot_place(struct boot *boot, uint64_t ram_base, uint64_t ram_size)
 
 	boot->kernel_gpa = ram_base + boot->image.text_offset;
 	if (firmware) {
-		boot->tree_gpa = ram_base + align_up(extent, FIRMWARE_TREE_ALIGN);
+		boot->tree_gpa = ram_base + align_up(extent, align);
 		place_files(boot, boot->tree_gpa + BOOT_TREE_SIZE_MAX);
 	} else if (boot->image.extent_known) {
 		place_files(boot, ram_base + align_up(extent, FILE_ALIGN));

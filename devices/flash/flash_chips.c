@@ -39,48 +39,16 @@ enum flash_command {
  * What QUERY reads (JESD68.01, 2), one byte a word of a chip. Sizes are powers of two: 2^25 bytes a
  * chip, 2^10 a buffer; 255 + 1 blocks of 512 * 256 bytes. Times are what hardware would say.
  */
-static const uint8_t query[] = {
-	[0x00] = MANUFACTURER,
-	DEVICE, /* */
-	[0x10] = 'Q',
-	'R',
-	'Y',
-	0x01,
-	0x00,
-	0x31,
-	0x00, /* command set 1, its table at 0x31 */
-	[0x1b] = 0x45,
-	0x55,
-	0x00,
-	0x00,
-	0x07,
-	0x07,
-	0x0a,
-	0x00, /* volts, times */
-	[0x23] = 0x04,
-	0x04,
-	0x04,
-	0x00, /* how much longer they may be */
-	[0x27] = 0x19,
-	0x01,
-	0x00,
-	0x0a,
-	0x00, /* size, 16 bits wide, buffer */
-	[0x2c] = 0x01,
-	0xff,
-	0x00,
-	0x00,
-	0x02, /* blocks, all of one size */
-	[0x31] = 'P',
-	'R',
-	'I',
-	'1',
-	'0',
-	0x00,
-	0x00,
-	0x00,
-	0x00, /* nothing optional */
-	[0x3f] = 0x00,
+static const struct {
+	uint8_t word; /* of the first */
+	uint8_t count;
+	const char *bytes;
+} query[] = {
+	{ 0x10, 7, "QRY\x01\x00\x31\x00" }, /* command set 1, its table at 0x31 */
+	{ 0x1b, 12, "\x45\x55\x00\x00\x07\x07\x0a\x00\x04\x04\x04\x00" }, /* volts, times */
+	{ 0x27, 5, "\x19\x01\x00\x0a\x00" }, /* size, 16 bits wide, buffer */
+	{ 0x2c, 5, "\x01\xff\x00\x00\x02" }, /* blocks, all of one size */
+	{ 0x31, 5, "PRI10" }, /* nothing optional */
 };
 
 void flash_chips_init(struct flash_chips *chips, uint8_t *content, uint64_t size, bool read_only)
@@ -108,16 +76,26 @@ static uint16_t read_id(const struct flash_chips *chips, uint64_t offset)
 	}
 }
 
+static uint16_t read_query(uint64_t word)
+{
+	if (word == 0)
+		return MANUFACTURER;
+	if (word == 1)
+		return DEVICE;
+	for (unsigned int i = 0; i < ARRAY_SIZE(query); i++)
+		if (word >= query[i].word && word - query[i].word < query[i].count)
+			return (uint8_t)query[i].bytes[word - query[i].word];
+	return 0;
+}
+
 /* What one chip says, and so does the other. */
 static uint16_t read_lane(const struct flash_chips *chips, uint64_t offset)
 {
-	const uint64_t word = offset / WORD_BYTES;
-
 	if (chips->mode == FLASH_STATUS)
 		return STATUS_READY | chips->status;
 	if (chips->mode == FLASH_ID)
 		return read_id(chips, offset);
-	return word < ARRAY_SIZE(query) ? query[word] : 0;
+	return read_query(offset / WORD_BYTES);
 }
 
 uint8_t flash_chips_read(const struct flash_chips *chips, uint64_t offset)

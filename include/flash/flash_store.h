@@ -21,7 +21,7 @@ struct flash_store {
 	int fd; /* has the lock; -1: nothing is written */
 	bool read_only; /* for the guest */
 	bool unsynced; /* written since the last flash_store_sync() */
-	/* HVA, congruent to a bank's GPA modulo 2 MiB; as long as the store is there. */
+	/* HVA, congruent to a bank's GPA modulo 2 MiB; NULL unless the store is open. */
 	uint8_t *content;
 	uint64_t size; /* bytes, a multiple of FLASH_BLOCK_SIZE, FLASH_BANK_SIZE at most */
 	void *reserved;

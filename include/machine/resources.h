@@ -22,8 +22,7 @@ struct resources {
 	const struct config *config;
 	struct file_place stats, tree; /* path NULL: nobody wants to have them written */
 	struct boot_files files;
-	struct flash_store flash[FLASH_BANKS];
-	bool has_flash[FLASH_BANKS];
+	struct flash_store flash[FLASH_BANKS]; /* without content: there is no such bank */
 	struct memory_mount mount; /* where config has one */
 	int kvm_fd;
 	/* As config has them: each disk is nidus's own, or somebody else serves it. */

@@ -76,7 +76,7 @@ int config_add_module(void *object, const char *text)
 		return -EINVAL;
 	}
 	*module = (struct config_module){ .path = text, .node = "/chosen" };
-	while (comma && !module->params) {
+	while (comma) {
 		const char *const word = comma + 1;
 
 		*comma = '\0';

@@ -114,7 +114,7 @@ static int add_flash(struct machine *machine)
 	int err;
 
 	for (unsigned int i = 0; i < FLASH_BANKS; i++)
-		stores[i] = resources->has_flash[i] ? &resources->flash[i] : NULL;
+		stores[i] = resources->flash[i].content ? &resources->flash[i] : NULL;
 	err = flash_create(&device, machine->vm_fd, stores);
 	return err < 0 ? err : bus_add(&machine->bus, device);
 }

@@ -82,7 +82,7 @@ static void files_close(struct resources *resources)
 static void flash_close(struct resources *resources)
 {
 	for (unsigned int i = 0; i < FLASH_BANKS; i++)
-		if (resources->has_flash[i])
+		if (resources->flash[i].content)
 			flash_store_close(&resources->flash[i]);
 }
 
@@ -106,14 +106,11 @@ static int flash_open(struct resources *resources)
 	const struct config *config = resources->config;
 	int err = 0;
 
-	memset(resources->has_flash, 0, sizeof(resources->has_flash));
+	memset(resources->flash, 0, sizeof(resources->flash));
 	if (config->firmware)
 		err = open_firmware(&resources->flash[0], config->firmware);
-	resources->has_flash[0] = config->firmware && err == 0;
-	if (err == 0 && (config->firmware || config->flash)) {
+	if (err == 0 && (config->firmware || config->flash))
 		err = flash_store_open(&resources->flash[1], config->flash);
-		resources->has_flash[1] = err == 0;
-	}
 	if (err < 0)
 		flash_close(resources);
 	return err;

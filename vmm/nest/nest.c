@@ -272,19 +272,16 @@ static int set_net(struct nest *nest, struct nest_level *level, const char *valu
 	free(copy);
 	if (err < 0)
 		return err;
-	copy = network.mode == NETWORK_NONE ? NULL : strdup(value);
-	if (!copy && network.mode != NETWORK_NONE)
-		return -ENOMEM;
+	if (network.mode != NETWORK_NONE)
+		return set_text(&nest->net, value);
 	free(nest->net);
-	nest->net = copy;
+	nest->net = NULL;
 	return 0;
 }
 
 /* The nest's as well: each level hands it down to the next. */
 static int set_root(struct nest *nest, struct nest_level *level, const char *value)
 {
-	char *copy;
-
 	if (level != &nest->defaults) {
 		log_error("root: is for the whole nest, and stands outside of its levels");
 		return -EINVAL;
@@ -295,12 +292,7 @@ static int set_root(struct nest *nest, struct nest_level *level, const char *val
 			  value);
 		return -EINVAL;
 	}
-	copy = strdup(value);
-	if (!copy)
-		return -ENOMEM;
-	free(nest->root);
-	nest->root = copy;
-	return 0;
+	return set_text(&nest->root, value);
 }
 
 /* Some are another name of an option of run. */
