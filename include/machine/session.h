@@ -16,6 +16,7 @@
 #include "machine/messages.h"
 #include "machine/resources.h"
 #include "machine/status.h"
+#include "vcpu/holds.h"
 
 struct session {
 	const struct config *config;
@@ -26,6 +27,7 @@ struct session {
 	struct terminal terminal;
 	struct report report;
 	struct messages messages;
+	struct holds holds; /* of all machines' vCPUs */
 	struct machine machine;
 	bool machine_exists; /* for statistics on request */
 	unsigned int resets;

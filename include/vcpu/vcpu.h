@@ -15,6 +15,7 @@
 #include "host/verdict.h"
 #include "mm/memory.h"
 #include "vcpu/counters.h"
+#include "vcpu/holds.h"
 
 struct vcpu;
 
@@ -45,6 +46,7 @@ struct vcpu_env {
 	pthread_mutex_t pausing;
 	pthread_rwlock_t gate; /* written: they are paused; read: they look whether they are */
 	uint64_t paused_at; /* clock_ns(); with pausing */
+	struct holds *holds; /* holds_attach(); NULL: nobody ever holds them */
 };
 
 struct vcpu {
@@ -68,10 +70,11 @@ struct vcpu {
 
 	/* A function for the vCPU's own thread to call between two runs. */
 	pthread_mutex_t job_lock;
-	pthread_cond_t changed; /* job, ended or in_guest */
+	pthread_cond_t changed; /* job, ended, in_guest, or what it is held for */
 	int (*job)(struct vcpu *vcpu);
 	int job_result;
 	bool ended; /* the thread takes no more jobs */
+	bool rests; /* it is held, and does nothing but jobs */
 };
 
 /* Prepares the process: the signal that takes a thread out of KVM_RUN. */
@@ -88,6 +91,11 @@ void vcpu_destroy(struct vcpu *vcpu);
 
 /* Starts the thread. Errors: -errno, said. */
 int vcpu_start(struct vcpu *vcpu);
+
+/* Not from a vCPU thread: has the thread leave the guest and see whether it is held or to stop. */
+void vcpu_look_up(struct vcpu *vcpu);
+/* Any thread: whether it is held and has come to rest, or does not run at all. */
+bool vcpu_rests(struct vcpu *vcpu);
 
 /* Has the thread leave the guest and end; vcpu_join() waits for that. Not from a vCPU thread. */
 void vcpu_stop(struct vcpu *vcpu);

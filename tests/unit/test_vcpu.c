@@ -35,6 +35,9 @@ enum guest {
 };
 
 static struct vcpu_env env;
+static struct event_loop loop;
+static struct holds holds;
+static unsigned int told[2]; /* how often each of two holds was */
 static struct vcpu vcpus[CPUS];
 static enum guest guests[CPUS];
 static unsigned int created;
@@ -146,6 +149,11 @@ static void execute(unsigned int index)
 	atomic_fetch_add(&instructions[index], 1);
 }
 
+static bool is_wanted(const struct vcpu *vcpu)
+{
+	return vcpu->job || atomic_load(&vcpu->stop) || holds_any(env.holds);
+}
+
 /* Until there is a signal. */
 static void sleep_inside(const struct vcpu *vcpu, const sigset_t *outside)
 {
@@ -153,7 +161,7 @@ static void sleep_inside(const struct vcpu *vcpu, const sigset_t *outside)
 	unsigned int overslept = 0;
 
 	while (overslept < 2 && ppoll(NULL, 0, &limit, outside) == 0)
-		overslept = vcpu->job || atomic_load(&vcpu->stop) ? overslept + 1 : 0;
+		overslept = is_wanted(vcpu) ? overslept + 1 : 0;
 	if (overslept == 2)
 		atomic_fetch_add(&lost, 1);
 }
@@ -164,7 +172,7 @@ static bool was_forgotten(unsigned int index)
 	static uint64_t since[CPUS]; /* 0: nobody wants anything */
 	const uint64_t now = clock_ns();
 
-	if (!vcpus[index].job && !atomic_load(&vcpus[index].stop))
+	if (!is_wanted(&vcpus[index]))
 		since[index] = 0;
 	else if (since[index] == 0)
 		since[index] = now;
@@ -283,6 +291,11 @@ static int begin(void **state)
 		.gate = PTHREAD_RWLOCK_INITIALIZER,
 	};
 	vcpu_prepare();
+	if (event_loop_create(&loop) < 0)
+		return -1;
+	holds_create(&holds, &loop);
+	holds_attach(&holds, &env);
+	memset(told, 0, sizeof(told));
 	while (created < CPUS && vcpu_create(&vcpus[created], &env, -1, created, RUN_SIZE) == 0)
 		created++;
 	return created == CPUS ? catch_begin(state) : -1;
@@ -311,6 +324,8 @@ static int finish(void **state)
 	stop();
 	while (created > 0)
 		vcpu_destroy(&vcpus[--created]);
+	holds_destroy(&holds);
+	event_loop_destroy(&loop);
 	alarm(0);
 	return catch_end(state);
 }
@@ -511,6 +526,127 @@ static void a_pause_is_followed_by_as_much_rest(void **state)
 	assert_true(next - begin >= five_ms);
 }
 
+/* Holds. */
+
+static bool any_inside(void)
+{
+	for (unsigned int i = 0; i < CPUS; i++)
+		if (atomic_load(&inside[i]))
+			return true;
+	return false;
+}
+
+static void first_held(struct hold *hold)
+{
+	told[0]++;
+}
+
+static void second_held(struct hold *hold)
+{
+	told[1]++;
+}
+
+static struct hold first = { .held = first_held }, second = { .held = second_held };
+
+static void turn_until_told(const unsigned int *times, unsigned int wanted)
+{
+	while (*times < wanted)
+		assert_true(event_loop_turn(&loop, true) >= 0);
+}
+
+static void nobody_runs_while_held(void **state)
+{
+	unsigned int before[CPUS];
+
+	start(SLEEPS, WORKS, PAUSES, PAUSES);
+	for (unsigned int round = 1; round <= 200; round++) {
+		assert_int_equal(hold_begin(&holds, &first), 0);
+		turn_until_told(&told[0], round);
+		assert_false(any_inside());
+		for (unsigned int i = 0; i < CPUS; i++)
+			before[i] = atomic_load(&instructions[i]);
+		for (unsigned int i = 0; i < 20; i++)
+			sched_yield();
+		for (unsigned int i = 0; i < CPUS; i++)
+			assert_int_equal(before[i], atomic_load(&instructions[i]));
+		assert_false(any_inside());
+		hold_end(&holds, &first);
+		wait_until(&instructions[1], before[1] + 1);
+	}
+	assert_int_equal(told[0], 200);
+	assert_int_equal(atomic_load(&lost), 0);
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+static void the_held_do_jobs(void **state)
+{
+	start(SLEEPS, WORKS, SLEEPS, WORKS);
+	assert_int_equal(hold_begin(&holds, &first), 0);
+	turn_until_told(&told[0], 1);
+	for (int round = 0; round < 100; round++)
+		for (unsigned int i = 0; i < CPUS; i++)
+			assert_int_equal(vcpu_call(&vcpus[i], count_job), round);
+	assert_false(any_inside());
+	hold_end(&holds, &first);
+	assert_int_equal(atomic_load(&violations), 0);
+}
+
+static void the_last_hold_lets_them_go(void **state)
+{
+	unsigned int before;
+
+	start(WORKS, WORKS, SLEEPS, SLEEPS);
+	assert_int_equal(hold_begin(&holds, &first), 0);
+	assert_int_equal(hold_begin(&holds, &second), 0);
+	turn_until_told(&told[0], 1);
+	turn_until_told(&told[1], 1);
+	before = atomic_load(&instructions[0]);
+	hold_end(&holds, &first);
+	usleep(10000);
+	assert_int_equal(atomic_load(&instructions[0]), before);
+	hold_end(&holds, &second);
+	wait_until(&instructions[0], before + 1);
+}
+
+/* It may be waiting for who holds it. */
+static void whoever_is_outside_is_waited_for_by_the_loop(void **state)
+{
+	start(SLEEPS, WAITS, ENDS, SLEEPS);
+	while (!atomic_load(&waiting))
+		usleep(1000);
+	assert_int_equal(hold_begin(&holds, &first), 0);
+	for (unsigned int i = 0; i < 20; i++) {
+		assert_true(event_loop_turn(&loop, false) >= 0);
+		usleep(1000);
+	}
+	assert_int_equal(told[0], 0);
+	atomic_store(&let_go, true);
+	turn_until_told(&told[0], 1);
+	hold_end(&holds, &first);
+}
+
+static void they_are_stopped_while_held(void **state)
+{
+	start(SLEEPS, WORKS, PAUSES, SLEEPS);
+	assert_int_equal(hold_begin(&holds, &first), 0);
+	turn_until_told(&told[0], 1);
+	stop();
+	hold_end(&holds, &first);
+	assert_false(any_inside());
+}
+
+static void they_begin_held(void **state)
+{
+	assert_int_equal(hold_begin(&holds, &first), 0);
+	turn_until_told(&told[0], 1);
+	start(WORKS, WORKS, WORKS, WORKS);
+	usleep(10000);
+	for (unsigned int i = 0; i < CPUS; i++)
+		assert_int_equal(atomic_load(&instructions[i]), 0);
+	hold_end(&holds, &first);
+	wait_until(&instructions[0], 1);
+}
+
 #define on_vcpus(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int main(void)
@@ -528,6 +664,12 @@ int main(void)
 		on_vcpus(whoever_comes_from_outside_waits),
 		on_vcpus(stopping_comes_through_a_pause),
 		on_vcpus(a_pause_is_followed_by_as_much_rest),
+		on_vcpus(nobody_runs_while_held),
+		on_vcpus(the_held_do_jobs),
+		on_vcpus(the_last_hold_lets_them_go),
+		on_vcpus(whoever_is_outside_is_waited_for_by_the_loop),
+		on_vcpus(they_are_stopped_while_held),
+		on_vcpus(they_begin_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

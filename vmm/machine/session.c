@@ -62,6 +62,7 @@ enum status session_create(struct session *session, const struct config *config)
 		goto destroy_terminal;
 	session->reports = config->report ? &session->report.sink : NULL;
 	messages_start(&session->messages, &session->loop);
+	holds_create(&session->holds, &session->loop);
 	return STATUS_OK;
 
 destroy_terminal:
@@ -81,6 +82,7 @@ close_resources:
 
 void session_destroy(struct session *session)
 {
+	holds_destroy(&session->holds);
 	messages_stop(&session->messages);
 	report_stop(&session->report);
 	terminal_destroy(&session->terminal);
@@ -115,6 +117,7 @@ static enum status session_live(struct session *session)
 	if (status != STATUS_OK)
 		return status;
 	session->machine_exists = true;
+	holds_attach(&session->holds, &machine->env);
 	machine_run(machine);
 	session_catch_up(session);
 	if (session->ended)
@@ -122,6 +125,7 @@ static enum status session_live(struct session *session)
 	if (stats_write(&session->resources.stats, machine, session->resets) < 0)
 		status = STATUS_HOST;
 	session->machine_exists = false;
+	holds_attach(&session->holds, NULL);
 	machine_destroy(machine);
 	return status;
 }

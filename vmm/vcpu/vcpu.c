@@ -10,6 +10,8 @@
  * way into the guest KVM sends it back at once, and it looks at the gate. It says that it is out
  * when it finds immediate_exit set, whatever brought it back. Both sides write first (in_guest
  * here, immediate_exit there) and then, behind a full barrier, look at what the other has written.
+ *
+ * A vCPU that is held (holds.h) was kicked as for a job, and stays where it looks for jobs.
  */
 #include <errno.h>
 #include <signal.h>
@@ -93,6 +95,20 @@ void vcpu_destroy(struct vcpu *vcpu)
 	vcpu->fd = vcpu->stats_fd = -1;
 }
 
+static void vcpu_do_job(struct vcpu *vcpu)
+{
+	if (!vcpu->job)
+		return;
+	vcpu->job_result = vcpu->job(vcpu);
+	vcpu->job = NULL;
+	pthread_cond_broadcast(&vcpu->changed);
+}
+
+static bool vcpu_is_held(const struct vcpu *vcpu)
+{
+	return holds_any(vcpu->env->holds) && !atomic_load(&vcpu->stop);
+}
+
 /* Does what the thread was kicked for, stopping apart. */
 static void vcpu_serve(struct vcpu *vcpu)
 {
@@ -102,11 +118,15 @@ static void vcpu_serve(struct vcpu *vcpu)
 	pthread_rwlock_unlock(&vcpu->env->gate);
 
 	pthread_mutex_lock(&vcpu->job_lock);
-	if (vcpu->job) {
-		vcpu->job_result = vcpu->job(vcpu);
-		vcpu->job = NULL;
-		pthread_cond_broadcast(&vcpu->changed);
+	vcpu_do_job(vcpu);
+	while (vcpu_is_held(vcpu)) {
+		if (!vcpu->rests)
+			holds_rested(vcpu->env->holds);
+		vcpu->rests = true;
+		pthread_cond_wait(&vcpu->changed, &vcpu->job_lock);
+		vcpu_do_job(vcpu);
 	}
+	vcpu->rests = false;
 	pthread_mutex_unlock(&vcpu->job_lock);
 }
 
@@ -116,6 +136,8 @@ static void vcpu_end(struct vcpu *vcpu)
 	vcpu->ended = true;
 	pthread_cond_broadcast(&vcpu->changed);
 	pthread_mutex_unlock(&vcpu->job_lock);
+	if (holds_any(vcpu->env->holds))
+		holds_rested(vcpu->env->holds);
 }
 
 /* Runs KVM_RUN, and tells a thread that waits for its end. */
@@ -171,7 +193,12 @@ static void *vcpu_thread(void *opaque)
 
 int vcpu_start(struct vcpu *vcpu)
 {
-	int err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+	int err;
+
+	/* Holds may have begun before. */
+	if (holds_any(vcpu->env->holds))
+		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
 
 	if (err != 0) {
 		log_error("thread of vCPU %u: %s", vcpu->index, log_reason(err));
@@ -187,11 +214,30 @@ static void vcpu_kick(struct vcpu *vcpu)
 	pthread_kill(vcpu->thread, KICK_SIGNAL);
 }
 
+void vcpu_look_up(struct vcpu *vcpu)
+{
+	if (!vcpu->started)
+		return;
+	vcpu_kick(vcpu);
+	pthread_mutex_lock(&vcpu->job_lock);
+	pthread_cond_broadcast(&vcpu->changed);
+	pthread_mutex_unlock(&vcpu->job_lock);
+}
+
+bool vcpu_rests(struct vcpu *vcpu)
+{
+	bool rests;
+
+	pthread_mutex_lock(&vcpu->job_lock);
+	rests = !vcpu->started || vcpu->rests || vcpu->ended;
+	pthread_mutex_unlock(&vcpu->job_lock);
+	return rests;
+}
+
 void vcpu_stop(struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->stop, true);
-	if (vcpu->started)
-		vcpu_kick(vcpu);
+	vcpu_look_up(vcpu);
 }
 
 void vcpu_join(struct vcpu *vcpu)
@@ -209,6 +255,7 @@ int vcpu_call(struct vcpu *vcpu, int (*job)(struct vcpu *vcpu))
 	if (!vcpu->ended) {
 		vcpu->job = job;
 		vcpu_kick(vcpu);
+		pthread_cond_broadcast(&vcpu->changed);
 		while (vcpu->job && !vcpu->ended)
 			pthread_cond_wait(&vcpu->changed, &vcpu->job_lock);
 		if (!vcpu->job)
