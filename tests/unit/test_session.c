@@ -84,6 +84,17 @@ void vcpu_prepare(void)
 {
 }
 
+/* These machines have no vCPUs. */
+
+void vcpu_look_up(struct vcpu *vcpu)
+{
+}
+
+bool vcpu_rests(struct vcpu *vcpu)
+{
+	return true;
+}
+
 /* What is around them. */
 
 static int replace(int fd, int access, int *other)
