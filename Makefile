@@ -35,10 +35,14 @@ OBJCOPY := $(if $(filter aarch64,$(HOST_ARCH)),,$(TARGET)-)objcopy
 
 SYSROOT  = $(BUILD)/sysroot
 WARNINGS = -Wall -Wextra -Werror
-CPPFLAGS = -D_GNU_SOURCE -Iinclude -isystem $(SYSROOT)/uapi -isystem $(SYSROOT)/include
+CPPFLAGS = -D_GNU_SOURCE -Iinclude -I$(BUILD)/sandbox -isystem $(SYSROOT)/uapi -isystem $(SYSROOT)/include
 CFLAGS   = -std=gnu11 -O2 -g $(WARNINGS) -pthread -ffunction-sections -fdata-sections
 LDFLAGS  = -static -Wl,--gc-sections -L$(SYSROOT)/lib
 LDLIBS   = -lfdt -ljansson -lz -lzstd -luring -laio -lconfig
+
+# What the sandbox lets threads call: filters that a program of the building machine makes, of comments
+# in all of this.
+FILTERS = $(BUILD)/sandbox/filters.h
 
 SOURCES := main.c $(wildcard $(patsubst %,%/*.c,vmm/* mm arm arm/* devices devices/*))
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o)
@@ -66,12 +70,34 @@ $(SYSROOT): guest-images/sysroot guest-images/lib.sh
 
 include tests/unit.mk
 
+$(FILTERS): $(BUILD)/sandbox/generate
+	$< >$@.new
+	mv $@.new $@
+
+$(BUILD)/sandbox/generate: vmm/sandbox/filters/generate.c $(BUILD)/sandbox/calls.inc Makefile | $(KVM_UAPI)
+	$(HOSTCC) -D_GNU_SOURCE -Iinclude -I. -isystem $(BUILD)/kvm-uapi -DCALLS='"$(abspath $(BUILD))/sandbox/calls.inc"' \
+		-std=gnu11 -O1 $(WARNINGS) -o $@ $< -lseccomp
+
+# Left alone where it is the same, as nothing that is made of it has to be made again then.
+$(BUILD)/sandbox/calls.inc: $(SOURCES) vmm/sandbox/filters/collect
+	@mkdir -p $(@D)
+	vmm/sandbox/filters/collect $(SOURCES) >$@.new
+	cmp -s $@.new $@ || cp $@.new $@
+
+$(BUILD)/vmm/sandbox/filter.o $(BUILD)/unit/vmm/sandbox/filter.o $(BUILD)/fuzz/vmm/sandbox/filter.o: $(FILTERS)
+
 # Instruments that run on the board.
-BOARD_TOOLS := $(BUILD)/board/icnt $(BUILD)/board/prof
+BOARD_TOOLS := $(BUILD)/board/icnt $(BUILD)/board/prof $(BUILD)/board/attack
 
 $(BUILD)/board/%: tests/board/%.c Makefile | $(SYSROOT)
 	@mkdir -p $(@D)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+# nidus itself, whose threads do what they must not be able to.
+ATTACKED = sandbox_enter sandbox_enter_thread machine_run
+$(BUILD)/board/attack: tests/board/attack.c $(OBJECTS) Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(ATTACKED:%=-Wl,--wrap=%) -o $@ $(filter %.c %.o,$^) $(LDLIBS)
 
 # Programs of ours that run in Linux guests.
 GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,debug devmem evict files fs invalidate load names net punch reader tap tree verify vsock)

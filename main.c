@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,6 +56,11 @@ int main(int argc, char **argv)
 	const struct command *command;
 	enum config_flavour flavour = CONFIG_NIDUS;
 
+	/*
+	 * Threads share what there is: an arena for each would be more memory, and calls of mmap(2)
+	 * and mprotect(2) by threads that are forbidden to make any.
+	 */
+	mallopt(M_ARENA_MAX, 1);
 	if (check_descriptors() < 0)
 		return STATUS_HOST;
 	if (getpid() == 1 && argc > 0 && strcmp(argv[0], "/init") == 0)

@@ -33,10 +33,10 @@ struct disk_claim;
 struct disk {
 	const char *path; /* the caller's */
 	int fd; /* has the lock; engines have descriptors of their own */
-	/* These, as long as no engine has them: the main loop's thread. */
-	int spare[DISK_ENGINES_MAX];
-	unsigned int spare_count;
-	bool direct; /* these are past the host's page cache (O_DIRECT), all of them */
+	/* Those that nobody has: the main loop's thread. */
+	struct disk_engine *idle[DISK_ENGINES_MAX];
+	unsigned int idle_count;
+	bool direct; /* their descriptors are past the host's page cache (O_DIRECT), all of them */
 	uint32_t memory_align, offset_align; /* what direct I/O asks of transfers, in bytes, or 0 */
 	uint64_t sectors; /* of DISK_SECTOR bytes */
 	uint32_t block_size; /* what the disk's content is made for, in bytes */
@@ -50,14 +50,22 @@ struct disk {
 	struct disk_claim *claims; /* in the order in which they were made */
 };
 
+struct disk_engine_ops;
+
+struct disk_options {
+	bool read_only;
+	bool direct; /* all that is read and written goes past the host's page cache */
+	const struct disk_engine_ops *ops; /* see disk_engine_choose() */
+	unsigned int engines; /* how many there will be at a time, DISK_ENGINES_MAX at most */
+	unsigned int depth; /* no more requests than this are under way in each */
+};
+
 /*
  * Opens and locks an image: any number of readers, or one writer, also among the disks of one
- * nidus. direct: all that is read and written goes past the host's page cache. engines: how many
- * there will be at a time, DISK_ENGINES_MAX at most. All that is opened is opened now. Errors:
- * -errno, said.
+ * nidus. All that is opened is opened now, engines included, of the next best kind where the host
+ * has no means left for the wanted one, and a line of info. Errors: -errno, said.
  */
-int disk_open(struct disk *disk, const char *path, bool read_only, bool direct,
-	      unsigned int engines);
+int disk_open(struct disk *disk, const char *path, const struct disk_options *options);
 
 /*
  * Before the engines of an owner are made, of the first and each later one: measures the disk as it
@@ -172,9 +180,14 @@ struct disk_engine_ops {
 	bool (*supported)(void);
 	/*
 	 * depth: no more requests than this are under way at a time. Fills in nothing of the
-	 * engine. Errors: -errno, and only a lack of descriptors is said.
+	 * engine, and opens all that it will need. Errors: -errno, and only a lack of descriptors
+	 * is said.
 	 */
-	int (*create)(struct disk_engine **engine, struct event_loop *loop, unsigned int depth);
+	int (*create)(struct disk_engine **engine, unsigned int depth);
+	/* Has loop wait for completions, and no more; nothing is under way. Errors: -errno, said.
+	 */
+	int (*attach)(struct disk_engine *engine, struct event_loop *loop);
+	void (*detach)(struct disk_engine *engine);
 	void (*start)(struct disk_engine *engine, struct disk_request *request);
 	/* All that was started goes to the host's kernel. */
 	void (*submit)(struct disk_engine *engine);
@@ -199,14 +212,12 @@ enum disk_engine_kind { DISK_ENGINE_IO_URING, DISK_ENGINE_AIO, DISK_ENGINE_SYNC 
 const struct disk_engine_ops *disk_engine_choose(enum disk_engine_kind kind);
 
 /*
- * An engine with that way, or with the next best one where the host has no resources left for it,
- * and a line of info. The caller fills in ready, owner and stop before it starts the first request.
- * Errors: -errno, said. disk_engine_destroy(): nothing is under way, and the loop does not turn any
- * more.
+ * An engine of the disk's, to be worked on by loop. The caller fills in ready, owner and stop
+ * before it starts the first request. Errors: -errno, said; -EBUSY where all are taken.
+ * disk_engine_give_back(): nothing is under way, and the loop does not turn any more.
  */
-int disk_engine_create(struct disk_engine **created, const struct disk_engine_ops *ops,
-		       struct disk *disk, struct event_loop *loop, unsigned int depth);
-void disk_engine_destroy(struct disk_engine *engine);
+int disk_engine_take(struct disk_engine **taken, struct disk *disk, struct event_loop *loop);
+void disk_engine_give_back(struct disk_engine *engine);
 
 /* For engines. */
 

@@ -12,11 +12,13 @@
  * where the ring has stopped and knows all errors.
  */
 #include <errno.h>
-#include <liburing.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "host/ring.h"
 #include "mm/load.h"
 #include "util.h"
 
@@ -40,11 +42,41 @@ static bool has_mops(void)
 }
 #endif
 
+struct load_ring {
+	struct io_uring ring;
+};
+
+struct load_ring *load_ring_create(void)
+{
+	static const uint8_t operations[] = { IORING_OP_READ_FIXED };
+	static const uint8_t registers[] = { IORING_REGISTER_BUFFERS, IORING_UNREGISTER_BUFFERS };
+	struct load_ring *ring;
+
+	if (has_mops())
+		return NULL;
+	ring = malloc(sizeof(*ring));
+	if (ring && ring_create(&ring->ring, 1, operations, ARRAY_SIZE(operations), registers,
+				ARRAY_SIZE(registers)) < 0) {
+		free(ring);
+		ring = NULL;
+	}
+	return ring;
+}
+
+void load_ring_destroy(struct load_ring *ring)
+{
+	if (ring)
+		io_uring_queue_exit(&ring->ring);
+	free(ring);
+}
+
 /* Bytes read, 0 included, or -errno when a read may still be under way. */
+/* #syscalls loop: io_uring_enter */
 static int64_t ring_read(struct io_uring *ring, int fd, void *host, unsigned int length)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 	struct io_uring_cqe *cqe;
+	int64_t got;
 	int err;
 
 	io_uring_prep_read_fixed(sqe, fd, host, length, 0, 0);
@@ -55,26 +87,25 @@ static int64_t ring_read(struct io_uring *ring, int fd, void *host, unsigned int
 	while (err == -EINTR);
 	if (err < 0)
 		return err;
-	return cqe->res > 0 ? cqe->res : 0;
-}
-
-/* The same, with a ring and a registered buffer of its own. */
-static int64_t load_by_ring(int fd, void *host, unsigned int length)
-{
-	const struct iovec buffer = { host, length };
-	struct io_uring ring;
-	int64_t got = 0;
-
-	if (io_uring_queue_init(1, &ring, 0) < 0)
-		return 0;
-	if (io_uring_register_buffers(&ring, &buffer, 1) == 0) {
-		got = ring_read(&ring, fd, host, length);
-		io_uring_unregister_buffers(&ring);
-	}
-	io_uring_queue_exit(&ring);
+	got = cqe->res > 0 ? cqe->res : 0;
+	io_uring_cqe_seen(ring, cqe);
 	return got;
 }
 
+/* The same, with a registered buffer. #syscalls loop: io_uring_register */
+static int64_t load_by_ring(struct io_uring *ring, int fd, void *host, unsigned int length)
+{
+	const struct iovec buffer = { host, length };
+	int64_t got;
+
+	if (io_uring_register_buffers(ring, &buffer, 1) < 0)
+		return 0;
+	got = ring_read(ring, fd, host, length);
+	io_uring_unregister_buffers(ring);
+	return got;
+}
+
+/* #syscalls loop: pread64 */
 static int load_by_pread(int fd, uint8_t *host, uint64_t length, uint64_t done)
 {
 	while (done < length) {
@@ -91,6 +122,14 @@ static int load_by_pread(int fd, uint8_t *host, uint64_t length, uint64_t done)
 	return 0;
 }
 
+void load_sparse(void *memory, const void *part, size_t size)
+{
+	const uint8_t *const bytes = part;
+
+	if (bytes[0] != 0 || memcmp(bytes, bytes + 1, size - 1) != 0)
+		memcpy(memory, part, size);
+}
+
 int load_file(struct memory *memory, uint64_t gpa, int fd, uint64_t length)
 {
 	int64_t done = 0;
@@ -99,7 +138,8 @@ int load_file(struct memory *memory, uint64_t gpa, int fd, uint64_t length)
 
 	if (err < 0)
 		return err;
-	if (length >= RING_MIN && !has_mops())
-		done = load_by_ring(fd, host, length < READ_MAX ? length : READ_MAX);
+	if (memory->ring && length >= RING_MIN)
+		done = load_by_ring(&memory->ring->ring, fd, host,
+				    length < READ_MAX ? length : READ_MAX);
 	return done < 0 ? done : load_by_pread(fd, host, length, done);
 }

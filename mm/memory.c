@@ -51,6 +51,7 @@ void memory_mount_close(struct memory_mount *mount)
  * a fault of nidus's own accesses, and of the guest's. The kernel's huge pages are to be given back
  * with the file, so theirs may.
  */
+/* #syscalls loop: memfd_create */
 static int file_create(bool huge)
 {
 	const unsigned int flags =
@@ -63,6 +64,7 @@ static int file_create(bool huge)
 }
 
 /* Gives it its size, for good where it can be sealed. */
+/* #syscalls loop: ftruncate fcntl(F_ADD_SEALS) */
 static int file_resize(const struct memory *memory, bool huge)
 {
 	if (ftruncate(memory->fd, memory->size) < 0)
@@ -73,6 +75,7 @@ static int file_resize(const struct memory *memory, bool huge)
 }
 
 /* Maps RAM at an address that is congruent to its GPA modulo the backing's page size. */
+/* #syscalls loop: mmap munmap madvise(MADV_HUGEPAGE) madvise(MADV_DONTDUMP) */
 static int memory_map(struct memory *memory, uint64_t page_size, bool huge)
 {
 	int flags = MAP_FIXED | (memory->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
@@ -95,6 +98,8 @@ static int memory_map(struct memory *memory, uint64_t page_size, bool huge)
 	    MAP_FAILED)
 		return -errno;
 
+	/* What is in a guest is nobody's who looks into a crash of nidus. */
+	madvise(memory->host, memory->size, MADV_DONTDUMP);
 	/* Advice only: a kernel without transparent huge pages refuses it, and all still works. */
 	if (!huge)
 		madvise(memory->host, memory->size, MADV_HUGEPAGE);
@@ -137,6 +142,7 @@ int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memo
 	return err;
 }
 
+/* #syscalls loop: madvise(MADV_COLLAPSE) */
 void memory_collapse(const struct memory *memory, uint64_t gpa, uint64_t length)
 {
 	const uint64_t start = align_down(gpa, BLOCK_SIZE);
@@ -161,6 +167,7 @@ void memory_collapse(const struct memory *memory, uint64_t gpa, uint64_t length)
  * The pages of RAM's file go although somebody else may still map it, and whoever maps a mount's
  * next finds it empty. A file that is sealed keeps its size, and becomes one hole.
  */
+/* #syscalls loop: ftruncate fallocate */
 static void file_empty(const struct memory *memory)
 {
 	if (ftruncate(memory->fd, 0) < 0)

@@ -21,6 +21,7 @@ static uint64_t poc_clean_range(const struct memory *memory, const struct memory
 	return (end - start) / line;
 }
 
+/* #syscalls loop: madvise(MADV_POPULATE_WRITE) */
 int poc_clean(struct memory *memory, enum poc_policy policy, struct poc_report *report)
 {
 	uint64_t begin = clock_ns();

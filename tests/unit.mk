@@ -15,19 +15,19 @@ FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # Without what has instructions of arm64, which tests have fakes for.
 HOST_SOURCES := $(filter-out main.c mm/cache.c,$(SOURCES))
 UNIT_OBJECTS := $(HOST_SOURCES:%.c=$(BUILD)/unit/%.o)
-UNIT_FAKES   := $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/unit.c tests/unit/fake_kvm.c)
+UNIT_FAKES   := $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/unit.c tests/unit/fake_kvm.c tests/unit/fake_sandbox.c)
 FUZZ_OBJECTS := $(HOST_SOURCES:%.c=$(BUILD)/fuzz/%.o)
 FUZZ_FAKES   := $(BUILD)/fuzz/tests/fuzz/quiet_log.o
 
 # KVM's API as an arm64 kernel has it, and what is younger than Debian 12; all else as the host has it.
 KVM_UAPI := $(addprefix $(BUILD)/kvm-uapi/,linux/kvm.h linux/psci.h linux/types.h linux/if_tun.h linux/virtio_net.h \
-	asm/hwcap.h asm/kvm.h asm/ptrace.h asm/sve_context.h)
+	linux/landlock.h asm/hwcap.h asm/kvm.h asm/ptrace.h asm/sve_context.h)
 
 $(KVM_UAPI): $(BUILD)/kvm-uapi/%: | $(SYSROOT)
 	@mkdir -p $(@D)
 	@ln -sf $(abspath $(SYSROOT))/uapi/$* $@
 
-UNIT_CPPFLAGS = -D_GNU_SOURCE -Iinclude -I. -Itests/unit -isystem $(BUILD)/kvm-uapi -MMD -MP
+UNIT_CPPFLAGS = -D_GNU_SOURCE -Iinclude -I. -Itests/unit -I$(BUILD)/sandbox -isystem $(BUILD)/kvm-uapi -MMD -MP
 # cmocka hands every test a state, wanted or not.
 UNIT_CFLAGS   = -std=gnu11 -g -O1 $(WARNINGS) -Wno-unused-parameter -pthread
 UNIT_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/file.h"
 #include "host/log.h"
 #include "mm/load.h"
 #include "util.h"
@@ -280,7 +281,7 @@ int archive_add_text(struct archive *archive, const char *path, const void *data
 static int open_regular(const char *source, struct stat *st)
 {
 	int fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	int err = fd < 0 || fstat(fd, st) < 0 ? -errno : 0;
+	int err = fd < 0 || file_stat(fd, st) < 0 ? -errno : 0;
 
 	if (err == 0 && S_ISREG(st->st_mode))
 		return fd;

@@ -8,6 +8,7 @@
 
 #include "boot/boot.h"
 #include "foreign.h"
+#include "host/file.h"
 #include "host/log.h"
 #include "mm/load.h"
 #include "util.h"
@@ -30,7 +31,7 @@ static int boot_file_open(struct boot_file *file, const char *what, const char *
 
 	file->path = path;
 	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (file->fd < 0 || fstat(file->fd, &st) < 0)
+	if (file->fd < 0 || file_stat(file->fd, &st) < 0)
 		return boot_file_error(file, what, -errno);
 	if (S_ISREG(st.st_mode))
 		return 0;
@@ -44,7 +45,7 @@ static int boot_file_measure(const struct boot_file *file, const char *what, uin
 {
 	struct stat st;
 
-	if (fstat(file->fd, &st) < 0)
+	if (file_stat(file->fd, &st) < 0)
 		return boot_file_error(file, what, -errno);
 	*size = st.st_size;
 	if (*size > 0)

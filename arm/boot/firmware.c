@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "boot/unpack.h"
+#include "host/file.h"
 #include "host/log.h"
+#include "mm/load.h"
 #include "util.h"
 
 /* What is read at a time. Where all of it is zeroes it is padding. */
@@ -54,7 +56,6 @@ static int64_t source_read(struct source *source, uint8_t *part, uint64_t size)
 static int copy(struct source *source, const char *path, uint8_t *content, uint64_t room,
 		uint64_t *size)
 {
-	static const uint8_t zeroes[PART_SIZE];
 	uint8_t *part = malloc(PART_SIZE);
 	int64_t got = part ? PART_SIZE : -ENOMEM;
 
@@ -68,8 +69,8 @@ static int copy(struct source *source, const char *path, uint8_t *content, uint6
 			free(part);
 			return -EFBIG;
 		}
-		if (got > 0 && memcmp(part, zeroes, got) != 0)
-			memcpy(content + *size, part, got);
+		if (got > 0)
+			load_sparse(content + *size, part, got);
 		*size += got > 0 ? got : 0;
 	}
 	free(part);
@@ -87,7 +88,7 @@ static int open_source(struct source *source, const char *path)
 	struct stat st;
 	ssize_t got;
 
-	if (fstat(source->fd, &st) < 0)
+	if (file_stat(source->fd, &st) < 0)
 		return complain(path, -errno, log_reason(errno));
 	if (!S_ISREG(st.st_mode))
 		return complain(path, -EINVAL, "is not a regular file");

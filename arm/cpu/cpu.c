@@ -4,9 +4,9 @@
 
 #include "arm/sysreg.h"
 #include "cpu/cpu.h"
+#include "cpu/nested.h"
 #include "host/log.h"
 #include "memmap.h"
-#include "nested.h"
 #include "util.h"
 
 #define SYS_MPIDR_EL1	     ARM64_SYS_REG(3, 0, 0, 0, 5)
@@ -62,7 +62,7 @@ int cpu_model_create(struct cpu_model *model, int vm_fd, const struct cpu_wishes
 		log_error("--sve-max-vl: this host has no SVE");
 		return -ENOTSUP;
 	}
-	return wishes->nested ? nested_check(vm_fd, wishes->e2h0) : 0;
+	return wishes->nested ? nested_check(vm_fd, wishes->kernel, wishes->e2h0) : 0;
 }
 
 /* Takes the vector lengths above max_vl bits from the set that KVM offers. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "nested.h"
+#include "cpu/nested.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -54,6 +54,23 @@ const char *nested_lacks(const struct nested_host *host, bool e2h0)
 	return NULL;
 }
 
+/* Releases from one on, and the first in which it is mended. */
+#define RELEASE(major, minor, patch) ((major)*1000000 + (minor)*1000 + (patch))
+
+const char *nested_mended(const char *release)
+{
+	unsigned int major, minor, patch = 0, number;
+
+	if (sscanf(release, "%u.%u.%u", &major, &minor, &patch) < 2)
+		return NULL;
+	number = RELEASE(major, minor, patch);
+	if (number < RELEASE(LINUX_MAJOR, LINUX_MINOR, 0) || number >= RELEASE(7, 2, 5))
+		return NULL;
+	if (major == 6 && minor == 18)
+		return patch < 51 ? "6.18.51" : NULL;
+	return number < RELEASE(6, 18, 0) ? "6.18.51" : "7.2.5";
+}
+
 static void read_parameters(char *text, size_t size)
 {
 	FILE *file = fopen("/proc/cmdline", "re");
@@ -65,25 +82,32 @@ static void read_parameters(char *text, size_t size)
 		fclose(file);
 }
 
-int nested_check(int vm_fd, bool e2h0)
+void nested_look(struct nested_kernel *kernel)
 {
-	char parameters[4096];
 	struct utsname name;
-	struct nested_host host = {
-		.parameters = parameters,
+	const char *mended;
+
+	uname(&name);
+	snprintf(kernel->release, sizeof(kernel->release), "%s", name.release);
+	read_parameters(kernel->parameters, sizeof(kernel->parameters));
+	mended = nested_mended(kernel->release);
+	if (mended)
+		log_warning("--nested: a guest can get out of this host's kernel, Linux %s, unless "
+			    "its maker has mended CVE-2026-89775 in it; %s is the first without",
+			    kernel->release, mended);
+}
+
+int nested_check(int vm_fd, const struct nested_kernel *kernel, bool e2h0)
+{
+	const struct nested_host host = {
+		.release = kernel->release,
+		.parameters = kernel->parameters,
 		.gicv3 = kvm_has_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V3),
 		.el2 = kvm_check(vm_fd, KVM_CAP_ARM_EL2) > 0,
 		.e2h0 = kvm_check(vm_fd, KVM_CAP_ARM_EL2_E2H0) > 0,
 	};
-	const char *lack;
+	const char *const lack = nested_lacks(&host, e2h0);
 
-	uname(&name);
-	host.release = name.release;
-	*parameters = '\0';
-	/* They explain a lack, and are of no other use. */
-	if (!host.el2)
-		read_parameters(parameters, sizeof(parameters));
-	lack = nested_lacks(&host, e2h0);
 	if (!lack)
 		return 0;
 	log_error("--nested: %s", lack);

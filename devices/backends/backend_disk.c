@@ -22,7 +22,7 @@
  * The kernel tells of data that it could not write back once for each open file description, and
  * then takes them for clean. So each engine has a description of its own, with one flush under way
  * on it at most, and after a flush that failed none succeeds any more. All of them are opened with
- * the disk, and outlive engines: a disk that is given to the next owner is opened by nobody again.
+ * the disk, engines as well: a disk that is given to the next owner is opened by nobody again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "host/file.h"
 #include "host/iov.h"
 #include "host/log.h"
 #include "util.h"
@@ -111,6 +112,7 @@ static int lock(const struct disk *disk)
 	return 0;
 }
 
+/* #syscalls loop: ioctl(BLKGETSIZE64) ioctl(BLKSSZGET) */
 static int measure(struct disk *disk)
 {
 	int block_size = DISK_SECTOR;
@@ -122,7 +124,7 @@ static int measure(struct disk *disk)
 		if (ioctl(disk->fd, BLKGETSIZE64, &bytes) < 0 ||
 		    ioctl(disk->fd, BLKSSZGET, &block_size) < 0)
 			err = -errno;
-	} else if (fstat(disk->fd, &st) < 0) {
+	} else if (file_stat(disk->fd, &st) < 0) {
 		err = -errno;
 	} else {
 		bytes = st.st_size;
@@ -167,39 +169,138 @@ static int align(struct disk *disk)
 	return -EINVAL;
 }
 
-/* Open file descriptions of the image for engines alone. */
-static int open_spare(struct disk *disk, unsigned int count)
+/* Engines. */
+
+static const struct disk_engine_ops *const engines[] = {
+	[DISK_ENGINE_IO_URING] = &disk_uring_ops,
+	[DISK_ENGINE_AIO] = &disk_aio_ops,
+	[DISK_ENGINE_SYNC] = &disk_sync_ops,
+};
+
+const struct disk_engine_ops *disk_engine_choose(enum disk_engine_kind kind)
 {
-	char path[32];
+	enum disk_engine_kind got = kind;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", disk->fd);
-	while (disk->spare_count < count) {
-		int fd = open(path, open_flags(disk));
+	while (!engines[got]->supported())
+		got++;
+	if (got != kind)
+		log_info("disks: the host has no %s, %s does instead", engines[kind]->name,
+			 engines[got]->name);
+	return engines[got];
+}
 
-		if (fd < 0) {
-			int err = -errno;
+/* The next best one, NULL where there is none. */
+static const struct disk_engine_ops *next_best(const struct disk_engine_ops *ops)
+{
+	for (size_t i = 0; i + 1 < ARRAY_SIZE(engines); i++)
+		if (engines[i] == ops)
+			return engines[i + 1];
+	return NULL;
+}
 
-			log_error("disk %s: %s", disk->path, log_reason(-err));
-			return err;
-		}
-		disk->spare[disk->spare_count++] = fd;
+static int engine_create(struct disk_engine **created, const struct disk *disk,
+			 const struct disk_options *options)
+{
+	const struct disk_engine_ops *ops = options->ops, *next;
+	int err;
+
+	for (;;) {
+		err = ops->create(created, options->depth);
+		next = err < 0 && !disk_lacks_descriptors(err) ? next_best(ops) : NULL;
+		if (!next)
+			break;
+		log_info("disk %s: %s: %s, %s does instead", disk->path, ops->name, strerror(-err),
+			 next->name);
+		ops = next;
 	}
+	if (err == 0)
+		(*created)->ops = ops;
+	else if (!disk_lacks_descriptors(err))
+		log_error("disk %s: %s: %s", disk->path, ops->name, log_reason(-err));
+	return err;
+}
+
+int disk_engine_take(struct disk_engine **taken, struct disk *disk, struct event_loop *loop)
+{
+	struct disk_engine *engine;
+	int err;
+
+	if (disk->idle_count == 0) {
+		log_error("disk %s: %s", disk->path, log_reason(EBUSY));
+		return -EBUSY;
+	}
+	engine = disk->idle[disk->idle_count - 1];
+	err = engine->ops->attach(engine, loop);
+	if (err < 0)
+		return err;
+	disk->idle_count--;
+	engine->reads = engine->writes = (struct disk_tries){ 0 };
+	engine->stop = NULL;
+	*taken = engine;
 	return 0;
 }
 
-int disk_open(struct disk *disk, const char *path, bool read_only, bool direct,
-	      unsigned int engines)
+void disk_engine_give_back(struct disk_engine *engine)
+{
+	struct disk *disk = engine->disk;
+
+	engine->ops->detach(engine);
+	disk->idle[disk->idle_count++] = engine;
+}
+
+/* Opening. */
+
+/* An open file description of the image for one engine alone. */
+static int open_again(const struct disk *disk)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", disk->fd);
+	fd = open(path, open_flags(disk));
+	if (fd >= 0)
+		return fd;
+	fd = -errno;
+	log_error("disk %s: %s", disk->path, log_reason(-fd));
+	return fd;
+}
+
+static int make_engines(struct disk *disk, const struct disk_options *options)
+{
+	int err = 0;
+
+	while (err == 0 && disk->idle_count < options->engines) {
+		const int fd = open_again(disk);
+		struct disk_engine *engine;
+
+		err = fd < 0 ? fd : engine_create(&engine, disk, options);
+		if (err == 0) {
+			engine->disk = disk;
+			engine->fd = fd;
+			disk->idle[disk->idle_count++] = engine;
+		} else if (fd >= 0) {
+			close(fd);
+		}
+	}
+	return err;
+}
+
+int disk_open(struct disk *disk, const char *path, const struct disk_options *options)
 {
 	int err;
 
-	*disk = (struct disk){ .path = path, .read_only = read_only, .direct = direct };
+	*disk = (struct disk){
+		.path = path,
+		.read_only = options->read_only,
+		.direct = options->direct,
+	};
 	err = open_file(disk);
 	if (err < 0)
 		return err;
 	pthread_mutex_init(&disk->claims_lock, NULL);
 	err = lock(disk);
 	if (err == 0)
-		err = open_spare(disk, engines);
+		err = make_engines(disk, options);
 	if (err < 0)
 		disk_close(disk);
 	else
@@ -210,8 +311,8 @@ int disk_open(struct disk *disk, const char *path, bool read_only, bool direct,
 /* Each description tells once of data that could not be written back. */
 static void forget_lost(struct disk *disk)
 {
-	for (unsigned int i = 0; i < disk->spare_count; i++)
-		fdatasync(disk->spare[i]);
+	for (unsigned int i = 0; i < disk->idle_count; i++)
+		fdatasync(disk->idle[i]->fd);
 	atomic_store(&disk->lost, false);
 }
 
@@ -229,8 +330,12 @@ int disk_begin(struct disk *disk)
 void disk_close(struct disk *disk)
 {
 	pthread_mutex_destroy(&disk->claims_lock);
-	while (disk->spare_count > 0)
-		close(disk->spare[--disk->spare_count]);
+	while (disk->idle_count > 0) {
+		struct disk_engine *engine = disk->idle[--disk->idle_count];
+
+		close(engine->fd);
+		engine->ops->destroy(engine);
+	}
 	close(disk->fd);
 }
 
@@ -362,6 +467,7 @@ bool disk_continue(struct disk_engine *engine, struct disk_request *request, int
 /* Carrying out by hand. */
 
 /* flags: RWF_NOWAIT, or 0. */
+/* #syscalls worker: preadv2 pwritev2 */
 static ssize_t transfer_some(const struct disk_engine *engine, struct disk_request *request,
 			     int flags)
 {
@@ -484,6 +590,7 @@ struct range {
 	uint64_t offset, length;
 };
 
+/* #syscalls worker: fallocate */
 static int allocate(const struct disk_engine *engine, struct range range, int mode)
 {
 	int err;
@@ -495,6 +602,7 @@ static int allocate(const struct disk_engine *engine, struct range range, int mo
 }
 
 /* Whether it was given back is for the host to decide: discarded sectors may read as anything. */
+/* #syscalls worker: ioctl(BLKDISCARD) */
 static int discard(const struct disk_engine *engine, struct range range)
 {
 	const uint64_t whole[2] = { range.offset, range.length };
@@ -563,6 +671,7 @@ static int change_range(const struct disk_engine *engine, const struct disk_requ
 	return err;
 }
 
+/* #syscalls worker: fdatasync */
 static int flush(struct disk_engine *engine)
 {
 	int err;
@@ -640,86 +749,4 @@ bool disk_at_once(struct disk_engine *engine, struct disk_request *request)
 	if (got == -EAGAIN || got == -EINTR || got == -EOPNOTSUPP)
 		return false;
 	return !disk_continue(engine, request, got);
-}
-
-/* Engines. */
-
-static const struct disk_engine_ops *const engines[] = {
-	[DISK_ENGINE_IO_URING] = &disk_uring_ops,
-	[DISK_ENGINE_AIO] = &disk_aio_ops,
-	[DISK_ENGINE_SYNC] = &disk_sync_ops,
-};
-
-const struct disk_engine_ops *disk_engine_choose(enum disk_engine_kind kind)
-{
-	enum disk_engine_kind got = kind;
-
-	while (!engines[got]->supported())
-		got++;
-	if (got != kind)
-		log_info("disks: the host has no %s, %s does instead", engines[kind]->name,
-			 engines[got]->name);
-	return engines[got];
-}
-
-/* The next best one, NULL where there is none. */
-static const struct disk_engine_ops *next_best(const struct disk_engine_ops *ops)
-{
-	for (size_t i = 0; i + 1 < ARRAY_SIZE(engines); i++)
-		if (engines[i] == ops)
-			return engines[i + 1];
-	return NULL;
-}
-
-/* An engine's descriptor, -EBUSY where there are more of them than the disk was opened for. */
-static int take_spare(struct disk *disk)
-{
-	return disk->spare_count > 0 ? disk->spare[--disk->spare_count] : -EBUSY;
-}
-
-static void give_back(struct disk *disk, int fd)
-{
-	disk->spare[disk->spare_count++] = fd;
-}
-
-int disk_engine_create(struct disk_engine **created, const struct disk_engine_ops *ops,
-		       struct disk *disk, struct event_loop *loop, unsigned int depth)
-{
-	const struct disk_engine_ops *next;
-	struct disk_engine *engine = NULL;
-	int fd = take_spare(disk), err = fd;
-
-	if (fd < 0) {
-		log_error("disk %s: %s", disk->path, log_reason(-err));
-		return err;
-	}
-	for (;;) {
-		err = ops->create(&engine, loop, depth);
-		next = err < 0 && !disk_lacks_descriptors(err) ? next_best(ops) : NULL;
-		if (!next)
-			break;
-		log_info("disk %s: %s: %s, %s does instead", disk->path, ops->name, strerror(-err),
-			 next->name);
-		ops = next;
-	}
-	if (err < 0) {
-		if (!disk_lacks_descriptors(err))
-			log_error("disk %s: %s: %s", disk->path, ops->name, log_reason(-err));
-		give_back(disk, fd);
-		return err;
-	}
-	engine->ops = ops;
-	engine->disk = disk;
-	engine->fd = fd;
-	*created = engine;
-	return 0;
-}
-
-void disk_engine_destroy(struct disk_engine *engine)
-{
-	struct disk *disk = engine->disk;
-	const int fd = engine->fd;
-
-	engine->ops->destroy(engine);
-	give_back(disk, fd);
 }

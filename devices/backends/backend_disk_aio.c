@@ -60,7 +60,7 @@ static struct aio *aio_allocate(unsigned int depth)
 	return NULL;
 }
 
-static int aio_create(struct disk_engine **engine, struct event_loop *loop, unsigned int depth)
+static int aio_create(struct disk_engine **engine, unsigned int depth)
 {
 	struct aio *aio = aio_allocate(depth);
 	int err;
@@ -68,19 +68,24 @@ static int aio_create(struct disk_engine **engine, struct event_loop *loop, unsi
 	if (!aio)
 		return -ENOMEM;
 	err = io_setup(depth, &aio->context);
-	if (err < 0)
-		goto free_aio;
-	err = event_notifier_create(&aio->completed, loop, aio_completed);
-	if (err < 0)
-		goto destroy_context;
+	if (err < 0) {
+		aio_free(aio);
+		return err;
+	}
 	*engine = &aio->engine;
 	return 0;
+}
 
-destroy_context:
-	io_destroy(aio->context);
-free_aio:
-	aio_free(aio);
-	return err;
+static int aio_attach(struct disk_engine *engine, struct event_loop *loop)
+{
+	struct aio *aio = container_of(engine, struct aio, engine);
+
+	return event_notifier_create(&aio->completed, loop, aio_completed);
+}
+
+static void aio_detach(struct disk_engine *engine)
+{
+	event_notifier_destroy(&container_of(engine, struct aio, engine)->completed);
 }
 
 static void aio_start(struct disk_engine *engine, struct disk_request *request)
@@ -107,6 +112,7 @@ static void aio_start(struct disk_engine *engine, struct disk_request *request)
 	aio->started[aio->started_count++] = iocb;
 }
 
+/* #syscalls worker: io_submit */
 static void aio_submit(struct disk_engine *engine)
 {
 	struct aio *aio = container_of(engine, struct aio, engine);
@@ -125,6 +131,7 @@ static void aio_submit(struct disk_engine *engine)
 	aio->started_count = 0;
 }
 
+/* #syscalls worker: io_getevents */
 static void aio_reap(struct disk_engine *engine)
 {
 	struct aio *aio = container_of(engine, struct aio, engine);
@@ -144,11 +151,11 @@ static void aio_reap(struct disk_engine *engine)
 	aio_submit(engine);
 }
 
+/* #syscalls loop: io_destroy */
 static void aio_destroy(struct disk_engine *engine)
 {
 	struct aio *aio = container_of(engine, struct aio, engine);
 
-	event_notifier_destroy(&aio->completed);
 	io_destroy(aio->context);
 	aio_free(aio);
 }
@@ -157,6 +164,8 @@ const struct disk_engine_ops disk_aio_ops = {
 	.name = "aio",
 	.supported = aio_supported,
 	.create = aio_create,
+	.attach = aio_attach,
+	.detach = aio_detach,
 	.start = aio_start,
 	.submit = aio_submit,
 	.reap = aio_reap,

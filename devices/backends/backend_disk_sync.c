@@ -9,12 +9,18 @@ static bool sync_supported(void)
 	return true;
 }
 
-static int sync_create(struct disk_engine **engine, struct event_loop *loop, unsigned int depth)
+static int sync_create(struct disk_engine **engine, unsigned int depth)
 {
-	(void)loop;
 	(void)depth;
 	*engine = calloc(1, sizeof(**engine));
 	return *engine ? 0 : -ENOMEM;
+}
+
+static int sync_attach(struct disk_engine *engine, struct event_loop *loop)
+{
+	(void)engine;
+	(void)loop;
+	return 0;
 }
 
 /* A request is done when start() returns, so there is never anything left. */
@@ -32,6 +38,8 @@ const struct disk_engine_ops disk_sync_ops = {
 	.name = "sync",
 	.supported = sync_supported,
 	.create = sync_create,
+	.attach = sync_attach,
+	.detach = sync_nothing,
 	.start = disk_carry_out,
 	.submit = sync_nothing,
 	.reap = sync_nothing,

@@ -9,13 +9,13 @@
  * so that each one comes to its end whatever becomes of the ring.
  */
 #include <errno.h>
-#include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "disk.h"
 #include "host/log.h"
+#include "host/ring.h"
 #include "util.h"
 
 struct uring {
@@ -25,10 +25,17 @@ struct uring {
 	struct io_uring ring;
 };
 
+static int make_ring(struct io_uring *ring, unsigned int depth)
+{
+	static const uint8_t operations[] = { IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC };
+
+	return ring_create(ring, depth, operations, ARRAY_SIZE(operations), NULL, 0);
+}
+
 static bool uring_supported(void)
 {
 	struct io_uring ring;
-	int err = io_uring_queue_init(1, &ring, 0);
+	int err = make_ring(&ring, 1);
 
 	if (err == 0)
 		io_uring_queue_exit(&ring);
@@ -43,31 +50,38 @@ static void uring_ready(struct event_source *source, uint32_t events)
 	uring->engine.ready(&uring->engine);
 }
 
-static int uring_create(struct disk_engine **engine, struct event_loop *loop, unsigned int depth)
+static int uring_create(struct disk_engine **engine, unsigned int depth)
 {
 	struct uring *uring = calloc(1, sizeof(*uring));
 	int err;
 
 	if (!uring)
 		return -ENOMEM;
-	uring->loop = loop;
-	err = io_uring_queue_init(depth, &uring->ring, 0);
+	err = make_ring(&uring->ring, depth);
 	if (disk_lacks_descriptors(err))
 		log_error("io_uring: %s", log_reason(-err));
-	if (err < 0)
-		goto free_uring;
+	if (err < 0) {
+		free(uring);
+		return err;
+	}
 	uring->source = (struct event_source){ uring->ring.ring_fd, uring_ready };
-	err = event_add(loop, &uring->source, EPOLLIN);
-	if (err < 0)
-		goto exit_ring;
 	*engine = &uring->engine;
 	return 0;
+}
 
-exit_ring:
-	io_uring_queue_exit(&uring->ring);
-free_uring:
-	free(uring);
-	return err;
+static int uring_attach(struct disk_engine *engine, struct event_loop *loop)
+{
+	struct uring *uring = container_of(engine, struct uring, engine);
+
+	uring->loop = loop;
+	return event_add(loop, &uring->source, EPOLLIN);
+}
+
+static void uring_detach(struct disk_engine *engine)
+{
+	struct uring *uring = container_of(engine, struct uring, engine);
+
+	event_remove(uring->loop, &uring->source);
 }
 
 static void uring_start(struct disk_engine *engine, struct disk_request *request)
@@ -112,6 +126,7 @@ static void carry_out_rest(struct uring *uring)
 	}
 }
 
+/* #syscalls worker: io_uring_enter */
 static void uring_submit(struct disk_engine *engine)
 {
 	static struct log_limit limit;
@@ -149,7 +164,6 @@ static void uring_destroy(struct disk_engine *engine)
 {
 	struct uring *uring = container_of(engine, struct uring, engine);
 
-	event_remove(uring->loop, &uring->source);
 	io_uring_queue_exit(&uring->ring);
 	free(uring);
 }
@@ -158,6 +172,8 @@ const struct disk_engine_ops disk_uring_ops = {
 	.name = "io_uring",
 	.supported = uring_supported,
 	.create = uring_create,
+	.attach = uring_attach,
+	.detach = uring_detach,
 	.start = uring_start,
 	.submit = uring_submit,
 	.reap = uring_reap,

@@ -545,7 +545,7 @@ static void passt_close(struct link *link)
 	close_stream(passt);
 	if (passt->starting >= 0)
 		close(passt->starting);
-	child_end(&passt->process.child, true);
+	passt_process_release(&passt->process);
 	free(passt);
 }
 
@@ -602,6 +602,7 @@ int passt_open(struct link **opened, const struct passt_options *options)
 	if (err == 0)
 		err = passt->process.vhost_user ? start_vhost(passt) : open_stream(passt);
 	if (err < 0) {
+		passt_process_release(&passt->process);
 		free(passt);
 		return err;
 	}

@@ -157,31 +157,6 @@ static void address_text(struct in_addr address, char *text)
 		inet_ntop(AF_INET, &address, text, INET_ADDRSTRLEN);
 }
 
-int passt_process_prepare(struct passt_process *process, const struct passt_options *options)
-{
-	int vhost_user = 0;
-
-	*process = (struct passt_process){ .child = { .name = "passt", .noise = noise } };
-	process->program = options->program ? options->program : "passt";
-	if (options->vhost != LINK_VHOST_NO)
-		vhost_user = ask_for_vhost_user(process->program);
-	if (vhost_user < 0)
-		return vhost_user;
-	if (!vhost_user && options->vhost == LINK_VHOST_YES) {
-		log_error("passt: this version has no vhost-user; those since 2024-11-27 have it");
-		return -ENOTSUP;
-	}
-	process->vhost_user = vhost_user;
-	process->patience = START_MS;
-	memcpy(process->guest_mac, options->guest_mac, LINK_ADDRESS);
-	address_text(options->guest_ip, process->guest_ip);
-	address_text(options->host_ip, process->host_ip);
-	for (unsigned int i = 0; i < options->forward_count; i++)
-		process->forwards[i] = options->forwards[i];
-	make_arguments(process, options->forward_count);
-	return 0;
-}
-
 /* Starting. */
 
 static void say_hello(const struct passt_process *process, int socket)
@@ -199,33 +174,87 @@ static void say_hello(const struct passt_process *process, int socket)
 	(void)ignored;
 }
 
-int passt_process_start(struct passt_process *process)
+/* Here or in a porter. */
+static int process_serve(struct porter_service *service, const void *request, size_t size,
+			 struct porter_reply *reply)
 {
+	const struct passt_process *process = container_of(service, struct passt_process, service);
 	struct child_command command = {
 		.program = process->program,
 		.package = PACKAGE,
 		.arguments = process->arguments,
 		.descriptor_count = 1,
 	};
+	struct child child = { .name = "passt", .for_parent = reply->outside };
 	int ends[2], err;
 
+	(void)request;
+	(void)size;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
 		err = -errno;
 		log_error("passt: socket: %s", log_reason(-err));
 		return err;
 	}
 	command.descriptors = &ends[1];
-	err = child_start(&process->child, &command);
+	err = child_start(&child, &command);
 	close(ends[1]);
-	if (err < 0) {
+	if (err == 0)
+		child_hand_over(&child, ends[0], reply);
+	else
 		close(ends[0]);
-		return err;
-	}
-	if (!process->vhost_user)
-		say_hello(process, ends[0]);
-	return ends[0];
+	return err;
 }
 
+int passt_process_start(struct passt_process *process)
+{
+	struct porter_reply reply;
+	int err = porter_ask(&process->service, NULL, 0, &reply), socket;
+
+	if (err < 0)
+		return err;
+	child_adopt(&process->child, &reply);
+	socket = reply.fds[PORTER_CHILD_SOCKET];
+	if (!process->vhost_user)
+		say_hello(process, socket);
+	return socket;
+}
+
+void passt_process_release(struct passt_process *process)
+{
+	child_end(&process->child, true);
+	porter_withdraw(&process->service);
+}
+
+int passt_process_prepare(struct passt_process *process, const struct passt_options *options)
+{
+	int vhost_user = 0;
+
+	*process = (struct passt_process){
+		.child = { .name = "passt", .noise = noise },
+		.service = { .serve = process_serve },
+	};
+	process->program = options->program ? options->program : "passt";
+	if (options->vhost != LINK_VHOST_NO)
+		vhost_user = ask_for_vhost_user(process->program);
+	if (vhost_user < 0)
+		return vhost_user;
+	if (!vhost_user && options->vhost == LINK_VHOST_YES) {
+		log_error("passt: this version has no vhost-user; those since 2024-11-27 have it");
+		return -ENOTSUP;
+	}
+	process->vhost_user = vhost_user;
+	process->patience = START_MS;
+	memcpy(process->guest_mac, options->guest_mac, LINK_ADDRESS);
+	address_text(options->guest_ip, process->guest_ip);
+	address_text(options->host_ip, process->host_ip);
+	for (unsigned int i = 0; i < options->forward_count; i++)
+		process->forwards[i] = options->forwards[i];
+	make_arguments(process, options->forward_count);
+	porter_offer(options->porter, &process->service);
+	return 0;
+}
+
+/* #syscalls loop: ioctl(SIOCOUTQ) ppoll */
 bool passt_process_is_ready(int socket)
 {
 	struct pollfd over = { .fd = socket };

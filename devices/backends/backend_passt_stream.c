@@ -16,6 +16,7 @@ void passt_stream_begin(struct passt_stream *stream, int fd)
 }
 
 /* One write. How many bytes went, or -errno. */
+/* #syscalls worker: sendmsg recvmsg */
 static ssize_t write_some(struct passt_stream *stream, struct iovec *segments, unsigned int count)
 {
 	const struct msghdr message = { .msg_iov = segments, .msg_iovlen = count };
@@ -108,6 +109,8 @@ bool passt_stream_has_frame(const struct passt_stream *stream)
 static int read_more(struct passt_stream *stream)
 {
 	size_t room;
+	struct iovec part;
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 	ssize_t got;
 
 	if (stream->dry)
@@ -116,8 +119,9 @@ static int read_more(struct passt_stream *stream)
 	memmove(stream->in, stream->in + stream->in_start, stream->in_count);
 	stream->in_start = 0;
 	room = sizeof(stream->in) - stream->in_count;
+	part = (struct iovec){ stream->in + stream->in_count, room };
 	do
-		got = recv(stream->fd, stream->in + stream->in_count, room, MSG_DONTWAIT);
+		got = recvmsg(stream->fd, &message, MSG_DONTWAIT);
 	while (got < 0 && errno == EINTR);
 	if (got <= 0)
 		return got < 0 ? -errno : -ECONNRESET;

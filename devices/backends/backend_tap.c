@@ -67,6 +67,7 @@ static struct tap *tap_of(struct link *link)
 
 /* What the kernel does for the driver. With the tap's lock held. */
 
+/* #syscalls loop served worker: ioctl(TUNSETOFFLOAD) ioctl(TUNSETTXFILTER) ioctl(TUNSETQUEUE) */
 static void tell_offloads(struct tap *tap)
 {
 	ioctl(tap->interface.queues[0], TUNSETOFFLOAD, tap->offloads);
@@ -192,6 +193,7 @@ static void set_events(struct tap_queue *queue, uint32_t set, uint32_t clear)
 	pthread_mutex_unlock(&queue->lock);
 }
 
+/* #syscalls worker: pwritev2 */
 static int tap_send(struct link *link, unsigned int pair, const struct iovec *frame,
 		    unsigned int segments)
 {
@@ -199,7 +201,7 @@ static int tap_send(struct link *link, unsigned int pair, const struct iovec *fr
 	ssize_t done;
 
 	do
-		done = writev(tap->interface.queues[pair], frame, segments);
+		done = pwritev2(tap->interface.queues[pair], frame, segments, -1, 0);
 	while (done < 0 && errno == EINTR);
 	if (done < 0 && errno == EAGAIN) {
 		set_events(&tap->queues[pair], EPOLLOUT, 0);
@@ -214,16 +216,17 @@ static int tap_send(struct link *link, unsigned int pair, const struct iovec *fr
  * Of a frame that is longer than there is room for the kernel tells no more than how much room
  * there was. So where that is possible there is room for a byte more.
  */
+/* #syscalls worker: preadv2 */
 static ssize_t read_frame(int fd, const struct iovec *segments, unsigned int number)
 {
 	struct iovec roomier[LINK_SEGMENTS_MAX + 1];
 	uint8_t more;
 
 	if (number > LINK_SEGMENTS_MAX || iov_length(segments, number) >= LINK_FRAME_MAX)
-		return readv(fd, segments, number);
+		return preadv2(fd, segments, number, -1, 0);
 	memcpy(roomier, segments, number * sizeof(*segments));
 	roomier[number] = (struct iovec){ &more, sizeof(more) };
-	return readv(fd, roomier, number + 1);
+	return preadv2(fd, roomier, number + 1, -1, 0);
 }
 
 static int64_t tap_receive(struct link *link, unsigned int pair, const struct iovec *segments,
@@ -346,11 +349,14 @@ static void look_and_tell(struct tap *tap)
 
 /* What changed is not read: it may be lost, or be of an interface that we do not know by name yet.
  */
+/* #syscalls loop: recvmsg */
 static void drain_changes(struct tap *tap)
 {
 	char bytes[4096];
+	struct iovec part = { bytes, sizeof(bytes) };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	while (recv(tap->changes.fd, bytes, sizeof(bytes), MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
+	while (recvmsg(tap->changes.fd, &message, MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
 		;
 }
 

@@ -180,6 +180,19 @@ static int run_script(const char *script, const char *name)
 	return -EINVAL;
 }
 
+/* Here or in a porter, which knows the name that the interface had when nidus was confined. */
+static int downscript_serve(struct porter_service *service, const void *request, size_t size,
+			    struct porter_reply *reply)
+{
+	const struct tap_interface *interface =
+		container_of(service, struct tap_interface, service);
+
+	(void)request;
+	(void)size;
+	(void)reply;
+	return run_script(interface->downscript, interface->name);
+}
+
 /* What was made here, but for turning it on. */
 static int set_up_host(const struct tap_interface *interface, const struct tap_options *options)
 {
@@ -204,6 +217,8 @@ static int prepare_host(struct tap_interface *interface, const struct tap_option
 	if (err < 0)
 		return err;
 	interface->downscript = options->downscript;
+	if (interface->downscript)
+		porter_offer(options->porter, &interface->service);
 	return made ? netif_up(interface->name) : 0;
 }
 
@@ -246,7 +261,10 @@ int tap_interface_open(struct tap_interface *interface, const struct tap_options
 {
 	int err;
 
-	*interface = (struct tap_interface){ .control = -1 };
+	*interface = (struct tap_interface){
+		.control = -1,
+		.service = { .serve = downscript_serve },
+	};
 	interface->control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (interface->control < 0)
 		return complain("socket", -errno);
@@ -263,12 +281,16 @@ int tap_interface_open(struct tap_interface *interface, const struct tap_options
 
 void tap_interface_close(struct tap_interface *interface)
 {
+	struct porter_reply reply;
+
 	if (interface->downscript)
-		run_script(interface->downscript, interface->name);
+		porter_ask(&interface->service, NULL, 0, &reply);
+	porter_withdraw(&interface->service);
 	close_queues(interface);
 	close(interface->control);
 }
 
+/* #syscalls loop: ioctl(SIOCGIFMTU) */
 int tap_interface_mtu(const struct tap_interface *interface)
 {
 	struct ifreq request;
@@ -277,6 +299,7 @@ int tap_interface_mtu(const struct tap_interface *interface)
 	return ioctl(interface->control, SIOCGIFMTU, &request) < 0 ? -errno : request.ifr_mtu;
 }
 
+/* #syscalls loop: ioctl(TUNGETIFF) ioctl(SIOCGIFFLAGS) */
 bool tap_interface_is_up(struct tap_interface *interface, bool *gone)
 {
 	struct ifreq request = { 0 };
@@ -290,10 +313,14 @@ bool tap_interface_is_up(struct tap_interface *interface, bool *gone)
 	return ioctl(interface->control, SIOCGIFFLAGS, &request) == 0 && request.ifr_flags & IFF_UP;
 }
 
+/* #syscalls loop: ioctl(TUNSETIFF) ioctl(TUNSETVNETHDRSZ) ioctl(SIOCGIFINDEX) */
 bool tap_interface_return(struct tap_interface *interface)
 {
+	struct ifreq request;
+
 	/* TUNSETIFF would make one. */
-	if (if_nametoindex(interface->name) == 0)
+	name_request(interface, &request);
+	if (ioctl(interface->control, SIOCGIFINDEX, &request) < 0)
 		return false;
 	for (unsigned int i = 0; i < interface->pairs; i++)
 		if (connect_queue(interface->queues[i], interface->name, interface->flags) < 0)

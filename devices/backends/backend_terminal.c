@@ -39,6 +39,7 @@
 /* A terminal on standard input, and who has it. */
 
 /* Makes it raw, and has the way back known. */
+/* #syscalls loop: ioctl(TCGETS) ioctl(TCSETS) ioctl(TIOCGPGRP) */
 static void make_raw(struct terminal *terminal)
 {
 	struct termios now, raw;
@@ -382,6 +383,7 @@ static size_t terminal_offer(struct console *console, const uint8_t *bytes, size
 	return done;
 }
 
+/* #syscalls loop: ioctl(TIOCGWINSZ) */
 static bool terminal_size(struct console *console, uint16_t *columns, uint16_t *rows)
 {
 	struct winsize size;

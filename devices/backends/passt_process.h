@@ -13,6 +13,7 @@
 
 struct passt_process {
 	struct child child; /* ended() is the owner's */
+	struct porter_service service; /* starts it */
 	const char *program;
 	bool vhost_user;
 	unsigned int patience; /* ms that a start may take */
@@ -28,6 +29,8 @@ int passt_process_prepare(struct passt_process *process, const struct passt_opti
 
 /* Returns our end of its socket, or -errno, said. */
 int passt_process_start(struct passt_process *process);
+/* It is ended for good. */
+void passt_process_release(struct passt_process *process);
 
 /*
  * Whether it has read what it was sent when it was started, so it does its work. Where there is a

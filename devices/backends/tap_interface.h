@@ -8,6 +8,7 @@
 #include <net/if.h>
 
 #include "backends/tap.h"
+#include "children/porter.h"
 
 struct tap_interface {
 	char name[IFNAMSIZ];
@@ -15,6 +16,7 @@ struct tap_interface {
 	unsigned int pairs;
 	short flags; /* that its queues were opened with */
 	const char *downscript; /* or NULL */
+	struct porter_service service; /* runs that */
 	int control; /* a socket, to ask by */
 	unsigned int offloads; /* TUN_F_* that the kernel knows */
 };

@@ -15,11 +15,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "host/file.h"
 #include "host/log.h"
 #include "memmap.h"
+#include "mm/load.h"
 
 #define HUGE_PAGE MIB(2)
 
@@ -110,7 +112,7 @@ static int measure(struct flash_store *store)
 {
 	struct stat st;
 
-	if (fstat(store->fd, &st) < 0)
+	if (file_stat(store->fd, &st) < 0)
 		return complain(store->path, -errno);
 	if (!S_ISREG(st.st_mode)) {
 		log_error("flash %s: is not a regular file", store->path);
@@ -142,14 +144,13 @@ static int64_t read_part(const struct flash_store *store, void *part, uint64_t o
 /* Of a bank of 64 MiB as distributions ship it, 63 are zeroes. */
 static int read_content(struct flash_store *store)
 {
-	static const uint8_t zeroes[READ_SIZE];
 	uint8_t *part = malloc(READ_SIZE);
 	int64_t got = part ? 0 : complain(store->path, -ENOMEM);
 
 	for (uint64_t done = 0; done < store->size && got >= 0; done += got) {
 		got = read_part(store, part, done);
-		if (got > 0 && memcmp(part, zeroes, got) != 0)
-			memcpy(store->content + done, part, got);
+		if (got > 0)
+			load_sparse(store->content + done, part, got);
 	}
 	free(part);
 	return got < 0 ? got : 0;
@@ -178,6 +179,7 @@ int flash_store_open(struct flash_store *store, const char *path)
 	return err;
 }
 
+/* #syscalls served: pwritev2 */
 int flash_store_write(struct flash_store *store, uint64_t start, uint64_t end)
 {
 	static struct log_limit limit;
@@ -186,7 +188,8 @@ int flash_store_write(struct flash_store *store, uint64_t start, uint64_t end)
 		return 0;
 	store->unsynced = true;
 	while (start < end) {
-		const ssize_t put = pwrite(store->fd, store->content + start, end - start, start);
+		const struct iovec part = { store->content + start, end - start };
+		const ssize_t put = pwritev2(store->fd, &part, 1, start, 0);
 
 		if (put > 0) {
 			start += put;
@@ -201,6 +204,7 @@ int flash_store_write(struct flash_store *store, uint64_t start, uint64_t end)
 	return 0;
 }
 
+/* #syscalls loop served: fdatasync */
 void flash_store_sync(struct flash_store *store)
 {
 	if (store->unsynced && fdatasync(store->fd) < 0)

@@ -103,7 +103,7 @@ static int make_sockets(int ends[2])
 
 /* The program. */
 
-static int start(struct served_daemon *daemon, int listener)
+static int start(const struct served_daemon *daemon, struct child *child, int listener)
 {
 	const struct child_command command = {
 		.program = daemon->program,
@@ -112,35 +112,54 @@ static int start(struct served_daemon *daemon, int listener)
 		.descriptors = &listener,
 		.descriptor_count = 1,
 	};
-	int err = child_start(&daemon->child, &command);
 
-	if (err < 0 || !daemon->user.main)
+	return child_start(child, &command);
+}
+
+/* Here or in a porter, which knows nothing of those that were started meanwhile. */
+static int daemon_serve(struct porter_service *service, const void *request, size_t size,
+			struct porter_reply *reply)
+{
+	const struct served_daemon *daemon =
+		daemon_of(container_of(service, struct served_vhost_user, service));
+	struct child child = { .name = daemon->name, .for_parent = reply->outside };
+	int ends[2], err = make_sockets(ends);
+
+	(void)request;
+	(void)size;
+	if (err < 0) {
+		log_error("%s: a socket in %s: %s", daemon->name,
+			  getenv("TMPDIR") ? "TMPDIR" : "/tmp", log_reason(-err));
 		return err;
-	err = child_watch(&daemon->child, daemon->user.main);
-	if (err < 0)
-		child_end(&daemon->child, false);
+	}
+	err = start(daemon, &child, ends[0]);
+	close(ends[0]);
+	if (err == 0)
+		child_hand_over(&child, ends[1], reply);
+	else
+		close(ends[1]);
 	return err;
 }
 
 static int daemon_connect(struct served_vhost_user *user, bool loud)
 {
 	struct served_daemon *daemon = daemon_of(user);
-	int ends[2], err;
+	struct porter_reply reply;
+	int err;
 
 	(void)loud; /* nothing of this is usual */
 	/* That of a start that has failed. */
 	child_end(&daemon->child, false);
-	err = make_sockets(ends);
-	if (err < 0) {
-		log_error("%s: a socket in %s: %s", daemon->name,
-			  getenv("TMPDIR") ? "TMPDIR" : "/tmp", log_reason(-err));
+	err = porter_ask(&user->service, NULL, 0, &reply);
+	if (err < 0)
 		return err;
-	}
-	err = start(daemon, ends[0]);
-	close(ends[0]);
+	child_adopt(&daemon->child, &reply);
+	if (user->main)
+		err = child_watch(&daemon->child, user->main);
 	if (err == 0)
-		return ends[1];
-	close(ends[1]);
+		return reply.fds[PORTER_CHILD_SOCKET];
+	child_end(&daemon->child, false);
+	close(reply.fds[PORTER_CHILD_SOCKET]);
 	return err;
 }
 
@@ -207,6 +226,7 @@ int served_daemon_open(struct served **opened, struct served_daemon *daemon)
 	daemon->user.attach = daemon_attach;
 	daemon->user.detach = daemon_detach;
 	daemon->user.close = daemon_close;
+	daemon->user.service.serve = daemon_serve;
 	err = served_vhost_user_open(&daemon->user);
 	if (err < 0) {
 		say_end(daemon);

@@ -17,7 +17,7 @@
 struct served_daemon {
 	struct served_vhost_user user;
 	struct child child;
-	/* Set by who makes one. */
+	/* Set by who makes one, porter of user as well. */
 	const char *program, *package;
 	const char *words[SERVED_DAEMON_WORDS]; /* arguments, with NULL at the end */
 	unsigned int word_count;

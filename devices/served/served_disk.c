@@ -105,5 +105,6 @@ int served_disk_open(struct served **opened, const struct served_disk_options *o
 		free(daemon);
 		return err;
 	}
+	daemon->user.porter = options->porter;
 	return served_daemon_open(opened, daemon);
 }

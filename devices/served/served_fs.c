@@ -148,5 +148,6 @@ int served_fs_open(struct served **opened, const struct served_fs_options *optio
 		free(daemon);
 		return err;
 	}
+	daemon->user.porter = options->porter;
 	return served_daemon_open(opened, daemon);
 }

@@ -37,16 +37,36 @@ static int connect_to(const struct sockaddr_un *address)
 	return err;
 }
 
-static int socket_connect(struct served_vhost_user *user, bool loud)
+/* Here or in a porter. */
+static int socket_serve(struct porter_service *service, const void *request, size_t size,
+			struct porter_reply *reply)
 {
-	const struct served_socket *self = socket_of(user);
+	const struct served_socket *self =
+		socket_of(container_of(service, struct served_vhost_user, service));
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd;
 
+	(void)request;
+	(void)size;
 	/* Its length was looked at when it was opened. */
 	strcpy(address.sun_path, self->path);
 	fd = connect_to(&address);
-	if (fd >= 0 || !loud)
+	if (fd < 0)
+		return fd;
+	reply->fds[0] = fd;
+	reply->fd_count = 1;
+	return 0;
+}
+
+static int socket_connect(struct served_vhost_user *user, bool loud)
+{
+	const struct served_socket *self = socket_of(user);
+	struct porter_reply reply;
+	const int fd = porter_ask(&user->service, NULL, 0, &reply);
+
+	if (fd == 0)
+		return reply.fds[0];
+	if (!loud)
 		return fd;
 	log_error("%s: %s", self->name,
 		  fd == -ECONNREFUSED ? "nobody listens there" : log_reason(-fd));
@@ -87,6 +107,8 @@ int served_socket_open(struct served **opened, const struct served_socket_option
 		.wishes = { .name = self->name },
 		.tag = options->tag,
 		.patience = options->reconnect,
+		.porter = options->porter,
+		.service = { .serve = socket_serve },
 		.connect = socket_connect,
 		.ended = socket_ended,
 	};

@@ -233,6 +233,7 @@ static void user_close(struct served *served)
 	served->vhost->ops->close(served->vhost);
 	if (user->close)
 		user->close(user);
+	porter_withdraw(&user->service);
 	free(user);
 }
 
@@ -265,16 +266,20 @@ static int settle(struct served_vhost_user *user)
 
 int served_vhost_user_open(struct served_vhost_user *user)
 {
-	struct vhost *vhost;
-	int err = user->connect(user, true);
+	struct vhost *vhost = NULL;
+	int err;
 
+	porter_offer(user->porter, &user->service);
+	err = user->connect(user, true);
 	if (err >= 0)
 		err = vhost_user_open(&vhost, err, &user->wishes);
+	if (err >= 0) {
+		user->served.vhost = vhost;
+		err = settle(user);
+		if (err < 0)
+			vhost->ops->close(vhost);
+	}
 	if (err < 0)
-		return err;
-	user->served.vhost = vhost;
-	err = settle(user);
-	if (err < 0)
-		vhost->ops->close(vhost);
+		porter_withdraw(&user->service);
 	return err;
 }

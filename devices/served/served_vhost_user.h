@@ -6,6 +6,7 @@
 #ifndef NIDUS_SERVED_VHOST_USER_H
 #define NIDUS_SERVED_VHOST_USER_H
 
+#include "children/porter.h"
 #include "children/retry.h"
 #include "host/log.h"
 #include "served_parts.h"
@@ -14,6 +15,8 @@ struct served_vhost_user {
 	struct served served;
 
 	/* Set by who makes one. */
+	struct porter *porter; /* NULL: there is none */
+	struct porter_service service; /* what connect() asks for; serve() set */
 	struct vhost_user_wishes wishes; /* of which served_vhost_user_wish() sets what follows */
 	const char *tag; /* of a file system; NULL: it says so itself */
 	unsigned int patience; /* seconds that its end is waited out, 0: it is the end for good */

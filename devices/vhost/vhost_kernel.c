@@ -31,6 +31,11 @@ int vhost_kernel_open(const char *path, uint64_t *features)
 	return err;
 }
 
+/*
+ * #syscalls loop served: ioctl(VHOST_SET_FEATURES) ioctl(VHOST_SET_MEM_TABLE)
+ *	ioctl(VHOST_SET_VRING_NUM) ioctl(VHOST_SET_VRING_ADDR) ioctl(VHOST_SET_VRING_BASE)
+ *	ioctl(VHOST_GET_VRING_BASE) ioctl(VHOST_SET_VRING_KICK) ioctl(VHOST_SET_VRING_CALL)
+ */
 int vhost_kernel_call(struct vhost_kind *kind, int fd, unsigned long request, const char *name,
 		      void *argument)
 {

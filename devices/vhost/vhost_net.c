@@ -34,6 +34,7 @@ struct vhost_net {
 	struct pair pair[PAIRS_MAX];
 };
 
+/* #syscalls loop served: ioctl(VHOST_NET_SET_BACKEND) */
 static struct vhost_net *net_of(struct vhost *vhost)
 {
 	return container_of(vhost, struct vhost_net, kind.vhost);

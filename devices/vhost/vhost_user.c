@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/file.h"
 #include "host/log.h"
 #include "mm/memory.h"
 #include "util.h"
@@ -107,7 +108,7 @@ static bool inflight_is_sound(const struct inflight *inflight, int fd)
 	struct stat st;
 
 	return inflight->size > 0 && inflight->size <= INFLIGHT_SIZE_MAX &&
-	       inflight->offset <= INFLIGHT_SIZE_MAX && fstat(fd, &st) == 0 &&
+	       inflight->offset <= INFLIGHT_SIZE_MAX && file_stat(fd, &st) == 0 &&
 	       S_ISREG(st.st_mode) && inflight->size + inflight->offset <= (uint64_t)st.st_size;
 }
 

@@ -56,6 +56,7 @@ static const char *name_of(enum vhost_user_request request)
 	return names[request];
 }
 
+/* #syscalls loop served worker: shutdown */
 int vhost_user_lose(struct vhost_user_channel *channel, int err, enum vhost_user_request request,
 		    const char *what)
 {
@@ -71,6 +72,7 @@ int vhost_user_begin(struct vhost_user_channel *channel)
 }
 
 /* Waits until the socket may do what has just failed with error; 0: to be tried again. */
+/* #syscalls loop served worker: ppoll */
 static int wait_for(struct vhost_user_channel *channel, enum vhost_user_request request,
 		    short events, int error)
 {
@@ -85,6 +87,7 @@ static int wait_for(struct vhost_user_channel *channel, enum vhost_user_request 
 	return 0;
 }
 
+/* #syscalls loop served worker: sendmsg */
 static int send_message(struct vhost_user_channel *channel, const struct message *message, int fd)
 {
 	const size_t size = sizeof(message->header) + message->header.size;
@@ -129,6 +132,7 @@ static int received_file(struct msghdr *msg)
  * fd: takes a descriptor, where it has none yet; NULL: there is no room for one, so that the kernel
  * gives none.
  */
+/* #syscalls loop served worker: recvmsg */
 static int receive(struct vhost_user_channel *channel, enum vhost_user_request request,
 		   void *buffer, size_t size, int *fd)
 {

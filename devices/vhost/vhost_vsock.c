@@ -33,6 +33,7 @@ struct vhost_vsock {
 	bool running;
 };
 
+/* #syscalls loop served: ioctl(VHOST_VSOCK_SET_RUNNING) */
 static struct vhost_vsock *vsock_of(struct vhost *vhost)
 {
 	return container_of(vhost, struct vhost_vsock, kind.vhost);

@@ -36,7 +36,7 @@
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 
-#define QUEUE_SIZE VIRTQUEUE_SIZE_MAX
+#define QUEUE_SIZE VIRTIO_BLOCK_DEPTH
 
 /* In the kernel's hands at a time, for each queue, with what the last request adds to it. */
 #define IN_FLIGHT_MAX MIB(16)
@@ -451,19 +451,18 @@ static void virtio_block_config_read(struct virtio *virtio, uint32_t offset, voi
 
 static void block_queue_destroy(struct block_queue *queue)
 {
-	disk_engine_destroy(queue->engine);
+	disk_engine_give_back(queue->engine);
 	worker_destroy(&queue->worker);
 	pthread_cond_destroy(&queue->idle);
 }
 
-static int block_queue_create(struct block_queue *queue, const struct disk_engine_ops *engine)
+static int block_queue_create(struct block_queue *queue)
 {
 	int err = worker_create(&queue->worker);
 
 	if (err < 0)
 		return err;
-	err = disk_engine_create(&queue->engine, engine, queue->device->disk, &queue->worker.loop,
-				 QUEUE_SIZE);
+	err = disk_engine_take(&queue->engine, queue->device->disk, &queue->worker.loop);
 	if (err < 0) {
 		worker_destroy(&queue->worker);
 		return err;
@@ -496,7 +495,7 @@ static int create_queues(struct virtio_block *device, const struct virtio_block_
 
 		queue->device = device;
 		queue->index = device->queue_count;
-		err = block_queue_create(queue, options->engine);
+		err = block_queue_create(queue);
 		if (err == 0)
 			device->queue_count++;
 	}

@@ -30,6 +30,7 @@ struct virtio_rng {
 };
 
 /* Fills length bytes; fewer only if the host has no random bytes to give. */
+/* #syscalls loop: getrandom */
 static uint32_t fill(uint8_t *bytes, uint32_t length)
 {
 	uint32_t done = 0;

@@ -38,6 +38,7 @@ struct passt_options {
 	struct in_addr guest_ip, host_ip;
 	enum link_vhost vhost; /* by vhost-user; passt has it since 2024-11-27 */
 	uint8_t guest_mac[LINK_ADDRESS];
+	struct porter *porter; /* that starts it again, or NULL */
 };
 
 /*

@@ -25,6 +25,7 @@ struct tap_options {
 	 * NULL for none. For an interface of any origin but fd.
 	 */
 	const char *script, *downscript;
+	struct porter *porter; /* that runs the latter, or NULL */
 	/* For an interface that is made here, which is then set up. */
 	bool has_host_mac;
 	uint8_t host_mac[LINK_ADDRESS]; /* of the interface */

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "children/porter.h"
 #include "host/event.h"
 #include "host/log.h"
 
@@ -40,6 +41,7 @@ struct child {
 	 * waitpid(2). NULL: nothing is called.
 	 */
 	void (*ended)(struct child *child, int status);
+	bool for_parent; /* it is to be a child of our parent: a porter starts it */
 
 	pid_t pid; /* 0: none runs */
 	struct event_source end, output; /* a pidfd; standard output and error */
@@ -65,6 +67,16 @@ bool child_is_installed(const char *program);
  * Errors: -errno, said; -ENOENT: there is no such program.
  */
 int child_start(struct child *child, const struct child_command *command);
+
+/*
+ * What a porter answers with when it has started a child: value is its number. The one makes an
+ * answer of a child that was started, and of a descriptor of ours by which it is reached; the other
+ * a child of the answer, in a struct where none runs.
+ */
+enum { PORTER_CHILD_END, PORTER_CHILD_OUTPUT, PORTER_CHILD_SOCKET, PORTER_CHILD_FDS };
+
+void child_hand_over(struct child *child, int fd, struct porter_reply *reply);
+void child_adopt(struct child *child, const struct porter_reply *reply);
 
 /* Has loop watch it; and no more. What came meanwhile is told then. Errors: -errno, said. */
 int child_watch(struct child *child, struct event_loop *loop);

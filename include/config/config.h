@@ -17,6 +17,7 @@
 #include "mm/memory.h"
 #include "mm/poc.h"
 #include "options/options.h"
+#include "sandbox/sandbox.h"
 
 enum config_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 
@@ -156,6 +157,7 @@ struct config {
 	bool has_counter_offset;
 	uint64_t counter_offset; /* ticks */
 	bool pvtime;
+	enum sandbox_mode sandbox;
 	bool reboot; /* a guest that resets starts again */
 	bool defaults; /* devices that nobody asked for */
 };

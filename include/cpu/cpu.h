@@ -18,6 +18,7 @@ struct cpu_wishes {
 	bool e2h0; /* an EL2 without VHE, nested alone being one with it */
 	bool no_lpa2; /* 48 bits of address: firmware may hang where it finds FEAT_LPA2 */
 	unsigned int sve_max_vl; /* bits, 0: as long as the host's */
+	const struct nested_kernel *kernel; /* with nested: the host's */
 };
 
 /* What all CPUs of a machine have in common. */

@@ -26,4 +26,7 @@ void crash_restore(const struct termios *settings);
  */
 void crash_stack(void *stack);
 
+/* As raise(3), to the process: of its first thread, which needs no call to know who it is. */
+void crash_raise(int signal);
+
 #endif

@@ -44,4 +44,9 @@ int file_replace(const char *path, const void *data, size_t size);
 /* Whether file_replace() has a chance, without touching anything. Errors: -errno, said. */
 int file_check(const char *path);
 
+struct stat;
+
+/* fstat(2), by the call of the kernel that takes no path. */
+int file_stat(int fd, struct stat *st);
+
 #endif

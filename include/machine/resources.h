@@ -8,23 +8,29 @@
 #define NIDUS_RESOURCES_H
 
 #include "boot/boot.h"
+#include "children/porter.h"
 #include "config/config.h"
+#include "cpu/nested.h"
 #include "disk.h"
 #include "flash/flash.h"
-#include "host/file.h"
 #include "link.h"
 #include "machine/status.h"
+#include "machine/written.h"
 #include "mm/memory.h"
+#include "sandbox/sandbox.h"
 
 struct served;
 
 struct resources {
 	const struct config *config;
-	struct file_place stats, tree; /* path NULL: nobody wants to have them written */
+	struct porter porter; /* which does outside what is to be done by a path */
+	struct written stats, tree;
 	struct boot_files files;
+	struct load_ring *ring; /* that they are read by, or NULL */
 	struct flash_store flash[FLASH_BANKS]; /* without content: there is no such bank */
 	struct memory_mount mount; /* where config has one */
 	int kvm_fd;
+	struct nested_kernel host_kernel; /* for guests that are hypervisors */
 	/* As config has them: each disk is nidus's own, or somebody else serves it. */
 	struct disk disks[CONFIG_DISKS_MAX];
 	struct served *served_disks[CONFIG_DISKS_MAX]; /* NULL: is nidus's own */
@@ -37,6 +43,7 @@ struct resources {
 	unsigned int served_count;
 	bool asks_for_huge_pages; /* for RAM that others map: the host gives none by itself */
 	unsigned int opened; /* steps done */
+	struct sandbox sandbox; /* that all of it is used in */
 };
 
 /*

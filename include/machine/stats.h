@@ -7,7 +7,6 @@
 
 #include <jansson.h>
 
-#include "host/file.h"
 #include "machine/machine.h"
 
 #define STATS_VERSION 1
@@ -18,7 +17,7 @@
  */
 json_t *stats_collect(const struct machine *machine, unsigned int resets);
 
-/* Writes the same to place, or nothing where that has no path. Errors: -errno, said. */
-int stats_write(const struct file_place *place, const struct machine *machine, unsigned int resets);
+/* Writes the same, or nothing where nobody wants it. Errors: -errno, said. */
+int stats_write(struct written *written, const struct machine *machine, unsigned int resets);
 
 #endif

@@ -33,6 +33,8 @@ void memory_mount_close(struct memory_mount *mount);
 
 #define MEMORY_TOUCHED_MAX 24
 
+struct load_ring;
+
 struct memory {
 	uint64_t base; /* GPA, a multiple of 2 MiB */
 	uint64_t size; /* bytes */
@@ -47,6 +49,7 @@ struct memory {
 	int fd;
 	const struct memory_mount *mount; /* whose file it is, or NULL */
 
+	struct load_ring *ring; /* load_ring_create()'s, or NULL; the owner's */
 	/* What the load calls have written, sorted and disjoint. */
 	struct memory_range touched[MEMORY_TOUCHED_MAX];
 	unsigned int touched_count;

@@ -19,9 +19,11 @@
 
 #define SERVED_VIRTIOFSD "/usr/libexec/virtiofsd" /* where distributions have it */
 
+struct porter;
 struct served;
 
-/* A directory of the host, by virtiofsd. */
+/* A directory of the host, by virtiofsd. In each of these: porter, which starts it again, or NULL.
+ */
 struct served_fs_options {
 	const char *directory, *tag;
 	bool read_only;
@@ -30,6 +32,7 @@ struct served_fs_options {
 	 * overlay would refuse to have in a layer (EREMOTE).
 	 */
 	bool no_submounts;
+	struct porter *porter;
 };
 
 /* Where the virtiofsd is that served_fs_open() starts, or NULL: nowhere. path has PATH_MAX bytes.
@@ -41,6 +44,7 @@ struct served_disk_options {
 	const char *path, *format;
 	bool read_only, direct;
 	unsigned int queues; /* as virtio_block_queues() says */
+	struct porter *porter;
 };
 
 /* Whoever listens at a socket. */
@@ -52,6 +56,7 @@ struct served_socket_options {
 	unsigned int queues; /* that the device has; 0: those of its kind, or as many as it says */
 	uint32_t config_size; /* bytes; of kinds that are known theirs holds */
 	unsigned int reconnect; /* seconds that its end is waited out, 0: not at all */
+	struct porter *porter;
 };
 
 /* Strings of options outlive what is opened. Errors: -errno, said; -EINVAL: of what was named. */

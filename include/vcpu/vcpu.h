@@ -14,6 +14,7 @@
 #include "host/kvm.h"
 #include "host/verdict.h"
 #include "mm/memory.h"
+#include "sandbox/sandbox.h"
 #include "vcpu/counters.h"
 #include "vcpu/holds.h"
 
@@ -32,6 +33,7 @@ struct vcpu_env {
 	 */
 	bool (*exited)(struct vcpu *vcpu, int err);
 	const char *thread_name; /* prefix of the threads' names */
+	enum sandbox_kind kind; /* of the threads: SANDBOX_VCPU or SANDBOX_SERVED */
 	bool emulation; /* of what the CPU does not describe; else an abort */
 	bool lookup_by_kvm; /* lookup_enable() said so */
 	bool statistics; /* KVM's statistics may be asked for while vCPUs run */

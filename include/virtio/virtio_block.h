@@ -9,9 +9,12 @@
 /* Each queue has a thread, and more of them than this help no disk. */
 #define VIRTIO_BLOCK_QUEUES_MAX 4
 
+/* Requests that a queue has under way at a time. */
+#define VIRTIO_BLOCK_DEPTH VIRTQUEUE_SIZE_MAX
+
 struct virtio_block_options {
-	struct disk *disk; /* opened for as many engines as there will be queues, and begun */
-	const struct disk_engine_ops *engine; /* see disk_engine_choose() */
+	/* Opened for as many engines as there will be queues, of VIRTIO_BLOCK_DEPTH, and begun. */
+	struct disk *disk;
 	unsigned int queues; /* see virtio_block_queues() */
 };
 

@@ -114,8 +114,13 @@ static struct virtio *create(unsigned int kind)
 	const bool direct = kind >= ENGINES;
 	struct virtio_block_options options = {
 		.disk = &disks[kind],
-		.engine = disk_engine_choose((enum disk_engine_kind)(kind % ENGINES)),
 		.queues = QUEUES,
+	};
+	struct disk_options image = {
+		.direct = direct,
+		.ops = disk_engine_choose((enum disk_engine_kind)(kind % ENGINES)),
+		.engines = QUEUES,
+		.depth = VIRTIO_BLOCK_DEPTH,
 	};
 	struct virtio *virtio;
 
@@ -125,8 +130,10 @@ static struct virtio *create(unsigned int kind)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", images[kind]);
 	large_blocks = direct;
 	/* Before Linux 6.6 there is no O_DIRECT for it. */
-	MUST((direct && disk_open(options.disk, path, false, true, QUEUES) == 0) ||
-	     disk_open(options.disk, path, false, false, QUEUES) == 0);
+	if (disk_open(options.disk, path, &image) < 0) {
+		image.direct = false;
+		MUST(direct && disk_open(options.disk, path, &image) == 0);
+	}
 	MUST(disk_begin(options.disk) == 0);
 	MUST(virtio_block_create(&virtio, &memory, &options) == 0);
 	MUST(virtio);

@@ -428,7 +428,6 @@ static void options_of_lkvm_are_refused_by_name(void **state)
 		{ "--override-bad-firmware-cntfrq 1", "override-bad-firmware-cntfrq" },
 		{ "--pmu-counters 4", "pmu-counters" },
 		{ "--psci 0.2", "psci" },
-		{ "--sandbox s", "sandbox" },
 		{ "--sdl", "sdl" },
 		{ "--shmem 0:1M", "shmem" },
 		{ "--tty 0", "tty" },

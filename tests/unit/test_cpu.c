@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cpu/cpu.h"
+#include "cpu/nested.h"
 #include "fake_kvm.h"
 #include "unit.h"
 #include "util.h"
@@ -18,6 +19,9 @@ static int begin(void **state)
 
 static int create(struct cpu_wishes wishes)
 {
+	static const struct nested_kernel kernel = { "7.3.4", "" };
+
+	wishes.kernel = &kernel;
 	return cpu_model_create(&model, 3, &wishes);
 }
 

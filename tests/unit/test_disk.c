@@ -16,6 +16,7 @@
 
 #include "disk.h"
 #include "host/log.h"
+#include "host/ring.h"
 #include "unit.h"
 #include "util.h"
 
@@ -135,8 +136,11 @@ static void make_image(const char *name, size_t size)
 	free(content);
 }
 
+static unsigned int engine_count = DISK_ENGINES_MAX; /* of the disks that tests open */
+
 static int finish(void **state)
 {
+	engine_count = DISK_ENGINES_MAX;
 	at_once_max = waiting_max = SIZE_MAX;
 	host_asks = NULL;
 	at_once_error = 0;
@@ -148,9 +152,17 @@ static int finish(void **state)
 /* Opening. */
 
 /* And measures. Nothing is open where it fails. */
-static int open_disk(struct disk *disk, bool read_only, bool direct)
+static int open_disk_with(struct disk *disk, bool read_only, bool direct,
+			  const struct disk_engine_ops *ops)
 {
-	int err = disk_open(disk, path, read_only, direct, DISK_ENGINES_MAX);
+	const struct disk_options options = {
+		.read_only = read_only,
+		.direct = direct,
+		.ops = ops,
+		.engines = engine_count,
+		.depth = DEPTH,
+	};
+	int err = disk_open(disk, path, &options);
 
 	if (err < 0)
 		return err;
@@ -158,6 +170,11 @@ static int open_disk(struct disk *disk, bool read_only, bool direct)
 	if (err < 0)
 		disk_close(disk);
 	return err;
+}
+
+static int open_disk(struct disk *disk, bool read_only, bool direct)
+{
+	return open_disk_with(disk, read_only, direct, &disk_sync_ops);
 }
 
 static void files_open(void **state)
@@ -246,11 +263,10 @@ static bool engines_come_and_go(void *opaque)
 		struct disk_engine *engine[DISK_ENGINES_MAX];
 
 		for (unsigned int i = 0; i < DISK_ENGINES_MAX; i++)
-			if (disk_engine_create(&engine[i], &disk_sync_ops, owner->disk, owner->loop,
-					       DEPTH) < 0)
+			if (disk_engine_take(&engine[i], owner->disk, owner->loop) < 0)
 				return false;
 		for (unsigned int i = 0; i < DISK_ENGINES_MAX; i++)
-			disk_engine_destroy(engine[i]);
+			disk_engine_give_back(engine[i]);
 	}
 	return true;
 }
@@ -289,18 +305,18 @@ static void what_becomes_of_the_name_does_not_matter(void **state)
 
 static void a_disk_has_no_more_engines_than_were_said(void **state)
 {
+	const struct disk_options one = { .ops = &disk_sync_ops, .engines = 1, .depth = DEPTH };
 	struct disk_engine *engine[2];
 	struct event_loop loop;
 	struct disk disk;
 
 	make_image("image", SIZE);
 	assert_int_equal(event_loop_create(&loop), 0);
-	assert_int_equal(disk_open(&disk, path, false, false, 1), 0);
-	assert_int_equal(disk_engine_create(&engine[0], &disk_sync_ops, &disk, &loop, DEPTH), 0);
-	assert_int_equal(disk_engine_create(&engine[1], &disk_sync_ops, &disk, &loop, DEPTH),
-			 -EBUSY);
+	assert_int_equal(disk_open(&disk, path, &one), 0);
+	assert_int_equal(disk_engine_take(&engine[0], &disk, &loop), 0);
+	assert_int_equal(disk_engine_take(&engine[1], &disk, &loop), -EBUSY);
 	assert_said("Device or resource busy");
-	disk_engine_destroy(engine[0]);
+	disk_engine_give_back(engine[0]);
 	disk_close(&disk);
 	event_loop_destroy(&loop);
 }
@@ -330,15 +346,15 @@ static void rig_ready(struct disk_engine *engine)
 /* On the image that path names. */
 static void rig_open(struct rig *rig, const struct disk_engine_ops *ops, bool direct)
 {
-	assert_int_equal(open_disk(&rig->disk, false, direct), 0);
+	assert_int_equal(open_disk_with(&rig->disk, false, direct, ops), 0);
 	assert_int_equal(event_loop_create(&rig->loop), 0);
-	assert_int_equal(disk_engine_create(&rig->engine, ops, &rig->disk, &rig->loop, DEPTH), 0);
+	assert_int_equal(disk_engine_take(&rig->engine, &rig->disk, &rig->loop), 0);
 	rig->engine->ready = rig_ready;
 }
 
 static void rig_close(struct rig *rig)
 {
-	disk_engine_destroy(rig->engine);
+	disk_engine_give_back(rig->engine);
 	event_loop_destroy(&rig->loop);
 	disk_close(&rig->disk);
 }
@@ -563,6 +579,7 @@ static void what_a_broken_ring_refuses_is_carried_out(void **state)
 	if (!disk_uring_ops.supported())
 		skip();
 	at_once_error = EOPNOTSUPP;
+	engine_count = 1;
 	rig_begin(&rig, &disk_uring_ops, false);
 	assert_int_equal(rig_transfer(&rig, DISK_READ, 0, in, sizeof(in)), 0);
 	fd = ring_fd();
@@ -1119,8 +1136,7 @@ static void no_flush_succeeds_after_one_that_failed(void **state)
 		struct rig rig;
 
 		rig_begin(&rig, engines[i], false);
-		assert_int_equal(
-			disk_engine_create(&other, engines[i], &rig.disk, &rig.loop, DEPTH), 0);
+		assert_int_equal(disk_engine_take(&other, &rig.disk, &rig.loop), 0);
 		assert_int_equal(rig_do(&rig, &flush), 0);
 		/* Another queue's; the kernel tells of it once. */
 		assert_false(disk_continue(other, &flush, -EIO));
@@ -1134,17 +1150,15 @@ static void no_flush_succeeds_after_one_that_failed(void **state)
 		assert_int_equal(rig_transfer(&rig, DISK_WRITE, 0, buffer, 1024), 0);
 		assert_int_equal(rig_transfer(&rig, DISK_READ, 0, buffer, 1024), 0);
 		assert_silent();
-		disk_engine_destroy(other);
-		disk_engine_destroy(rig.engine);
+		disk_engine_give_back(other);
+		disk_engine_give_back(rig.engine);
 		/* The next owner has no part in it, by none of the descriptions. */
 		syncs = 0;
 		assert_int_equal(disk_begin(&rig.disk), 0);
 		assert_int_equal(syncs, DISK_ENGINES_MAX);
 		assert_int_equal(disk_begin(&rig.disk), 0);
 		assert_int_equal(syncs, DISK_ENGINES_MAX);
-		assert_int_equal(
-			disk_engine_create(&rig.engine, engines[i], &rig.disk, &rig.loop, DEPTH),
-			0);
+		assert_int_equal(disk_engine_take(&rig.engine, &rig.disk, &rig.loop), 0);
 		rig.engine->ready = rig_ready;
 		assert_int_equal(rig_do(&rig, &flush), 0);
 		rig_end(&rig);
@@ -1160,6 +1174,7 @@ static void the_next_best_engine_does_where_there_is_no_memory_for_one(void **st
 
 	log_set_level(LOG_INFO);
 	no_rings = true;
+	engine_count = 1;
 	rig_begin(&rig, &disk_uring_ops, false);
 	assert_said("io_uring: Cannot allocate memory, aio does instead");
 	assert_ptr_equal(rig.engine->ops, &disk_aio_ops);
@@ -1183,6 +1198,35 @@ static void io_uring_is_had_where_the_host_has_it(void **state)
 	if (has)
 		io_uring_queue_exit(&ring);
 	assert_int_equal(disk_uring_ops.supported(), has);
+}
+
+/* Whoever comes to write to its memory can have the kernel open no file by it. */
+static void a_ring_does_what_it_is_for_and_nothing_else(void **state)
+{
+	static const uint8_t operations[] = { IORING_OP_READV },
+			     registers[] = { IORING_REGISTER_BUFFERS };
+	const struct iovec segment = { path, sizeof(path) };
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+	int files[] = { STDIN_FILENO };
+
+	if (!disk_uring_ops.supported())
+		skip();
+	assert_int_equal(ring_create(&ring, 4, operations, 1, registers, 1), 0);
+	io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD, "/etc/passwd", O_RDONLY, 0);
+	assert_true(io_uring_submit_and_wait(&ring, 1) >= 0);
+	assert_int_equal(io_uring_wait_cqe(&ring, &cqe), 0);
+	assert_int_equal(cqe->res, -EACCES);
+	io_uring_cqe_seen(&ring, cqe);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_readv(sqe, -1, &segment, 1, 0);
+	assert_true(io_uring_submit_and_wait(&ring, 1) >= 0);
+	assert_int_equal(io_uring_wait_cqe(&ring, &cqe), 0);
+	assert_int_equal(cqe->res, -EBADF);
+	assert_int_equal(io_uring_register_files(&ring, files, 1), -EACCES);
+	assert_int_equal(io_uring_register_buffers(&ring, &segment, 1), 0);
+	io_uring_queue_exit(&ring);
 }
 
 static void engine_is_chosen(void **state)
@@ -1237,6 +1281,7 @@ int main(void)
 		test(no_flush_succeeds_after_one_that_failed),
 		test(the_next_best_engine_does_where_there_is_no_memory_for_one),
 		test(io_uring_is_had_where_the_host_has_it),
+		test(a_ring_does_what_it_is_for_and_nothing_else),
 		test(engine_is_chosen),
 	};
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "arm/cpu/nested.h"
+#include "cpu/nested.h"
 #include "fake_kvm.h"
 #include "unit.h"
 #include "util.h"
@@ -117,16 +117,49 @@ static void the_last_mode_counts(void **state)
 
 static void kvm_is_asked(void **state)
 {
+	const struct nested_kernel kernel = { "7.3.4", "kvm-arm.mode=nested" };
+
 	fake_kvm.capability[KVM_CAP_ARM_EL2] = true;
-	assert_int_equal(nested_check(3, false), 0);
+	assert_int_equal(nested_check(3, &kernel, false), 0);
 	assert_silent();
-	assert_int_equal(nested_check(3, true), -ENOTSUP);
+	assert_int_equal(nested_check(3, &kernel, true), -ENOTSUP);
 	assert_said("--nested: the host's CPU gives EL2 only with VHE: --e2h0 cannot be had");
 	fake_kvm.capability[KVM_CAP_ARM_EL2_E2H0] = true;
-	assert_int_equal(nested_check(3, true), 0);
+	assert_int_equal(nested_check(3, &kernel, true), 0);
 	fake_kvm.no_gicv3 = true;
-	assert_int_equal(nested_check(3, true), -ENOTSUP);
+	assert_int_equal(nested_check(3, &kernel, true), -ENOTSUP);
 	assert_said("--nested: the host has no GICv3 for its guests");
+}
+
+static void kernels_that_let_guests_out_are_known(void **state)
+{
+	static const struct {
+		const char *release, *mended;
+	} cases[] = {
+		{ "6.12.90", NULL },
+		{ "6.15.9", NULL },
+		{ "6.16", "6.18.51" },
+		{ "6.17.3", "6.18.51" },
+		{ "6.18.50", "6.18.51" },
+		{ "6.18.51", NULL },
+		{ "6.19.1", "7.2.5" },
+		{ "7.0.14", "7.2.5" },
+		{ "7.2.4-arm64", "7.2.5" },
+		{ "7.2.5", NULL },
+		{ "7.2.12+deb13-arm64", NULL },
+		{ "7.3.4", NULL },
+		{ "8.0.0", NULL },
+		{ "mine", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *const mended = nested_mended(cases[i].release);
+
+		if (cases[i].mended)
+			assert_string_equal(mended, cases[i].mended);
+		else
+			assert_null(mended);
+	}
 }
 
 static int begin(void **state)
@@ -143,6 +176,7 @@ int main(void)
 		cmocka_unit_test(what_kvm_offers_is_not_doubted),
 		cmocka_unit_test(releases_are_numbers),
 		cmocka_unit_test(the_last_mode_counts),
+		cmocka_unit_test(kernels_that_let_guests_out_are_known),
 		cmocka_unit_test_setup_teardown(kvm_is_asked, begin, catch_end),
 	};
 

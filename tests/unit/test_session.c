@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fake_sandbox.h"
 #include "host/file.h"
 #include "host/log.h"
 #include "machine/session.h"
@@ -72,7 +73,7 @@ void machine_destroy(struct machine *machine)
 {
 }
 
-int stats_write(const struct file_place *place, const struct machine *machine, unsigned int resets)
+int stats_write(struct written *file, const struct machine *machine, unsigned int resets)
 {
 	assert_int_equal(resets, lives - 1);
 	if (lives <= ARRAY_SIZE(written))
@@ -434,6 +435,35 @@ static void signals_after_the_end(void **state)
 
 #define in_session(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
+/* The sandbox. */
+
+static uint64_t kept_with(struct config with)
+{
+	with.report = config.report;
+	config = with;
+	assert_int_equal(session_create(&session, &config), STATUS_OK);
+	session_destroy(&session);
+	return fake_sandbox_options.capabilities;
+}
+
+static void whoever_needs_none_keeps_no_capability(void **state)
+{
+	assert_int_equal(kept_with((struct config){ .sandbox = SANDBOX_FULL }), 0);
+	assert_int_equal(fake_sandbox_options.mode, SANDBOX_FULL);
+	assert_false(fake_sandbox_options.signals_children);
+}
+
+static void a_sandbox_that_cannot_be_entered_is_the_hosts_fault(void **state)
+{
+	char said[128] = "";
+
+	fake_sandbox_error = -EPERM;
+	assert_int_equal(session_create(&session, &config), STATUS_HOST);
+	fake_sandbox_error = 0;
+	assert_true(read(errors, said, sizeof(said) - 1) > 0);
+	assert_string_equal(said, "nidus: error: --sandbox on: seccomp: Operation not permitted\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,6 +478,8 @@ int main(void)
 		in_session(who_is_late_gets_all_from_one_that_is_interrupted),
 		in_session(all_ends),
 		in_session(signals_after_the_end),
+		in_session(whoever_needs_none_keeps_no_capability),
+		in_session(a_sandbox_that_cannot_be_entered_is_the_hosts_fault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,10 +41,10 @@ static unsigned int arrivals, rooms, changes;
 /* In place of the kernel's: what is done about frames that it does not take. */
 static int refusal;
 
-ssize_t writev(int fd, const struct iovec *segments, int count)
+ssize_t pwritev2(int fd, const struct iovec *segments, int count, off_t offset, int flags)
 {
 	if (!refusal)
-		return syscall(SYS_writev, fd, segments, count);
+		return syscall(SYS_pwritev2, fd, segments, count, offset, 0, flags);
 	errno = refusal;
 	return -1;
 }

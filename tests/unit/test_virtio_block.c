@@ -107,18 +107,33 @@ static void hook_expired(struct event_timer *timer)
 
 static const struct disk_engine_ops hook_ops;
 
-static int hook_create(struct disk_engine **engine, struct event_loop *loop, unsigned int depth)
+static int hook_create(struct disk_engine **engine, unsigned int depth)
 {
 	struct hook *hook = calloc(1, sizeof(*hook));
 	const struct disk_engine_ops *inner = disk_engine_choose(DISK_ENGINE_IO_URING);
 
-	assert_int_equal(inner->create(&hook->inner, loop, depth), 0);
+	assert_int_equal(inner->create(&hook->inner, depth), 0);
 	hook->inner->ops = inner;
 	hook->inner->owner = hook;
 	hook->inner->ready = hook_ready;
-	event_timer_create(&hook->timer, loop, CLOCK_MONOTONIC, hook_expired);
 	*engine = &hook->engine;
 	return 0;
+}
+
+static int hook_attach(struct disk_engine *engine, struct event_loop *loop)
+{
+	struct hook *hook = container_of(engine, struct hook, engine);
+
+	event_timer_create(&hook->timer, loop, CLOCK_MONOTONIC, hook_expired);
+	return hook->inner->ops->attach(hook->inner, loop);
+}
+
+static void hook_detach(struct disk_engine *engine)
+{
+	struct hook *hook = container_of(engine, struct hook, engine);
+
+	event_timer_destroy(&hook->timer);
+	hook->inner->ops->detach(hook->inner);
 }
 
 static void hook_start(struct disk_engine *engine, struct disk_request *request)
@@ -163,13 +178,14 @@ static void hook_destroy(struct disk_engine *engine)
 	struct hook *hook = container_of(engine, struct hook, engine);
 
 	hook->inner->ops->destroy(hook->inner);
-	event_timer_destroy(&hook->timer);
 	free(hook);
 }
 
 static const struct disk_engine_ops hook_ops = {
 	.name = "hook",
 	.create = hook_create,
+	.attach = hook_attach,
+	.detach = hook_detach,
 	.start = hook_start,
 	.submit = hook_submit,
 	.reap = hook_reap,
@@ -274,11 +290,17 @@ static void device_begin(const struct disk_engine_ops *engine, bool read_only, u
 {
 	const struct virtio_block_options options = {
 		.disk = &disk,
-		.engine = engine,
 		.queues = virtio_block_queues(queues),
 	};
+	const struct disk_options image = {
+		.read_only = read_only,
+		.direct = direct,
+		.ops = engine,
+		.engines = options.queues,
+		.depth = VIRTIO_BLOCK_DEPTH,
+	};
 
-	assert_int_equal(disk_open(&disk, path, read_only, direct, options.queues), 0);
+	assert_int_equal(disk_open(&disk, path, &image), 0);
 	assert_int_equal(disk_begin(&disk), 0);
 	assert_int_equal(virtio_block_create(&device, &memory, &options), 0);
 	assert_non_null(device);
@@ -1417,13 +1439,13 @@ static void a_lack_of_descriptors_is_told_as_such(void **state)
 	struct rlimit old, limit;
 
 	getrlimit(RLIMIT_NOFILE, &old);
-	assert_int_equal(disk_open(&disk, path, false, direct, 2), 0);
-	assert_int_equal(disk_begin(&disk), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
-		const struct virtio_block_options options = {
-			.disk = &disk,
-			.engine = engines[i],
-			.queues = 2,
+		const struct virtio_block_options options = { .disk = &disk, .queues = 2 };
+		const struct disk_options image = {
+			.direct = direct,
+			.ops = engines[i],
+			.engines = 2,
+			.depth = VIRTIO_BLOCK_DEPTH,
 		};
 		const int first = dup(STDIN_FILENO);
 		struct virtio *made = NULL;
@@ -1433,15 +1455,21 @@ static void a_lack_of_descriptors_is_told_as_such(void **state)
 			int err;
 
 			setrlimit(RLIMIT_NOFILE, &limit);
-			err = virtio_block_create(&made, &memory, &options);
+			err = disk_open(&disk, path, &image);
+			if (err == 0) {
+				assert_int_equal(disk_begin(&disk), 0);
+				err = virtio_block_create(&made, &memory, &options);
+				if (err < 0)
+					disk_close(&disk);
+			}
 			assert_int_equal(err, made ? 0 : -EMFILE);
 		}
 		/* A loop is three descriptors. */
 		assert_true(limit.rlim_cur > (rlim_t)first + 6);
 		made->ops->destroy(made);
+		disk_close(&disk);
 		setrlimit(RLIMIT_NOFILE, &old);
 	}
-	disk_close(&disk);
 	said();
 }
 

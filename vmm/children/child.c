@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Theory of operation. A child is made by vfork(2): fork(2) would copy the page tables of guest
+ * Theory of operation. A child is made as by vfork(2): fork(2) would copy the page tables of guest
  * RAM, and have all of it written to anew, page by page, as long as the copy lives. So between the
- * two calls the child runs in our memory while this thread waits, and makes system calls only.
+ * two calls the child runs in our memory, on a stack of its own, while this thread waits, and makes
+ * system calls only. What a porter starts becomes nidus's child like any other (CLONE_PARENT).
  *
  * Its end is that of a pidfd, so that neither SIGCHLD is needed nor another process can be meant.
  * It leads a process group, whose other members are killed as long as the leader, although dead,
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +37,11 @@
 #define KILL_MS	      2000 /* the same when it is killed, which takes longer where a disk hangs */
 #define NS_PER_MS     UINT64_C(1000000)
 #define FIRST_GIVEN   3 /* descriptor */
+#define STACK_SIZE    KIB(16) /* of a child until it is another program */
+
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP (1 << 2) /* Linux 6.9 */
+#endif
 
 /* What it says. */
 
@@ -165,7 +172,7 @@ struct launch {
 	const char *arguments[ARGUMENTS_MAX + 2];
 	const struct child_command *command;
 	int null, output; /* standard input; standard output and error */
-	pid_t parent;
+	pid_t parent; /* whose child it is to be */
 	int error; /* set by the child, in our memory */
 };
 
@@ -204,8 +211,10 @@ static void reset_signals(void)
 }
 
 /* The child, until it is another program. */
-static void become(struct launch *launch)
+static int become(void *opaque)
 {
+	struct launch *launch = opaque;
+
 	setpgid(0, 0);
 	limits_restore();
 	worker_slice(0);
@@ -217,11 +226,14 @@ static void become(struct launch *launch)
 	}
 	launch->error = errno;
 	syscall(SYS_exit_group, 127);
+	return 0;
 }
 
 /* Returns its number, or -errno. No signal's handler of ours runs in the child. */
-static pid_t launch_child(struct launch *launch)
+static pid_t launch_child(struct launch *launch, bool for_parent)
 {
+	const int flags = CLONE_VM | CLONE_VFORK | SIGCHLD | (for_parent ? CLONE_PARENT : 0);
+	_Alignas(16) char stack[STACK_SIZE];
 	sigset_t all, before;
 	pid_t pid;
 	int err;
@@ -230,17 +242,16 @@ static pid_t launch_child(struct launch *launch)
 	signal(SIGCHLD, SIG_DFL);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	launch->parent = getpid();
-	pid = vfork();
-	if (pid == 0)
-		become(launch);
+	launch->parent = for_parent ? getppid() : getpid();
+	pid = clone(become, stack + sizeof(stack), flags, launch);
 	err = errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (pid < 0)
 		return -err;
 	if (launch->error == 0)
 		return pid;
-	waitpid(pid, NULL, 0);
+	if (!for_parent)
+		waitpid(pid, NULL, 0);
 	return -launch->error;
 }
 
@@ -268,7 +279,7 @@ static int launch_with(struct child *child, struct launch *launch, const int *en
 
 	launch->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	launch->output = ends[1];
-	pid = launch->null < 0 ? -errno : launch_child(launch);
+	pid = launch->null < 0 ? -errno : launch_child(launch, child->for_parent);
 	if (launch->null >= 0)
 		close(launch->null);
 	close(ends[1]);
@@ -312,15 +323,52 @@ int child_start(struct child *child, const struct child_command *command)
 	return err;
 }
 
+void child_adopt(struct child *child, const struct porter_reply *reply)
+{
+	child->output.ready = output_ready;
+	child->used = child->kept_used = 0;
+	child->cut = false;
+	child->pid = reply->value;
+	child->end.fd = reply->fds[PORTER_CHILD_END];
+	child->output.fd = reply->fds[PORTER_CHILD_OUTPUT];
+}
+
+void child_hand_over(struct child *child, int fd, struct porter_reply *reply)
+{
+	reply->value = child->pid;
+	reply->fds[PORTER_CHILD_END] = child->end.fd;
+	reply->fds[PORTER_CHILD_OUTPUT] = child->output.fd;
+	reply->fds[PORTER_CHILD_SOCKET] = fd;
+	reply->fd_count = PORTER_CHILD_FDS;
+}
+
 /* Its end. */
 
+/*
+ * By its descriptor, which means nobody else: who is confined may signal no process by its number.
+ * #syscalls loop served: pidfd_send_signal
+ */
+static void signal_child(const struct child *child, int signal)
+{
+	syscall(SYS_pidfd_send_signal, child->end.fd, signal, NULL, 0);
+}
+
+static void kill_group(const struct child *child)
+{
+	if (syscall(SYS_pidfd_send_signal, child->end.fd, SIGKILL, NULL,
+		    PIDFD_SIGNAL_PROCESS_GROUP) < 0 &&
+	    errno == EINVAL)
+		kill(-child->pid, SIGKILL);
+}
+
 /* It is dead, and goes. Returns its status. */
+/* #syscalls loop served: wait4 close read */
 static int reap(struct child *child)
 {
 	int status = 0;
 
 	/* Not before: a group's number is its own as long as one of its processes is there. */
-	kill(-child->pid, SIGKILL);
+	kill_group(child);
 	waitpid(child->pid, &status, 0);
 	read_rest(child);
 	child_unwatch(child);
@@ -403,12 +451,12 @@ void child_end(struct child *child, bool patience)
 		return;
 	child_unwatch(child);
 	if (patience) {
-		kill(child->pid, SIGTERM);
+		signal_child(child, SIGTERM);
 		/* For who has been stopped. */
-		kill(child->pid, SIGCONT);
+		signal_child(child, SIGCONT);
 	}
 	if (!patience || !is_dead(child, TERM_MS)) {
-		kill(-child->pid, SIGKILL);
+		kill_group(child);
 		if (!is_dead(child, KILL_MS)) {
 			log_warning("%s: process %d does not end", child->name, child->pid);
 			close(child->end.fd);

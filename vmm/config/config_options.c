@@ -193,6 +193,14 @@ static const struct option_choice nisv_ways[] = {
 	{ NULL, 0 },
 };
 
+static const struct option_choice sandbox_modes[] = {
+	{ "on", SANDBOX_ON },
+	{ "full", SANDBOX_FULL },
+	{ "report", SANDBOX_REPORT },
+	{ "off", SANDBOX_OFF },
+	{ NULL, 0 },
+};
+
 static const struct option_choice log_levels[] = {
 	{ "error", LOG_ERROR },
 	{ "warning", LOG_WARNING },
@@ -339,6 +347,10 @@ static const struct option_row rows[] = {
 		 "accesses to devices that the CPU does not describe to KVM: emulate or "
 		 "abort (emulate)"),
 	  OPTION_CHOICE(struct config, emulation, nisv_ways) },
+	{ OPTION("sandbox", 0, "MODE",
+		 "what nidus gives up before the guest starts: on, full (namespaces of its own "
+		 "besides), report (tells what is forbidden, and lets it through) or off (on)"),
+	  OPTION_CHOICE(struct config, sandbox, sandbox_modes) },
 	{ OPTION("no-reboot", 0, NULL, "end when the guest resets (as lkvm: always)"),
 	  OPTION_FLAG(struct config, reboot, false) },
 	{ OPTION("name", 0, "NAME", "a name for the guest, shown in statistics and of its threads"),
@@ -376,7 +388,6 @@ static const struct option_row lkvm_rows[] = {
 	{ REFUSED("override-bad-firmware-cntfrq", 0, "ARGUMENT") },
 	{ REFUSED("pmu-counters", 0, "ARGUMENT") },
 	{ REFUSED("psci", 0, "ARGUMENT") },
-	{ REFUSED("sandbox", 0, "ARGUMENT") },
 	{ REFUSED("sdl", 0, NULL) },
 	{ REFUSED("shmem", 0, "ARGUMENT") },
 	{ REFUSED("tty", 0, "ARGUMENT") },

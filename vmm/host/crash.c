@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host/crash.h"
@@ -18,11 +19,18 @@ static const int fatal[] = { SIGSEGV, SIGBUS,	 SIGILL,  SIGFPE,  SIGABRT,
 			     SIGTRAP, SIGSYS,	 SIGXCPU, SIGUSR2, SIGALRM,
 			     SIGPROF, SIGVTALRM, SIGIO,	  SIGPWR,  SIGSTKFLT };
 
+/* #syscalls loop: tgkill getpid */
+void crash_raise(int signal)
+{
+	syscall(SYS_tgkill, getpid(), getpid(), signal);
+}
+
+/* #syscalls loop: ioctl(TCSETS) */
 static void crash_handler(int signal)
 {
 	tcsetattr(STDIN_FILENO, TCSANOW, &crash_settings);
 	/* SA_RESETHAND has put the default action back. */
-	raise(signal);
+	crash_raise(signal);
 }
 
 static void crash_watch(int signal, void (*from)(int), void (*to)(int))
@@ -51,6 +59,7 @@ void crash_restore(const struct termios *settings)
 		crash_watch(signal, from, to);
 }
 
+/* #syscalls all: sigaltstack */
 void crash_stack(void *stack)
 {
 	const stack_t alternate = {

@@ -12,6 +12,7 @@
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
+/* #syscalls loop: epoll_create1 close */
 int event_loop_create(struct event_loop *loop)
 {
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -29,6 +30,7 @@ void event_loop_destroy(struct event_loop *loop)
 	close(loop->epoll_fd);
 }
 
+/* #syscalls loop worker: epoll_pwait */
 int event_loop_turn(struct event_loop *loop, bool wait)
 {
 	/*
@@ -54,6 +56,7 @@ int event_loop_turn(struct event_loop *loop, bool wait)
 	return count;
 }
 
+/* #syscalls all: epoll_ctl */
 int event_add(struct event_loop *loop, struct event_source *source, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.ptr = source };
@@ -107,6 +110,7 @@ static void notifier_ready(struct event_source *source, uint32_t events)
 /* Each write is an edge, whatever the counter says, so a kick takes no read(2). */
 #define NOTIFIER_EVENTS (EPOLLIN | EPOLLET)
 
+/* #syscalls loop: eventfd2 */
 int event_notifier_create(struct event_notifier *notifier, struct event_loop *loop,
 			  void (*notified)(struct event_notifier *notifier))
 {
@@ -136,6 +140,7 @@ int event_notifier_return(struct event_notifier *notifier)
 	return err;
 }
 
+/* #syscalls all: write */
 void event_notify(struct event_notifier *notifier)
 {
 	const uint64_t one = 1;
@@ -156,6 +161,7 @@ static void timer_ready(struct event_source *source, uint32_t events)
 		timer->expired(timer);
 }
 
+/* #syscalls loop: timerfd_create */
 int event_timer_create(struct event_timer *timer, struct event_loop *loop, int clock,
 		       void (*expired)(struct event_timer *timer))
 {
@@ -171,6 +177,7 @@ void event_timer_destroy(struct event_timer *timer)
 	event_disown(timer->loop, &timer->source);
 }
 
+/* #syscalls all: timerfd_settime */
 void event_timer_in(struct event_timer *timer, uint64_t nanoseconds)
 {
 	const struct itimerspec in = {

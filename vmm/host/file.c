@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host/file.h"
@@ -222,6 +223,12 @@ int file_replace(const char *path, const void *data, size_t size)
 		file_release(&place);
 	}
 	return err;
+}
+
+/* #syscalls loop served: fstat */
+int file_stat(int fd, struct stat *st)
+{
+	return syscall(SYS_fstat, fd, st);
 }
 
 int file_check(const char *path)

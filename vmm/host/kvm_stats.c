@@ -14,6 +14,7 @@
 #define NAME_SIZE_MAX	256
 #define VALUES_MAX	256
 
+/* #syscalls loop: pread64 */
 static json_t *read_values(int stats_fd, off_t where, unsigned int count)
 {
 	uint64_t values[VALUES_MAX];

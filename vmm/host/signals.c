@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "host/crash.h"
 #include "host/log.h"
 #include "host/signals.h"
 #include "util.h"
@@ -29,12 +30,13 @@ void signals_stop_here(void)
 
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTSTP);
-	raise(SIGTSTP);
+	crash_raise(SIGTSTP);
 	pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
 	/* Continued, if it came to that. */
 	pthread_sigmask(SIG_BLOCK, &stop, NULL);
 }
 
+/* #syscalls loop: read */
 static void signals_ready(struct event_source *source, uint32_t events)
 {
 	struct signals *signals = container_of(source, struct signals, source);

@@ -88,7 +88,7 @@ static ssize_t read_shared(int fd, const struct iovec *segment)
 	ssize_t done = preadv2(fd, segment, 1, -1, RWF_NOWAIT);
 
 	if (done < 0 && errno == EOPNOTSUPP)
-		done = is_ready(fd, POLLIN) ? readv(fd, segment, 1) : -1;
+		done = is_ready(fd, POLLIN) ? preadv2(fd, segment, 1, -1, 0) : -1;
 	return done;
 }
 
@@ -97,18 +97,24 @@ static ssize_t write_shared(int fd, const struct iovec *segments, unsigned int c
 	ssize_t done = pwritev2(fd, segments, count, -1, RWF_NOWAIT);
 
 	if (done < 0 && errno == EOPNOTSUPP)
-		done = is_ready(fd, POLLOUT) ? writev(fd, segments, count) : -1;
+		done = is_ready(fd, POLLOUT) ? pwritev2(fd, segments, count, -1, 0) : -1;
 	return done;
 }
 
+/*
+ * A vCPU reads where nobody can wait for it, as from /dev/null.
+ * #syscalls loop: preadv2 ppoll recvmsg
+ * #syscalls vcpu: read
+ */
 ssize_t stream_read(const struct stream *stream, void *bytes, size_t size)
 {
-	const struct iovec segment = { bytes, size };
+	struct iovec segment = { bytes, size };
+	struct msghdr message = { .msg_iov = &segment, .msg_iovlen = 1 };
 	ssize_t done;
 
 	do {
 		if (stream->kind == STREAM_SOCKET)
-			done = recv(stream->fd, bytes, size, MSG_DONTWAIT);
+			done = recvmsg(stream->fd, &message, MSG_DONTWAIT);
 		else if (stream->kind == STREAM_SHARED)
 			done = read_shared(stream->fd, &segment);
 		else
@@ -117,6 +123,7 @@ ssize_t stream_read(const struct stream *stream, void *bytes, size_t size)
 	return done < 0 ? -errno : done;
 }
 
+/* #syscalls loop: pwritev2 sendmsg */
 ssize_t stream_write(const struct stream *stream, const struct iovec *segments, unsigned int count)
 {
 	const struct msghdr message = { .msg_iov = (struct iovec *)segments, .msg_iovlen = count };
@@ -128,7 +135,7 @@ ssize_t stream_write(const struct stream *stream, const struct iovec *segments, 
 		else if (stream->kind == STREAM_SHARED)
 			done = write_shared(stream->fd, segments, count);
 		else
-			done = writev(stream->fd, segments, count);
+			done = pwritev2(stream->fd, segments, count, -1, 0);
 	} while (done < 0 && errno == EINTR);
 	return done < 0 ? -errno : done;
 }

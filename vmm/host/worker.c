@@ -8,6 +8,7 @@
 #include "host/crash.h"
 #include "host/log.h"
 #include "host/worker.h"
+#include "sandbox/sandbox.h"
 #include "util.h"
 
 /*
@@ -50,6 +51,7 @@ void worker_destroy(struct worker *worker)
 	event_loop_destroy(&worker->loop);
 }
 
+/* #syscalls loop worker: sched_getattr sched_setattr */
 void worker_slice(uint64_t nanoseconds)
 {
 	struct scheduling own = { 0 };
@@ -61,6 +63,7 @@ void worker_slice(uint64_t nanoseconds)
 	syscall(SYS_sched_setattr, 0, &own, 0);
 }
 
+/* #syscalls loop: prctl(PR_SET_NAME) */
 static void *worker_thread(void *opaque)
 {
 	struct worker *worker = opaque;
@@ -71,12 +74,14 @@ static void *worker_thread(void *opaque)
 	/* By the thread itself: of another's name the C library writes to a file in /proc. */
 	pthread_setname_np(pthread_self(), worker->name);
 	worker_slice(WORKER_SLICE_NS);
+	sandbox_enter_thread(SANDBOX_WORKER);
 	while (err >= 0 && !atomic_load(&worker->stop))
 		err = event_loop_turn(&worker->loop, true);
 	crash_stack(NULL);
 	return NULL;
 }
 
+/* #syscalls loop: clone mmap munmap mprotect */
 int worker_start(struct worker *worker, const char *name)
 {
 	int err;

@@ -61,8 +61,8 @@ void init_mount(void)
 				  strerror(errno));
 }
 
+/* #syscalls loop: reboot(LINUX_REBOOT_CMD_POWER_OFF) */
 void init_end(void)
 {
-	sync();
 	reboot(RB_POWER_OFF);
 }

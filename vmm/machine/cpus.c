@@ -25,6 +25,10 @@ static int create_vcpus(struct machine *machine)
 		.model = &machine->model,
 		.verdict = machine->verdict,
 		.exited = exit_handle,
+		.kind = config_has_served(config) || config->network_count > 0 ||
+					config->firmware || config->flash
+				? SANDBOX_SERVED
+				: SANDBOX_VCPU,
 		.thread_name = config->name ? config->name : "vcpu",
 		.emulation = config->emulation,
 		.lookup_by_kvm = config->emulation && lookup_enable(machine->vm_fd),
@@ -124,6 +128,7 @@ int cpus_create(struct machine *machine)
 		.e2h0 = config->e2h0,
 		.no_lpa2 = config->firmware != NULL,
 		.sve_max_vl = config->sve_max_vl,
+		.kernel = &machine->resources->host_kernel,
 	};
 	int err = cpu_model_create(&machine->model, machine->vm_fd, &wishes);
 

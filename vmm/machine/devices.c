@@ -157,7 +157,6 @@ static int add_own_disk(struct machine *machine, struct disk *disk)
 	const struct config *config = machine->config;
 	const struct virtio_block_options options = {
 		.disk = disk,
-		.engine = disk_engine_choose(config->block_engine),
 		.queues = virtio_block_queues(config->cpus),
 	};
 	struct virtio *virtio;

@@ -64,8 +64,9 @@ static struct in_addr address_of(const char *text)
 	return address;
 }
 
-static int passt_link_open(struct link **opened, const struct config *config, unsigned int index)
+static int passt_link_open(struct link **opened, struct resources *resources, unsigned int index)
 {
+	const struct config *config = resources->config;
 	const struct config_network *network = &config->networks[index];
 	const bool shared = !config->has_mem_backing || config->mem_backing != MEMORY_ANON;
 	struct passt_forward forwards[PASST_FORWARDS_MAX];
@@ -76,6 +77,7 @@ static int passt_link_open(struct link **opened, const struct config *config, un
 		.host_ip = address_of(network->host_ip),
 		/* RAM that is to be nidus's alone can be mapped by nobody else. */
 		.vhost = shared ? network->vhost : LINK_VHOST_NO,
+		.porter = &resources->porter,
 	};
 
 	for (unsigned int i = 0; i < network->forward_count; i++)
@@ -92,8 +94,9 @@ static unsigned int tap_pairs(const struct config *config, const struct config_n
 	return network->tapif || network->fd >= 0 ? 1 : virtio_net_pairs(config->cpus);
 }
 
-static int tap_link_open(struct link **opened, const struct config *config, unsigned int index)
+static int tap_link_open(struct link **opened, struct resources *resources, unsigned int index)
 {
+	const struct config *config = resources->config;
 	const struct config_network *network = &config->networks[index];
 	struct tap_options options = {
 		.name = network->tapif,
@@ -101,6 +104,7 @@ static int tap_link_open(struct link **opened, const struct config *config, unsi
 		.bridge = network->bridge,
 		.script = network->script,
 		.downscript = network->downscript,
+		.porter = &resources->porter,
 		.has_host_mac = network->host_mac.given,
 		.host_ip = address_of(network->host_ip),
 		.pairs = tap_pairs(config, network),
@@ -112,19 +116,19 @@ static int tap_link_open(struct link **opened, const struct config *config, unsi
 	return tap_open(opened, &options);
 }
 
-static int link_open(struct link **opened, const struct config *config, unsigned int index)
+static int link_open(struct link **opened, struct resources *resources, unsigned int index)
 {
-	const struct config_network *network = &config->networks[index];
+	const struct config_network *network = &resources->config->networks[index];
 	int err;
 
 	*opened = NULL;
 	if (network->mode == NETWORK_TAP)
-		return tap_link_open(opened, config, index);
+		return tap_link_open(opened, resources, index);
 	if (network->by_default && !child_is_installed("passt")) {
 		log_info("no network: passt is not installed; it is a package of its own");
 		return 0;
 	}
-	err = passt_link_open(opened, config, index);
+	err = passt_link_open(opened, resources, index);
 	if (err < 0 && network->by_default && !limits_missing(err)) {
 		log_info("no network: passt does not start");
 		return 0;
@@ -141,7 +145,7 @@ int links_open(struct resources *resources)
 	while (resources->link_count < config->network_count && err == 0) {
 		const unsigned int index = resources->link_count;
 
-		err = link_open(&resources->links[index], config, index);
+		err = link_open(&resources->links[index], resources, index);
 		if (err == 0)
 			resources->link_count++;
 	}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "boot/firmware.h"
@@ -10,6 +12,7 @@
 #include "links.h"
 #include "machine/resources.h"
 #include "memmap.h"
+#include "mm/load.h"
 #include "served/served.h"
 #include "servers.h"
 #include "util.h"
@@ -20,24 +23,20 @@
 
 static void places_close(struct resources *resources)
 {
-	if (resources->stats.path)
-		file_release(&resources->stats);
-	if (resources->tree.path)
-		file_release(&resources->tree);
+	written_close(&resources->stats);
+	written_close(&resources->tree);
 }
 
 static int places_open(struct resources *resources)
 {
 	const struct config *config = resources->config;
-	int err = 0;
+	int err = written_open(&resources->stats, &resources->porter, config->stats_file);
 
-	resources->stats.path = resources->tree.path = NULL;
-	if (config->stats_file)
-		err = file_find(&resources->stats, config->stats_file);
-	if (err == 0 && config->dump_dtb)
-		err = file_find(&resources->tree, config->dump_dtb);
-	if (err < 0)
-		places_close(resources);
+	if (err == 0) {
+		err = written_open(&resources->tree, &resources->porter, config->dump_dtb);
+		if (err < 0)
+			written_close(&resources->stats);
+	}
 	return err;
 }
 
@@ -69,11 +68,14 @@ static int files_open(struct resources *resources)
 	err = files_open_more(files, config);
 	if (err < 0)
 		boot_files_close(files);
+	else
+		resources->ring = config->firmware ? NULL : load_ring_create();
 	return err;
 }
 
 static void files_close(struct resources *resources)
 {
+	load_ring_destroy(resources->ring);
 	boot_files_close(&resources->files);
 }
 
@@ -149,8 +151,11 @@ static void say_why_no_kvm(int err)
 static int open_kvm(struct resources *resources)
 {
 	resources->kvm_fd = kvm_open();
-	if (resources->kvm_fd >= 0)
+	if (resources->kvm_fd >= 0) {
+		if (resources->config->nested)
+			nested_look(&resources->host_kernel);
 		return 0;
+	}
 	say_why_no_kvm(resources->kvm_fd);
 	return resources->kvm_fd;
 }
@@ -182,6 +187,7 @@ static int served_disk(struct resources *resources, const struct config_disk *di
 		.read_only = disk->read_only,
 		.direct = disk->direct,
 		.queues = virtio_block_queues(resources->config->cpus),
+		.porter = &resources->porter,
 	};
 
 	return served_disk_open(&resources->served_disks[resources->disk_count], &options);
@@ -189,9 +195,17 @@ static int served_disk(struct resources *resources, const struct config_disk *di
 
 static int own_disk(struct resources *resources, const struct config_disk *disk)
 {
+	const struct config *config = resources->config;
+	const struct disk_options options = {
+		.read_only = disk->read_only,
+		.direct = disk->direct,
+		.ops = disk_engine_choose(config->block_engine),
+		.engines = virtio_block_queues(config->cpus),
+		.depth = VIRTIO_BLOCK_DEPTH,
+	};
+
 	resources->served_disks[resources->disk_count] = NULL;
-	return disk_open(&resources->disks[resources->disk_count], disk->path, disk->read_only,
-			 disk->direct, virtio_block_queues(resources->config->cpus));
+	return disk_open(&resources->disks[resources->disk_count], disk->path, &options);
 }
 
 static int disks_open(struct resources *resources)
@@ -253,10 +267,24 @@ static bool must_ask_for_huge_pages(const struct resources *resources)
 	return true;
 }
 
+static void compare_memory(uint64_t guest)
+{
+	struct sysinfo info = { 0 };
+	uint64_t host;
+
+	sysinfo(&info);
+	host = (uint64_t)info.totalram * info.mem_unit;
+	if (guest > host)
+		log_warning("the guest's RAM of %" PRIu64 " MiB is more than this host's %" PRIu64
+			    " MiB",
+			    guest >> 20, host >> 20);
+}
+
 enum status resources_open(struct resources *resources, const struct config *config)
 {
 	resources->config = config;
 	resources->opened = 0;
+	porter_create(&resources->porter);
 	while (resources->opened < ARRAY_SIZE(steps)) {
 		const struct step *step = &steps[resources->opened];
 		const int err = step->open(resources);
@@ -268,6 +296,7 @@ enum status resources_open(struct resources *resources, const struct config *con
 		}
 		resources->opened++;
 	}
+	compare_memory(config->mem_size);
 	resources->asks_for_huge_pages = must_ask_for_huge_pages(resources);
 	return STATUS_OK;
 }
@@ -276,6 +305,7 @@ void resources_close(struct resources *resources)
 {
 	while (resources->opened > 0)
 		steps[--resources->opened].close(resources);
+	porter_destroy(&resources->porter);
 }
 
 /* Whether somebody else maps the guest's RAM. */

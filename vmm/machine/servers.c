@@ -21,6 +21,7 @@ static int open_fs(struct resources *resources, const struct config_fs *fs)
 		.tag = fs->tag,
 		.read_only = fs->read_only,
 		.no_submounts = fs->no_submounts,
+		.porter = &resources->porter,
 	};
 
 	return served_fs_open(next(resources), &options);
@@ -36,6 +37,7 @@ static int open_socket(struct resources *resources, const struct config_vhost_us
 		.queues = user->queues,
 		.config_size = user->config_size,
 		.reconnect = user->reconnect,
+		.porter = &resources->porter,
 	};
 
 	return served_socket_open(next(resources), &options);

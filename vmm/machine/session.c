@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <jansson.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "machine/session.h"
 
+#include "host/clock.h"
 #include "host/limits.h"
 #include "host/log.h"
 #include "machine/stats.h"
@@ -29,6 +33,60 @@ static void session_told(void *opaque, int signal)
 		terminal_resume(&session->terminal);
 	else if (session->machine_exists)
 		stats_write(&session->resources.stats, &session->machine, session->resets);
+}
+
+/* Whether there are programs that nidus has started, and has to end. */
+static bool has_children(const struct config *config)
+{
+	bool has = config->filesystem_count > 0;
+
+	for (unsigned int i = 0; i < config->network_count; i++)
+		has |= config->networks[i].mode == NETWORK_USER;
+	for (unsigned int i = 0; i < config->disk_count; i++)
+		has |= config->disks[i].format != NULL;
+	return has;
+}
+
+/* Those that something is left to do with. */
+static uint64_t session_capabilities(const struct config *config)
+{
+	uint64_t kept = 0;
+
+	/* Programs that have become another user. */
+	if (has_children(config))
+		kept |= UINT64_C(1) << CAP_KILL;
+	/* An interface that comes back. */
+	for (unsigned int i = 0; i < config->network_count; i++)
+		if (config->networks[i].mode == NETWORK_TAP)
+			kept |= UINT64_C(1) << CAP_NET_ADMIN;
+	/* The init of a level of a nest turns that off. */
+	if (getpid() == 1)
+		kept |= UINT64_C(1) << CAP_SYS_BOOT;
+	return kept;
+}
+
+/* From here on nothing is opened by a path, but by the porter. */
+static int session_confine(struct session *session)
+{
+	const struct config *config = session->config;
+	struct resources *resources = &session->resources;
+	const struct sandbox_options options = {
+		.mode = config->sandbox,
+		.capabilities = session_capabilities(config),
+		.signals_children = has_children(config),
+	};
+	int err = options.mode == SANDBOX_OFF ? 0 : porter_start(&resources->porter);
+
+	/* Else it would open /dev/urandom. */
+	json_object_seed(clock_ns() | 1);
+
+	if (err < 0)
+		return err;
+	err = sandbox_enter(&resources->sandbox, &options);
+	if (err < 0)
+		log_error("--sandbox %s: %s: %s", sandbox_mode_name(options.mode),
+			  resources->sandbox.failed, log_reason(-err));
+	return err;
 }
 
 enum status session_create(struct session *session, const struct config *config)
@@ -63,8 +121,14 @@ enum status session_create(struct session *session, const struct config *config)
 	session->reports = config->report ? &session->report.sink : NULL;
 	messages_start(&session->messages, &session->loop);
 	holds_create(&session->holds, &session->loop);
+	if (session_confine(session) < 0)
+		goto stop_messages;
 	return STATUS_OK;
 
+stop_messages:
+	holds_destroy(&session->holds);
+	messages_stop(&session->messages);
+	report_stop(&session->report);
 destroy_terminal:
 	terminal_destroy(&session->terminal);
 destroy_signals:

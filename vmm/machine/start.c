@@ -48,6 +48,7 @@ int start_load(struct machine *machine)
 	return machine->config->firmware ? 0 : boot_load(&machine->boot, &machine->memory);
 }
 
+/* #syscalls loop: getrandom */
 static uint64_t kaslr_seed(const struct config *config)
 {
 	uint64_t seed = config->kaslr_seed;
@@ -152,8 +153,7 @@ static int load_tree(struct machine *machine)
 
 int start_tell(struct machine *machine)
 {
-	const struct file_place *dump = &machine->resources->tree;
-	int err = dump->path ? file_write(dump, machine->tree.blob, machine->tree_size) : 0;
+	int err = written_write(&machine->resources->tree, machine->tree.blob, machine->tree_size);
 
 	if (err == 0)
 		err = load_tree(machine);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -326,6 +327,27 @@ static json_t *vm_stats(int vm_fd)
 	return stats;
 }
 
+static json_t *sandbox_of(const struct sandbox *sandbox)
+{
+	static const struct {
+		unsigned int flag;
+		const char *name;
+	} names[] = {
+		{ CLONE_NEWUSER, "user" }, { CLONE_NEWNS, "mount" }, { CLONE_NEWIPC, "ipc" },
+		{ CLONE_NEWUTS, "uts" },   { CLONE_NEWNET, "net" },
+	};
+	char capabilities[32];
+	json_t *namespaces = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (sandbox->namespaces & names[i].flag)
+			json_array_append_new(namespaces, json_string(names[i].name));
+	snprintf(capabilities, sizeof(capabilities), "0x%" PRIx64, sandbox->capabilities);
+	return json_pack("{sssissso}", "mode", sandbox_mode_name(sandbox->mode), "landlock",
+			 sandbox->landlock_abi, "capabilities", capabilities, "namespaces",
+			 namespaces);
+}
+
 json_t *stats_collect(const struct machine *machine, unsigned int resets)
 {
 	json_t *stats = json_pack(
@@ -341,6 +363,7 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 	json_object_set_new(stats, "loaded",
 			    ranges_of(machine->memory.touched, machine->memory.touched_count));
 	json_object_set_new(stats, "nisv", nisv_of(&machine->env));
+	json_object_set_new(stats, "sandbox", sandbox_of(&machine->resources->sandbox));
 	json_object_set_new(stats, "vcpus", vcpus_of(&machine->env));
 	networks = networks_of(machine->resources);
 	if (networks)
@@ -351,13 +374,13 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 	return stats;
 }
 
-int stats_write(const struct file_place *place, const struct machine *machine, unsigned int resets)
+int stats_write(struct written *written, const struct machine *machine, unsigned int resets)
 {
 	json_t *stats;
 	char *text;
 	int err;
 
-	if (!place->path)
+	if (!written->place.path)
 		return 0;
 	stats = stats_collect(machine, resets);
 	text = stats ? json_dumps(stats, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
@@ -366,7 +389,7 @@ int stats_write(const struct file_place *place, const struct machine *machine, u
 		log_error("statistics: %s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	err = file_write(place, text, strlen(text));
+	err = written_write(written, text, strlen(text));
 	free(text);
 	return err;
 }

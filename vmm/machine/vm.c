@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "host/log.h"
@@ -37,23 +36,14 @@ static void take_huge_pages(const struct machine *machine)
 
 int vm_map_ram(struct machine *machine)
 {
-	static struct log_limit limit;
 	const struct config *config = machine->config;
 	const struct memory_mount *mount = config->hugetlbfs ? &machine->resources->mount : NULL;
-	struct sysinfo info = { 0 };
-	uint64_t host;
 	int err;
 
-	sysinfo(&info);
-	host = (uint64_t)info.totalram * info.mem_unit;
-	if (config->mem_size > host)
-		log_guest(&limit,
-			  "the guest's RAM of %" PRIu64 " MiB is more than this host's %" PRIu64
-			  " MiB",
-			  config->mem_size >> 20, host >> 20);
 	machine->mem_backing = resources_backing(machine->resources);
 	err = memory_create(&machine->memory, RAM_BASE, config->mem_size, machine->mem_backing,
 			    mount);
+	machine->memory.ring = machine->resources->ring;
 	if (err == 0 && machine->resources->asks_for_huge_pages)
 		take_huge_pages(machine);
 	return err;

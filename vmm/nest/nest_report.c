@@ -13,6 +13,7 @@
 
 /* Sending. */
 
+/* #syscalls loop: write ppoll */
 static int write_all(int fd, const char *text, size_t size)
 {
 	while (size > 0) {

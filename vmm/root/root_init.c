@@ -67,5 +67,6 @@ void root_init(char **argv)
 	unlink("/init");
 	if (root_enter(NULL) == 0)
 		start_init(argv);
+	sync();
 	init_end();
 }

@@ -24,6 +24,7 @@
 #include "host/clock.h"
 #include "host/crash.h"
 #include "host/log.h"
+#include "sandbox/sandbox.h"
 #include "vcpu/vcpu.h"
 
 #define KICK_SIGNAL SIGRTMIN
@@ -176,6 +177,7 @@ static void *vcpu_thread(void *opaque)
 
 	crash_stack(stack);
 	vcpu_name(vcpu);
+	sandbox_enter_thread(vcpu->env->kind);
 	while (carry_on && !atomic_load(&vcpu->stop)) {
 		int err = vcpu_run(vcpu);
 
@@ -208,6 +210,7 @@ int vcpu_start(struct vcpu *vcpu)
 	return 0;
 }
 
+/* #syscalls loop vcpu: tgkill getpid */
 static void vcpu_kick(struct vcpu *vcpu)
 {
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
@@ -301,13 +304,18 @@ void vcpu_pause_others(struct vcpu *vcpu)
  * What one of a guest's processes can bring about may cost its other vCPUs half of their time, not
  * all of it.
  */
-static void vcpu_let_rest(const struct vcpu *vcpu)
+static void vcpu_let_rest(struct vcpu *vcpu)
 {
-	const uint64_t taken = clock_ns() - vcpu->env->paused_at;
-	const struct timespec rest = { .tv_nsec = taken < REST_NS_MAX ? taken : REST_NS_MAX };
+	const uint64_t now = clock_ns(), taken = now - vcpu->env->paused_at;
+	const uint64_t until = now + (taken < REST_NS_MAX ? taken : REST_NS_MAX);
+	const struct timespec end = { until / 1000000000, until % 1000000000 };
+	int err = vcpu->env->count > 1 ? 0 : ETIMEDOUT;
 
-	if (vcpu->env->count > 1 && !atomic_load(&vcpu->stop))
-		nanosleep(&rest, NULL);
+	pthread_mutex_lock(&vcpu->job_lock);
+	while (err == 0 && !atomic_load(&vcpu->stop))
+		err = pthread_cond_clockwait(&vcpu->changed, &vcpu->job_lock, CLOCK_MONOTONIC,
+					     &end);
+	pthread_mutex_unlock(&vcpu->job_lock);
 }
 
 void vcpu_resume_others(struct vcpu *vcpu)

@@ -24,7 +24,23 @@ struct nested_host {
  */
 const char *nested_lacks(const struct nested_host *host, bool e2h0);
 
-/* The same of this host. -ENOTSUP, said. */
-int nested_check(int vm_fd, bool e2h0);
+/*
+ * The first release of Linux of that kind in which a guest hypervisor cannot get out by the way
+ * that is known since September 2026 (CVE-2026-89775); NULL where this one is none of those in
+ * which it can.
+ */
+const char *nested_mended(const char *release);
+
+/* What is known of this host's kernel, which is found out before nidus is confined. */
+struct nested_kernel {
+	char release[65]; /* utsname.release */
+	char parameters[4096];
+};
+
+/* Says where a guest hypervisor could get out. */
+void nested_look(struct nested_kernel *kernel);
+
+/* nested_lacks() of this host. -ENOTSUP, said. */
+int nested_check(int vm_fd, const struct nested_kernel *kernel, bool e2h0);
 
 #endif
