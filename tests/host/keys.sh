@@ -20,6 +20,7 @@ fresh() {
 	mkdir -p "$work/tree/tests" "$work/cache"
 	cp -r "$top/guest-images" "$top/kernel" "$work/tree"
 	cp -r "$top/tests/board" "$work/tree/tests"
+	cp -r "$top/board" "$work/tree"
 }
 
 # key SCRIPT ARGUMENT...: the name of the first thing that it sets out to make.
@@ -158,7 +159,7 @@ change guest-images/firmware 's/^keep_xen() {/&\n\ttrue/'
 another firmware xen
 has "$(key rootfs)"
 known=$(key kbuild)
-for script in guest-images/chroot.sh tests/board/run tests/board/init.sh; do
+for script in guest-images/chroot.sh board/run board/init.sh; do
 	change "$script" '1s/$/ /'
 	another kbuild
 done

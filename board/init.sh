@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# /init of the emulated Arm board. Runs what tests/board/run has put in /board/command, with stdout and stderr on
+# /init of the emulated Arm board. Runs what nidus-board run has put in /board/command, with stdout and stderr on
 # virtio-serial ports of their own (or on the terminal hvc0), reports its status on a third, and powers off.
 #
 # shellcheck shell=dash
@@ -43,9 +43,17 @@ cat /board/err >"$(port nidus.err)" &
 err=$!
 status=$(port nidus.status)
 
-# Sets the environment, the working directory, "$@" and $tty.
+# Sets the environment, the working directory, "$@", $tty and $network.
 # shellcheck source=/dev/null
 . /board/command
+if [ -n "$network" ]; then
+	ip link set lo up
+	ip link set eth0 up
+	ip addr add 10.0.2.15/24 dev eth0
+	ip route add default via 10.0.2.2
+	mkdir -p /etc
+	echo nameserver 10.0.2.3 >/etc/resolv.conf
+fi
 if [ -n "$tty" ]; then
 	exec 3<>/dev/hvc0
 	# shellcheck disable=SC2086	# "rows R cols C"
@@ -56,7 +64,7 @@ if [ -n "$tty" ]; then
 	exec 3>&-
 	: >/board/out 2>/board/err
 else
-	(exec "$@") </dev/null >/board/out 2>/board/err
+	(exec "$@") </board/input >/board/out 2>/board/err
 	result=$?
 fi
 
