@@ -15,4 +15,7 @@
  */
 void completion_print_bash(FILE *stream, const struct options *const *commands, size_t count);
 
+/* The same for zsh(1), with what help says of each option. */
+void completion_print_zsh(FILE *stream, const struct options *const *commands, size_t count);
+
 #endif

@@ -59,8 +59,13 @@ _nidus
 END
 mkdir -p "$work/there/directory"
 : >"$work/there/diskimage"
+shell=bash
 completes() {
-	bash "$work/complete" "$work/completion" "$work/there" "$@"
+	if [[ $shell == bash ]]; then
+		bash "$work/complete" "$work/completion" "$work/there" "$@"
+	else
+		timeout 60 zsh -f "$work/complete.zsh" "$work/_nidus" "$work/there" "$@" | sort -u
+	fi
 }
 # completed WHAT WORD... = EXPECTED...
 completed() {
@@ -106,6 +111,56 @@ verdict() {
 verdict "completion: nothing where there is nothing to be said" cmp "$work/got" "$work/expected"
 verdict "completion: shellcheck is content" shellcheck -s bash "$work/completion"
 
+# The same of zsh, at a terminal.
+"$nidus" help --completion zsh >"$work/_nidus"
+cat >"$work/complete.zsh" <<'END'
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "stty columns 500; cd ${(q)2}; autoload -Uz compinit; compinit -u -D; source ${(q)1}"
+# What is to be added to the line goes to the terminal; -A, -D and -O have others' arrays changed.
+zpty -w shell 'tell() {
+	print "\nBEGIN"
+	compadd() {
+		if [[ ${@[1,(i)(-|--)]} != *-(A|D|O)\ * ]]; then
+			local -a told
+			builtin compadd -A told "$@"
+			print -rl -- "told "$^told
+		fi
+		builtin compadd "$@"
+	}
+	_main_complete
+	unfunction compadd
+	print END
+	compstate[insert]="" compstate[list]=""
+}; zle -C tell complete-word tell; bindkey "^I" tell'
+zpty -n -w shell "${*[3,-1]}"$'\t'
+begun=no
+while zpty -r shell line; do
+	line=${line%%[$'\r\n']*}
+	[[ $line != BEGIN ]] || begun=yes
+	[[ $begun == no || $line != told\ * ]] || print -r -- ${line#told }
+	[[ $begun == no || $line != END ]] || break
+done
+END
+shell=zsh
+completed "zsh: the name of a subcommand" nidus ru : run
+completed "zsh: all subcommands" nidus '' : "${commands[@]}"
+completed "zsh: the name of an option" nidus run --con : --console
+completed "zsh: what it takes" lkvm run --console '' : serial virtio
+completed "zsh: the same behind =" nidus run --console=se : serial
+completed "zsh: a file, by a letter" nidus run -d di : diskimage directory
+completed "zsh: a directory" nidus run --hugetlbfs di : directory
+completed "zsh: what stands by itself" nidus run --pmu disk : diskimage
+completed "zsh: a subcommand to explain" nidus help tl : tlbi
+for command in "${commands[@]}"; do
+	{
+		help_options "$command" || true # it may have none
+		echo --help
+	} | sort >"$work/help"
+	completes nidus "$command" -- | sort >"$work/got"
+	same "zsh: all options of $command" "$work/help" "$work/got"
+done
+
 # As it is installed: the shell asks the nidus in its path.
 mkdir "$work/bin"
 ln -s "$nidus" "$work/bin/nidus"
@@ -114,3 +169,10 @@ for name in nidus lkvm; do
 	echo "complete -F _nidus $name" >"$work/expected"
 	same "completion: what is installed is for $name" "$work/expected" "$work/got"
 done
+mkdir "$work/functions"
+cp docs/completion.zsh "$work/functions/_nidus"
+PATH=$work/bin:$PATH zsh -fc "fpath=($work/functions \$fpath) && autoload -Uz compinit && compinit -u -D &&
+	echo \$_comps[nidus] \$_comps[lkvm] && autoload +X _nidus && _arguments() { echo \$#@; } &&
+	words=(nidus help '') CURRENT=3 && _nidus" >"$work/got"
+printf '%s\n' '_nidus _nidus' 5 >"$work/expected"
+same "zsh: what is installed is for both" "$work/expected" "$work/got"

@@ -359,7 +359,7 @@ static void help_is_refused(void **state)
 	assert_int_equal(run("help run nest"), STATUS_USAGE);
 	assert_said("nest: help takes options and no further argument");
 	assert_int_equal(run("help --completion cmd"), STATUS_USAGE);
-	assert_said("--completion cmd: must be bash");
+	assert_said("--completion cmd: must be bash or zsh");
 }
 
 static void versions(void **state)

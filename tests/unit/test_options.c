@@ -229,7 +229,7 @@ static void commands_of_others(void **state)
 
 /* What is printed for people and for shells. */
 
-static char *printed(bool completion)
+static char *printed(void (*completion)(FILE *, const struct options *const *, size_t))
 {
 	const struct options *const tables[] = { &options };
 	char *text = NULL;
@@ -237,7 +237,7 @@ static char *printed(bool completion)
 	FILE *stream = open_memstream(&text, &size);
 
 	if (completion)
-		completion_print_bash(stream, tables, 1);
+		completion(stream, tables, 1);
 	else
 		help_options(stream, &options);
 	fclose(stream);
@@ -246,7 +246,7 @@ static char *printed(bool completion)
 
 static void help_is_wrapped(void **state)
 {
-	char *text = printed(false);
+	char *text = printed(NULL);
 
 	assert_string_equal(
 		text,
@@ -262,6 +262,15 @@ static void help_is_wrapped(void **state)
 	free(text);
 }
 
+static void expect_lines(char *text, const char *const *lines, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strstr(text, lines[i]))
+			fail_msg("there is no %sin:\n%s", lines[i], text);
+	assert_null(strstr(text, "gone"));
+	free(text);
+}
+
 static void completion_knows_what_options_take(void **state)
 {
 	static const char *const lines[] = {
@@ -272,14 +281,25 @@ static void completion_knows_what_options_take(void **state)
 		"\ttry) options='--text --flag --flag-more --colour --number --large --called --help' "
 		";;\n",
 	};
-	char *text = printed(true);
+	char *text = printed(completion_print_bash);
 
-	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-		if (!strstr(text, lines[i]))
-			fail_msg("there is no %sin:\n%s", lines[i], text);
 	assert_null(strstr(text, "'try --flag')"));
-	assert_null(strstr(text, "gone"));
-	free(text);
+	expect_lines(text, lines, ARRAY_SIZE(lines));
+}
+
+static void completion_of_zsh_says_what_help_does(void **state)
+{
+	static const char *const lines[] = {
+		"#compdef nidus lkvm\n",
+		"\tlocal -a commands=(try)\n",
+		"\t\t'*'{-t+,--text=}'[a text (none)]:TEXT:_files' \\\n",
+		"\t\t'*'{-f,--flag}'[a flag]' \\\n",
+		"\t\t'*--colour=[a colour]:COLOUR:(red green blue)' \\\n",
+		"\t\t'*--large=[a large number]:N: ' \\\n",
+		"\t\t'*'{-c+,--called=}'[called]:WHAT: '\n",
+	};
+
+	expect_lines(printed(completion_print_zsh), lines, ARRAY_SIZE(lines));
 }
 
 #define on_table(test) cmocka_unit_test_setup_teardown(test, begin, catch_end)
@@ -296,6 +316,7 @@ int main(void)
 		on_table(commands_of_others),
 		on_table(help_is_wrapped),
 		on_table(completion_knows_what_options_take),
+		on_table(completion_of_zsh_says_what_help_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,17 +8,18 @@
 #include "util.h"
 
 struct request {
-	enum { SHELL_NONE, SHELL_BASH } shell; /* whose completion is asked for */
+	enum { SHELL_NONE, SHELL_BASH, SHELL_ZSH } shell; /* whose completion is asked for */
 };
 
 static const struct option_choice shells[] = {
 	{ "bash", SHELL_BASH },
+	{ "zsh", SHELL_ZSH },
 	{ NULL, 0 },
 };
 
 static const struct option_row rows[] = {
 	{ OPTION("completion", 0, "SHELL",
-		 "print what a shell reads to complete the command line of nidus; SHELL is bash"),
+		 "print what a shell reads to complete the command line of nidus; SHELL is bash or zsh"),
 	  OPTION_CHOICE(struct request, shell, shells) },
 };
 
@@ -40,13 +41,14 @@ static int print_all(void)
 	return STATUS_OK;
 }
 
-static int print_completion(void)
+static int print_completion(const struct request *request)
 {
 	const struct options *tables[COMMANDS_COUNT];
 
 	for (unsigned int i = 0; i < COMMANDS_COUNT; i++)
 		tables[i] = commands[i]->options;
-	completion_print_bash(stdout, tables, COMMANDS_COUNT);
+	(request->shell == SHELL_ZSH ? completion_print_zsh
+				     : completion_print_bash)(stdout, tables, COMMANDS_COUNT);
 	return STATUS_OK;
 }
 
@@ -81,8 +83,8 @@ static int run(enum config_flavour flavour, int argc, char **argv)
 		return cmd_help_print(&cmd_help);
 	if (result < 0)
 		return STATUS_USAGE;
-	if (request.shell == SHELL_BASH)
-		return print_completion();
+	if (request.shell != SHELL_NONE)
+		return print_completion(&request);
 	if (!words.word)
 		return print_all();
 	command = commands_find(words.word);

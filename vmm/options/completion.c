@@ -4,7 +4,13 @@
  * _nidus_argument says what an option takes, _nidus_word what a subcommand takes by itself, by
  * setting `words`, `files` and `options`. _nidus, which knows no option, finds out where the cursor
  * is. For bash "=" parts words, so "--console=serial" is three of them.
+ *
+ * zsh has a function for all of that, _arguments, which wants a word for each option: what it is
+ * called, in brackets what help says, and behind colons what it takes. An asterisk before it lets
+ * it be given again.
  */
+#include <string.h>
+
 #include "options/completion.h"
 
 static const char head[] = "# bash completion for nidus and lkvm: nidus help --completion bash\n\n";
@@ -128,4 +134,101 @@ void completion_print_bash(FILE *stream, const struct options *const *commands, 
 		fputs("--help' ;;\n", stream);
 	}
 	fputs(word_end, stream);
+}
+
+static const char zsh_begin[] =
+	"#compdef nidus lkvm\n"
+	"# zsh completion for nidus and lkvm: nidus help --completion zsh\n\n"
+	"_nidus()\n"
+	"{\n"
+	"\tlocal command=$words[2]\n";
+
+static const char zsh_shift[] = "\tif ((CURRENT == 2)); then\n"
+				"\t\tcompadd -- $commands\n"
+				"\t\treturn\n"
+				"\tfi\n"
+				"\tshift words\n"
+				"\t((CURRENT--))\n"
+				"\tcase $command in\n";
+
+/* The file itself is the function where zsh has found it in its path; elsewhere it is read. */
+static const char zsh_end[] = "\tesac\n"
+			      "}\n"
+			      "\n"
+			      "if [[ $funcstack[1] == _nidus ]]; then\n"
+			      "\t_nidus \"$@\"\n"
+			      "else\n"
+			      "\tcompdef _nidus nidus lkvm\n"
+			      "fi\n";
+
+/* text inside of single quotes, with a backslash before what means something to _arguments. */
+static void print_zsh_text(FILE *stream, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\'')
+			fputs("'\\'", stream);
+		else if (strchr("[]:\\", *text))
+			fputc('\\', stream);
+		fputc(*text, stream);
+	}
+}
+
+/* What _arguments is to do for a word that is called name. */
+static void print_zsh_action(FILE *stream, const char *name, enum option_names names,
+			     const struct option_choice *choice)
+{
+	fputc(':', stream);
+	print_zsh_text(stream, name);
+	if (choice) {
+		for (char before = '('; choice->word; choice++, before = ' ')
+			fprintf(stream, "%s%c%s", before == '(' ? ":" : "", before, choice->word);
+		fputc(')', stream);
+	} else {
+		static const char *const actions[] = {
+			[OPTION_NAMES_NOTHING] = ": ",
+			[OPTION_NAMES_FILE] = ":_files",
+			[OPTION_NAMES_DIRECTORY] = ":_files -/",
+			[OPTION_NAMES_COMMAND] = ":compadd -- $commands",
+		};
+
+		fputs(actions[names], stream);
+	}
+	fputc('\'', stream);
+}
+
+static void print_zsh_option(FILE *stream, const char *command, const struct option_row *row)
+{
+	(void)command;
+	if (row->letter)
+		fprintf(stream, " \\\n\t\t'*'{-%c%s,--%s%s}'[", row->letter,
+			row->argument ? "+" : "", row->name, row->argument ? "=" : "");
+	else
+		fprintf(stream, " \\\n\t\t'*--%s%s[", row->name, row->argument ? "=" : "");
+	print_zsh_text(stream, row->help);
+	fputc(']', stream);
+	if (row->argument)
+		print_zsh_action(stream, row->argument, row->names, row->choices);
+	else
+		fputc('\'', stream);
+}
+
+void completion_print_zsh(FILE *stream, const struct options *const *commands, size_t count)
+{
+	fputs(zsh_begin, stream);
+	fputs("\tlocal -a commands=(", stream);
+	for (size_t i = 0; i < count; i++)
+		fprintf(stream, "%s%s", i > 0 ? " " : "", commands[i]->command);
+	fputs(")\n\n", stream);
+	fputs(zsh_shift, stream);
+	for (size_t i = 0; i < count; i++) {
+		fprintf(stream, "\t%s)\n\t\t_arguments -S '(-)'{-h,--help}'[say what there is]'",
+			commands[i]->command);
+		each_row(stream, commands[i], print_zsh_option);
+		if (commands[i]->names != OPTION_NAMES_NOTHING) {
+			fputs(" \\\n\t\t'1", stream);
+			print_zsh_action(stream, " ", commands[i]->names, NULL);
+		}
+		fputs("\n\t\t;;\n", stream);
+	}
+	fputs(zsh_end, stream);
 }
