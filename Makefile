@@ -9,7 +9,9 @@
 # make check-kernel-long  the same patches on a kernel that watches itself, and under stress: takes an hour
 # make bench    measure what nidus costs, beside other VMMs
 # make fuzz     fuzz for FUZZ_SECONDS (600) per target
-# make install  to $(DESTDIR)$(PREFIX)
+# make install  to $(DESTDIR)$(PREFIX); make uninstall takes it away
+# make deb      Debian packages of nidus, for arm64, and of the board, to $(BUILD)/packages
+# make dist     what git has, as an archive that builds, to $(BUILD)
 
 HOST_ARCH     := $(shell uname -m)
 PREFIX        ?= /usr/local
@@ -18,6 +20,9 @@ FUZZ_SECONDS  ?= 600
 
 # In make check-long, whose last result tests/long-result tells, with the commit that it ran on.
 LONG_FUZZ_SECONDS ?= 60
+
+# What the changelog begins with.
+VERSION := $(shell sed -n '1s/^nidus (\(.*\)) .*/\1/p' debian/changelog)
 
 # gcc, or `make CC=clang`; cross or native.
 ifeq ($(origin CC),default)
@@ -33,11 +38,14 @@ COMPILE := $(TARGET)-$(CC)
 endif
 OBJCOPY := $(if $(filter aarch64,$(HOST_ARCH)),,$(TARGET)-)objcopy
 
-SYSROOT  = $(BUILD)/sysroot
-WARNINGS = -Wall -Wextra -Werror
-CPPFLAGS = -D_GNU_SOURCE -Iinclude -I$(BUILD)/sandbox -isystem $(SYSROOT)/uapi -isystem $(SYSROOT)/include
-CFLAGS   = -std=gnu11 -O2 -g $(WARNINGS) -pthread -ffunction-sections -fdata-sections
-LDFLAGS  = -static -Wl,--gc-sections -L$(SYSROOT)/lib
+# Libraries and kernel headers: unpacked into the cache, or the compiler's own (system), of Linux 7.2 or later.
+LIBRARIES ?= sysroot
+SYSROOT    = $(if $(filter sysroot,$(LIBRARIES)),$(BUILD)/sysroot)
+WARNINGS   = -Wall -Wextra -Werror
+CPPFLAGS   = -D_GNU_SOURCE -Iinclude -I$(BUILD)/sandbox $(if $(SYSROOT),-isystem $(SYSROOT)/uapi -isystem $(SYSROOT)/include)
+# The same bytes wherever the tree is.
+CFLAGS   = -std=gnu11 -O2 -g $(WARNINGS) -pthread -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
+LDFLAGS  = -static -Wl,--gc-sections $(if $(SYSROOT),-L$(SYSROOT)/lib)
 LDLIBS   = -lfdt -ljansson -lz -lzstd -luring -laio -lconfig
 
 # What the sandbox lets threads call: filters that a program of the building machine makes, of comments
@@ -51,7 +59,7 @@ all: $(BUILD)/nidus
 
 # What debuggers want stands beside it: nidus packs itself into the initramfs of each level of a nest.
 $(BUILD)/nidus: $(BUILD)/nidus.debug
-	$(OBJCOPY) --strip-all --add-gnu-debuglink=$< $< $@
+	$(OBJCOPY) --strip-all --remove-section=.comment --add-gnu-debuglink=$< $< $@
 
 # In the order that cold.ld gives it.
 $(BUILD)/nidus.debug: $(OBJECTS) cold.ld
@@ -61,10 +69,14 @@ $(BUILD)/%.o: %.c Makefile | $(SYSROOT)
 	@mkdir -p $(@D)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+VERSIONED := $(BUILD)/vmm/commands/cmd_version.o $(BUILD)/vmm/machine/stats.o
+$(VERSIONED): debian/changelog
+$(VERSIONED): CPPFLAGS += -DNIDUS_VERSION='"$(VERSION)"'
+
 -include $(OBJECTS:.o=.d)
 
 # Headers and static libraries for arm64, in the cache outside the tree.
-$(SYSROOT): guest-images/sysroot guest-images/lib.sh
+$(BUILD)/sysroot: guest-images/sysroot guest-images/lib.sh
 	@mkdir -p $(BUILD)
 	@path=$$(guest-images/sysroot) && ln -sfn "$$path" $@
 
@@ -74,8 +86,8 @@ $(FILTERS): $(BUILD)/sandbox/generate
 	$< >$@.new
 	mv $@.new $@
 
-$(BUILD)/sandbox/generate: vmm/sandbox/filters/generate.c $(BUILD)/sandbox/calls.inc Makefile | $(KVM_UAPI)
-	$(HOSTCC) -D_GNU_SOURCE -Iinclude -I. -isystem $(BUILD)/kvm-uapi -DCALLS='"$(abspath $(BUILD))/sandbox/calls.inc"' \
+$(BUILD)/sandbox/generate: vmm/sandbox/filters/generate.c $(BUILD)/sandbox/calls.inc Makefile | $(if $(SYSROOT),$(KVM_UAPI))
+	$(HOSTCC) -D_GNU_SOURCE -Iinclude -I. $(if $(SYSROOT),-isystem $(BUILD)/kvm-uapi) -DCALLS='"$(abspath $(BUILD))/sandbox/calls.inc"' \
 		-std=gnu11 -O1 $(WARNINGS) -o $@ $< -lseccomp
 
 # Left alone where it is the same, as nothing that is made of it has to be made again then.
@@ -197,12 +209,62 @@ setup-long:
 setup-bench:
 	@guest-images/setup bench
 
-install: all
-	install -D -m 755 $(BUILD)/nidus $(DESTDIR)$(PREFIX)/bin/nidus
-	ln -sf nidus $(DESTDIR)$(PREFIX)/bin/lkvm
-	install -D -m 644 docs/nidus.1 $(DESTDIR)$(PREFIX)/share/man/man1/nidus.1
-	install -D -m 644 docs/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nidus
-	ln -sf nidus $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lkvm
+# A page of the manual for nidus, and one for each subcommand.
+$(BUILD)/man: docs/manual docs/nidus.1 debian/changelog
+	docs/manual $@
+
+BIN           = $(DESTDIR)$(PREFIX)/bin
+MAN           = $(DESTDIR)$(PREFIX)/share/man/man1
+BASH_FUNCTIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH_FUNCTIONS ?= $(PREFIX)/share/zsh/site-functions
+
+install: all $(BUILD)/man
+	install -D -m 755 $(BUILD)/nidus $(BIN)/nidus
+	ln -sf nidus $(BIN)/lkvm
+	install -d $(MAN)
+	install -m 644 $(BUILD)/man/* $(MAN)
+	ln -sf nidus.1 $(MAN)/lkvm.1
+	install -D -m 644 docs/completion.bash $(BASH_FUNCTIONS)/nidus
+	ln -sf nidus $(BASH_FUNCTIONS)/lkvm
+	install -D -m 644 docs/completion.zsh $(DESTDIR)$(ZSH_FUNCTIONS)/_nidus
+
+uninstall: $(BUILD)/man
+	rm -f $(addprefix $(BIN)/,nidus lkvm) $(addprefix $(BASH_FUNCTIONS)/,nidus lkvm) \
+		$(DESTDIR)$(ZSH_FUNCTIONS)/_nidus $(MAN)/lkvm.1 $(patsubst $(BUILD)/man/%,$(MAN)/%,$(wildcard $(BUILD)/man/*))
+
+# The scripts stay beside each other, as they are in the tree.
+BOARD         = $(DESTDIR)$(PREFIX)/share/nidus-board
+BOARD_SCRIPTS = board/initrd board/nidus-board board/run board/test guest-images/kernel guest-images/program
+BOARD_DATA    = board/init.sh guest-images/lib.sh guest-images/small.config
+
+install-board:
+	mkdir -p $(addprefix $(BOARD)/,board guest-images) $(BIN) $(MAN)
+	set -e; for file in $(BOARD_SCRIPTS); do install -m 755 $$file $(BOARD)/$$file; done
+	set -e; for file in $(BOARD_DATA); do install -m 644 $$file $(BOARD)/$$file; done
+	ln -sf ../share/nidus-board/board/nidus-board $(BIN)/nidus-board
+	sed 's/@VERSION@/$(VERSION)/' docs/nidus-board.1 >$(MAN)/nidus-board.1
+	chmod 644 $(MAN)/nidus-board.1
+
+# What the board makes when it is first used: where it is, none of that is made.
+install-board-kernel:
+	mkdir -p $(addprefix $(BOARD)/made/,kernel-small board)
+	kernel=$$(guest-images/kernel small) && cd $${kernel%/*} && \
+		install -m 644 -t $(BOARD)/made/kernel-small Image .config made-from
+	initrd=$$(board/initrd) && cd $${initrd%/*} && install -m 644 -t $(BOARD)/made/board board.cpio made-from
+
+uninstall-board:
+	rm -rf $(BOARD)
+	rm -f $(BIN)/nidus-board $(MAN)/nidus-board.1
+
+# Packages are built of a copy of what git knows and does not ignore, so nothing of a build gets into them. With
+# KERNEL=yes that of the board's kernel is made too, which builds the kernel if it is not in the cache.
+deb:
+	debian/build $(BUILD)/packages $(if $(filter yes,$(KERNEL)),--kernel)
+
+DIST := nidus-$(VERSION)
+dist:
+	@mkdir -p $(BUILD)
+	git archive --format=tar --prefix=$(DIST)/ HEAD | xz -T1 >$(BUILD)/$(DIST).tar.xz
 
 clean:
 	rm -rf $(BUILD)
@@ -210,4 +272,5 @@ clean:
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all tests board-tests demo lint check check-long check-kernel check-kernel-long bench fuzz setup setup-demo setup-long \
-	setup-bench install clean
+	setup-bench install uninstall \
+	install-board uninstall-board install-board-kernel deb dist clean

@@ -63,6 +63,11 @@ $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BU
 $(BUILD)/unit/nidus: $(BUILD)/unit/main.o $(BUILD)/unit/tests/host/program.o $(BUILD)/unit/nidus.a
 	$(HOSTCC) -pthread $(UNIT_SANITIZE) -o $@ $^ $(HOST_LDLIBS)
 
+UNIT_VERSIONED := $(VERSIONED:$(BUILD)/%=$(BUILD)/unit/%) $(VERSIONED:$(BUILD)/%=$(BUILD)/fuzz/%) \
+	$(BUILD)/unit/tests/unit/test_commands.o
+$(UNIT_VERSIONED): debian/changelog
+$(UNIT_VERSIONED): UNIT_CPPFLAGS += -DNIDUS_VERSION='"$(VERSION)"'
+
 -include $(BUILD)/unit/main.d $(BUILD)/unit/tests/host/program.d $(UNIT_OBJECTS:.o=.d) $(UNIT_FAKES:.o=.d) $(FUZZ_OBJECTS:.o=.d) $(FUZZ_FAKES:.o=.d) \
 	$(UNIT_TESTS:%=$(BUILD)/unit/tests/unit/%.d) $(FUZZERS:%=$(BUILD)/fuzz/tests/fuzz/%.d)
 

@@ -150,3 +150,23 @@ expect leaves qemu-system-arm
 expect installs bison
 expect grep -q "no QEMU any more" "$work/out"
 end
+
+begin "the README has the packages that each set adds"
+: >"$work/out"
+# row TEXT: the packages of the README's row that begins so.
+# shellcheck disable=SC2016	# these are not the shell's
+row() {
+	sed -n "s/^| $1 | //p" README.md | grep -o '`[a-z0-9+-]*`' | tr -d '`' | sort
+}
+# What each set has more than the one before it, on arm64.
+known=''
+# shellcheck disable=SC2016
+for pair in build:'building nidus' demo:'`make demo`' check:'`make check`' long:'`make check-long`'; do
+	tr ' ' '\n' <<<"$(guest-images/setup --native "${pair%%:*}")" | sort >"$work/set"
+	comm -23 "$work/set" <(echo "$known") | grep . >"$work/new"
+	known=$(<"$work/set")
+	row "${pair#*:}" | grep -vxE 'gcc-aarch64-linux-gnu|libc6-dev-arm64-cross' | diff "$work/new" - >>"$work/out" ||
+		complaints+="
+    the row of ${pair#*:} differs"
+done
+end

@@ -17,7 +17,6 @@
 #include "nest/nest_watch.h"
 #include "unit.h"
 #include "util.h"
-#include "version.h"
 
 static char kernel[160], directory[128];
 

@@ -3,7 +3,6 @@
 
 #include "commands/command.h"
 #include "machine/session.h"
-#include "version.h"
 
 static const struct options options = { .command = "version" };
 

@@ -16,7 +16,6 @@
 #include "served/served.h"
 #include "util.h"
 #include "vcpu/exit.h"
-#include "version.h"
 #include "vhost.h"
 
 static json_t *hex(uint64_t value)
