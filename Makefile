@@ -3,6 +3,7 @@
 # make          build/nidus, a static arm64 program
 # make setup    install what building, running and testing need (as root, or with sudo)
 # make demo     boot a stock Debian kernel under nidus, on an emulated Arm machine if need be
+#               demo-nest: three guests inside each other; demo-xen: Xen as a guest's hypervisor
 # make check    everything that must hold before a commit; make check-long: what takes longer
 # make lint     formatting, headers and the walls between directories
 # make check-kernel  the kernel patches of kernel/: they compile one by one, and do what they are for
@@ -152,6 +153,14 @@ demo: setup-demo
 	@$(MAKE) --no-print-directory all
 	@tests/demo
 
+demo-nest: setup-demo
+	@$(MAKE) --no-print-directory all $(BUILD)/guest/ops.bin
+	@tests/demo-nest
+
+demo-xen: setup-demo
+	@$(MAKE) --no-print-directory all $(BUILD)/guest/domU1.dtbo
+	@tests/demo-xen
+
 lint:
 	@tests/lint
 
@@ -271,6 +280,6 @@ clean:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests board-tests demo lint check check-long check-kernel check-kernel-long bench fuzz setup setup-demo setup-long \
+.PHONY: all tests board-tests demo demo-nest demo-xen lint check check-long check-kernel check-kernel-long bench fuzz setup setup-demo setup-long \
 	setup-bench install uninstall \
 	install-board uninstall-board install-board-kernel deb dist clean
