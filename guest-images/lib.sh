@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the scripts of this directory and tests/board/run have in common. It is sourced, not called:
+# What the scripts of this directory and of board/ have in common. It is sourced, not called:
 #
 #   note TEXT                          progress, on stderr
 #   die TEXT                           one line on stderr, then exit with $failure
@@ -375,7 +375,7 @@ cpio_header() {
 }
 
 # archive [CPIO-OPTION...]: a newc archive of the files named on stdin (each name ended by NUL), owned by root.
-# shellcheck disable=SC2120	# tests/board/run passes an option
+# shellcheck disable=SC2120	# board/run passes an option
 archive() {
 	cpio --quiet -o0 -H newc --reproducible --owner=+0:+0 "$@"
 }

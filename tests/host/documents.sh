@@ -9,7 +9,7 @@ shopt -s globstar
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-documents=(docs/*.md README.md CONTRIBUTING.md {guest-images,bench,kernel}/README.md)
+documents=(docs/*.md README.md CONTRIBUTING.md {guest-images,bench,kernel,board}/README.md)
 git ls-files --cached --others --exclude-standard >"$work/tree"
 
 # verdict WHAT: what is wrong is in $work/wrong, a line each.
