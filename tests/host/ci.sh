@@ -115,7 +115,7 @@ took() {
 }
 status=0
 tests/fresh --directory "$work/life" trixie bash steps >"$work/said" 2>&1 || status=$?
-if ((status == 0)) && grep -q '^everything is gone' "$work/said" && took built 1500 && took "with the package" 60; then
+if ((status == 0)) && grep -q '^everything is gone' "$work/said" && took built 3600 && took "with the package" 60; then
 	echo "ok - packages are installed, used, upgraded and removed on a bare Debian 13 ($(grep -E '^(built|with the package): ' "$work/said" | paste -sd ,))"
 else
 	echo "not ok - packages are installed, used, upgraded and removed on a bare Debian 13"
