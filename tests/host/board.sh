@@ -66,6 +66,13 @@ expect "and so does what is not to be written to" 0 "^$" sh -c 'cmp one.img /dev
 expect "a shell reads its commands from a pipe" 3 "^aarch64" "$board" shell <<<'uname -m; exit 3'
 # shellcheck disable=SC2016
 expect "time is counted, on one CPU" 0 "^1 CPU" "$board" run --icount --smp 2 -- sh -c 'echo "$(nproc) CPU"'
+expect "its kernel can be had" 0 "^/.*/Image$" "$board" kernel
+cp "$("$board" kernel)" Image
+expect "and be another one, with parameters" 0 "of=mine" "$board" run --kernel Image --append of=mine -- cat /proc/cmdline
+# A terminal, whose other end is ours.
+# shellcheck disable=SC2016
+expect "a shell at a terminal" 5 "^42" script -qec "stty rows 24 cols 80; $board shell" /dev/null \
+	<<<'echo $((6 * 7)); exit 5'
 expect "the time may be over" 124 "not done after 8 seconds" "$board" run --timeout 8 -- sleep 100
 expect "a command that is not there" 127 "not found" "$board" run -- nothing-of-that-name
 expect "nonsense is refused" 125 "what is '--no-such'" "$board" run --no-such -- true

@@ -25,7 +25,7 @@ workflow() {
 commands() {
 	echo 'set -e'
 	echo 'export GITHUB_ENV=/tmp/env DEBIAN_FRONTEND=noninteractive'
-	sed -n 's/^env: { \(.*\) }$/\1/p' <<<"$1" | sed 's/, /\n/g' | sed 's/^\([A-Z_]*\): \(.*\)$/export \1="\2"/'
+	sed -n 's/^env: { \(.*\) }$/\1/p' <<<"$1" | sed 's/, /\n/g' | sed 's/^\([A-Z_0-9]*\): \(.*\)$/export \1="\2"/'
 	# shellcheck disable=SC2016	# for the shell there
 	echo 'export NIDUS="file://$PWD/packages"'
 	sed -n 's/^ *- run: //p' <<<"$1" | while IFS= read -r step; do
