@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "control/control_client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control/control_socket.h"
+#include "host/clock.h"
+#include "host/log.h"
+
+/* More than the statistics of any machine; what listens at a path may be anybody. */
+#define ANSWER_MAX (64u << 20)
+#define ROOM_MIN   65536
+
+int control_client_open(struct control_peer *peer, const char *who, bool quiet)
+{
+	*peer = (struct control_peer){ .who = who, .quiet = quiet };
+	peer->fd = control_socket_connect(who, quiet);
+	return peer->fd < 0 ? peer->fd : 0;
+}
+
+void control_client_close(struct control_peer *peer)
+{
+	if (peer->fd >= 0)
+		close(peer->fd);
+	free(peer->text);
+	peer->text = NULL;
+	peer->fd = -1;
+}
+
+static int complain(const struct control_peer *peer, int err)
+{
+	if (peer->quiet)
+		return err;
+	if (err == -ETIMEDOUT)
+		log_error("%s: does not answer", peer->who);
+	else if (err == -ECONNRESET || err == -EPIPE)
+		log_error("%s: has ended without an answer", peer->who);
+	else
+		log_error("%s: %s", peer->who, log_reason(-err));
+	return err;
+}
+
+/* Until events come, or until, which is clock_ns(); UINT64_MAX: never. */
+static int wait_for(const struct control_peer *peer, short events, uint64_t until)
+{
+	struct pollfd poller = { .fd = peer->fd, .events = events };
+	const uint64_t now = clock_ns();
+	int timeout = -1, count;
+
+	if (until != UINT64_MAX)
+		timeout = until > now ? (int)((until - now) / 1000000) + 1 : 0;
+	count = poll(&poller, 1, timeout);
+	if (count < 0)
+		return errno == EINTR ? 0 : -errno;
+	return count == 0 ? -ETIMEDOUT : 0;
+}
+
+static int send_all(const struct control_peer *peer, const char *text, size_t size, uint64_t until)
+{
+	while (size > 0) {
+		const ssize_t done = send(peer->fd, text, size, MSG_NOSIGNAL);
+		int err = 0;
+
+		if (done > 0) {
+			text += done;
+			size -= done;
+		} else if (done < 0 && errno == EAGAIN) {
+			err = wait_for(peer, POLLOUT, until);
+		} else if (done < 0 && errno != EINTR) {
+			err = -errno;
+		}
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int grow(struct control_peer *peer)
+{
+	const size_t room = peer->room ? peer->room * 2 : ROOM_MIN;
+	char *text;
+
+	if (peer->used < peer->room)
+		return 0;
+	if (room > ANSWER_MAX)
+		return -EMSGSIZE;
+	text = realloc(peer->text, room);
+	if (!text)
+		return -ENOMEM;
+	peer->text = text;
+	peer->room = room;
+	return 0;
+}
+
+/* The length of a line that has come whole. */
+static ssize_t receive_line(struct control_peer *peer, uint64_t until)
+{
+	const char *end = NULL;
+	size_t seen = 0;
+
+	for (;;) {
+		ssize_t got;
+		int err;
+
+		if (peer->used > seen)
+			end = memchr(peer->text + seen, '\n', peer->used - seen);
+		if (end)
+			return end - peer->text;
+		seen = peer->used;
+		err = grow(peer);
+		if (err == 0)
+			err = wait_for(peer, POLLIN, until);
+		if (err < 0)
+			return err;
+		got = recv(peer->fd, peer->text + peer->used, peer->room - peer->used, 0);
+		if (got == 0)
+			return -ECONNRESET;
+		if (got < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		if (got > 0)
+			peer->used += got;
+	}
+}
+
+/* What the answer says, or NULL, said. */
+static json_t *take_result(const struct control_peer *peer, json_t *answer)
+{
+	json_t *result = json_object_get(answer, "result");
+	const char *message =
+		json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
+
+	if (result)
+		return json_incref(result);
+	if (!peer->quiet)
+		log_error("%s: %s", peer->who,
+			  message ? message : "answers what makes no sense: no nidus?");
+	return NULL;
+}
+
+static int exchange(struct control_peer *peer, json_t *question, int milliseconds, json_t **answer)
+{
+	const uint64_t until =
+		milliseconds < 0 ? UINT64_MAX : clock_ns() + milliseconds * UINT64_C(1000000);
+	char *text = json_dumps(question, JSON_COMPACT);
+	ssize_t size = -ENOMEM;
+
+	if (text) {
+		const size_t length = strlen(text);
+
+		text[length] = '\n';
+		size = send_all(peer, text, length + 1, until);
+	}
+	free(text);
+	if (size == 0)
+		size = receive_line(peer, until);
+	if (size < 0)
+		return size;
+	*answer = json_loadb(peer->text, size, JSON_REJECT_DUPLICATES, NULL);
+	peer->used -= size + 1;
+	memmove(peer->text, peer->text + size + 1, peer->used);
+	return 0;
+}
+
+json_t *control_client_ask(struct control_peer *peer, const char *request, json_t *arguments,
+			   int milliseconds)
+{
+	json_t *question = json_pack("{ssso*}", "request", request, "arguments", arguments);
+	json_t *answer = NULL, *result;
+	const int err = exchange(peer, question, milliseconds, &answer);
+
+	json_decref(question);
+	if (err < 0) {
+		complain(peer, err);
+		return NULL;
+	}
+	result = take_result(peer, answer);
+	json_decref(answer);
+	return result;
+}
+
+json_t *control_client_once(const char *who, const char *request, json_t *arguments,
+			    int milliseconds)
+{
+	struct control_peer peer;
+	json_t *result;
+
+	if (control_client_open(&peer, who, false) < 0) {
+		json_decref(arguments);
+		return NULL;
+	}
+	result = control_client_ask(&peer, request, arguments, milliseconds);
+	control_client_close(&peer);
+	return result;
+}
