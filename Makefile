@@ -44,8 +44,9 @@ LIBRARIES ?= sysroot
 SYSROOT    = $(if $(filter sysroot,$(LIBRARIES)),$(BUILD)/sysroot)
 WARNINGS   = -Wall -Wextra -Werror
 CPPFLAGS   = -D_GNU_SOURCE -Iinclude -I$(BUILD)/sandbox $(if $(SYSROOT),-isystem $(SYSROOT)/uapi -isystem $(SYSROOT)/include)
-# The same bytes wherever the tree is.
-CFLAGS   = -std=gnu11 -O2 -g $(WARNINGS) -pthread -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
+# The same bytes wherever the tree is. Nothing unwinds our stack but debuggers, which have their own tables.
+CFLAGS   = -std=gnu11 -O2 -g $(WARNINGS) -pthread -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. \
+	-fno-unwind-tables -fno-asynchronous-unwind-tables
 LDFLAGS  = -static -Wl,--gc-sections $(if $(SYSROOT),-L$(SYSROOT)/lib)
 LDLIBS   = -lfdt -ljansson -lz -lzstd -luring -laio -lconfig
 
