@@ -61,6 +61,7 @@ int main(int argc, char **argv)
 	 * and mprotect(2) by threads that are forbidden to make any.
 	 */
 	mallopt(M_ARENA_MAX, 1);
+	log_find_journal();
 	if (check_descriptors() < 0)
 		return STATUS_HOST;
 	if (getpid() == 1 && argc > 0 && strcmp(argv[0], "/init") == 0)

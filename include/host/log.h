@@ -28,6 +28,12 @@ void log_set_level(enum log_level level);
 void log_set_subject(const char *subject);
 
 /*
+ * Where standard error goes to the journal (JOURNAL_STREAM, systemd.exec(5)), all messages from now
+ * on begin with their priority (sd-daemon(3)). Before there is more than one thread.
+ */
+void log_find_journal(void);
+
+/*
  * How much of what standard error does not take at once is kept. 16 KiB is a hundred lines or so,
  * more than a guest can provoke in the places that log_guest() bounds.
  */

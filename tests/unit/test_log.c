@@ -2,8 +2,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/log.h"
@@ -298,6 +300,43 @@ static void files_are_written_at_once(void **state)
 	assert_said("two");
 }
 
+/* Standard error is what JOURNAL_STREAM names, or another file by the same number. */
+static void journals_get_priorities(void **state)
+{
+	char name[48];
+	struct stat st;
+
+	log_set_level(LOG_DEBUG);
+	fstat(STDERR_FILENO, &st);
+	snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)st.st_dev + 1, (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", name, 1);
+	log_find_journal();
+	log_error("one");
+	snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", name, 1);
+	log_find_journal();
+	log_error("two");
+	log_warning("three");
+	log_info("four");
+	log_debug("five");
+	log_plain("six");
+	unsetenv("JOURNAL_STREAM");
+	assert_string_equal(said(), "nidus: error: one\n"
+				    "<3>nidus: error: two\n"
+				    "<4>nidus: warning: three\n"
+				    "<6>nidus: four\n"
+				    "<7>nidus: debug: five\n"
+				    "six\n");
+}
+
+static int journal_back(void **state)
+{
+	setenv("JOURNAL_STREAM", "0:0", 1);
+	log_find_journal();
+	unsetenv("JOURNAL_STREAM");
+	return level_back(state);
+}
+
 #define stalled(test)                                                    \
 	cmocka_unit_test_setup_teardown(test, stalled_pipe, stall_ends), \
 		cmocka_unit_test_setup_teardown(test, stalled_socket, stall_ends)
@@ -314,6 +353,7 @@ int main(void)
 		on_subject(subject_is_text_and_no_format),
 		on_subject(long_subjects_are_cut),
 		on_subject(long_lines_with_a_subject_are_cut_and_end),
+		cmocka_unit_test_setup_teardown(journals_get_priorities, catch_begin, journal_back),
 		caught_test(guest_warnings_stop),
 		stalled(what_is_not_read_is_kept),
 		stalled(what_is_too_much_is_counted),

@@ -9,8 +9,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/log.h"
@@ -24,6 +27,33 @@ static _Atomic enum log_level limit_level = LOG_WARNING;
 void log_set_level(enum log_level level)
 {
 	atomic_store(&limit_level, level);
+}
+
+static bool in_journal;
+
+void log_find_journal(void)
+{
+	const char *named = getenv("JOURNAL_STREAM");
+	char found[48];
+	struct stat st;
+
+	if (!named || fstat(STDERR_FILENO, &st) < 0)
+		return;
+	snprintf(found, sizeof(found), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	in_journal = strcmp(named, found) == 0;
+}
+
+/* What a line of that level begins with. */
+static const char *priority(enum log_level level)
+{
+	static const char *const words[] = {
+		[LOG_ERROR] = "<3>",
+		[LOG_WARNING] = "<4>",
+		[LOG_INFO] = "<6>",
+		[LOG_DEBUG] = "<7>",
+	};
+
+	return in_journal ? words[level] : "";
 }
 
 /* Ends in the colon and blank that follow it in a line. */
@@ -81,8 +111,8 @@ static void kept_own_up(void)
 	if (kept_lost == 0)
 		return;
 	size = snprintf(line, sizeof(line),
-			"nidus: warning: standard error was not read: %u messages are lost\n",
-			kept_lost);
+			"%snidus: warning: standard error was not read: %u messages are lost\n",
+			priority(LOG_WARNING), kept_lost);
 	if (kept_append(line, size))
 		kept_lost = 0;
 }
@@ -170,7 +200,7 @@ static void log_line(enum log_level level, const char *remark, const char *forma
 	if (level > atomic_load(&limit_level))
 		return;
 
-	used = snprintf(line, room, "nidus: %s%s", tag[level], log_subject);
+	used = snprintf(line, room, "%snidus: %s%s", priority(level), tag[level], log_subject);
 	used += vsnprintf(line + used, room - used, format, args);
 	if (used < room)
 		used += snprintf(line + used, room - used, "%s", remark);
