@@ -71,7 +71,7 @@ $(BUILD)/%.o: %.c Makefile | $(SYSROOT)
 	@mkdir -p $(@D)
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-VERSIONED := $(BUILD)/vmm/commands/cmd_version.o $(BUILD)/vmm/machine/stats.o
+VERSIONED := $(addprefix $(BUILD)/vmm/,commands/cmd_version.o machine/stats.o monitor/monitor.o)
 $(VERSIONED): debian/changelog
 $(VERSIONED): CPPFLAGS += -DNIDUS_VERSION='"$(VERSION)"'
 
@@ -114,7 +114,7 @@ $(BUILD)/board/attack: tests/board/attack.c $(OBJECTS) Makefile
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(ATTACKED:%=-Wl,--wrap=%) -o $@ $(filter %.c %.o,$^) $(LDLIBS)
 
 # Programs of ours that run in Linux guests.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,debug devmem evict files fs invalidate load names net punch reader tap tree verify vsock)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,clients debug devmem evict files fs invalidate load names net punch reader tap tree verify vsock)
 
 vpath %.c bench tests/boot
 $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)
@@ -226,6 +226,7 @@ $(BUILD)/man: docs/manual docs/nidus.1 debian/changelog
 BIN           = $(DESTDIR)$(PREFIX)/bin
 MAN           = $(DESTDIR)$(PREFIX)/share/man/man1
 BASH_FUNCTIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+UNITS         = $(DESTDIR)$(PREFIX)/lib/systemd/system
 ZSH_FUNCTIONS ?= $(PREFIX)/share/zsh/site-functions
 
 install: all $(BUILD)/man
@@ -237,10 +238,12 @@ install: all $(BUILD)/man
 	install -D -m 644 docs/completion.bash $(BASH_FUNCTIONS)/nidus
 	ln -sf nidus $(BASH_FUNCTIONS)/lkvm
 	install -D -m 644 docs/completion.zsh $(DESTDIR)$(ZSH_FUNCTIONS)/_nidus
+	sed 's|@PREFIX@|$(PREFIX)|' 'docs/nidus@.service.in' >'$(BUILD)/nidus@.service'
+	install -D -m 644 '$(BUILD)/nidus@.service' '$(UNITS)/nidus@.service'
 
 uninstall: $(BUILD)/man
 	rm -f $(addprefix $(BIN)/,nidus lkvm) $(addprefix $(BASH_FUNCTIONS)/,nidus lkvm) \
-		$(DESTDIR)$(ZSH_FUNCTIONS)/_nidus $(MAN)/lkvm.1 $(patsubst $(BUILD)/man/%,$(MAN)/%,$(wildcard $(BUILD)/man/*))
+		$(DESTDIR)$(ZSH_FUNCTIONS)/_nidus '$(UNITS)/nidus@.service' $(MAN)/lkvm.1 $(patsubst $(BUILD)/man/%,$(MAN)/%,$(wildcard $(BUILD)/man/*))
 
 # The scripts stay beside each other, as they are in the tree.
 BOARD         = $(DESTDIR)$(PREFIX)/share/nidus-board

@@ -13,6 +13,8 @@
 #   end
 
 scratch=$(mktemp -d)
+# Where guests with a name have their sockets: the board has no place for them.
+export XDG_RUNTIME_DIR="$scratch"
 failed=0
 # A failure is told by the exit status as well, in case its line gets lost.
 finish() {

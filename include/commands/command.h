@@ -17,9 +17,10 @@ struct command {
 	int (*run)(enum config_flavour flavour, int argc, char **argv);
 };
 
-extern const struct command cmd_run, cmd_nest, cmd_tlbi, cmd_help, cmd_version;
+extern const struct command cmd_run, cmd_nest, cmd_list, cmd_stop, cmd_pause, cmd_resume, cmd_stat,
+	cmd_top, cmd_tlbi, cmd_help, cmd_version;
 
-#define COMMANDS_COUNT 5
+#define COMMANDS_COUNT 11
 
 /* In the order in which they are listed. */
 extern const struct command *const commands[COMMANDS_COUNT];

@@ -121,6 +121,8 @@ struct config {
 	const char *dump_dtb; /* file, or NULL */
 	const char *report; /* file or fd:N, or NULL */
 	const char *stats_file; /* or NULL */
+	const char *control; /* socket that nidus is controlled by, or NULL: by the guest's name */
+	const char *pidfile; /* or NULL */
 
 	uint64_t mem_size; /* bytes */
 	unsigned int cpus;

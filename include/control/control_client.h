@@ -28,8 +28,7 @@ void control_client_close(struct control_peer *peer);
 json_t *control_client_ask(struct control_peer *peer, const char *request, json_t *arguments,
 			   int milliseconds);
 
-/* For who asks once. */
-json_t *control_client_once(const char *who, const char *request, json_t *arguments,
-			    int milliseconds);
+/* Waits for the end of who was asked. Errors: -errno, said unless quiet. */
+int control_client_wait(struct control_peer *peer, int milliseconds);
 
 #endif

@@ -27,7 +27,8 @@ struct control_socket {
  */
 int control_socket_open(struct control_socket *socket, const char *path);
 int control_socket_open_named(struct control_socket *socket, const char *name);
-/* Opens nothing, and removes the socket's name, unless that is somebody else's by now. */
+/* Removes the socket's name, unless that is somebody else's by now. Opens nothing. */
+void control_socket_remove(const struct control_socket *socket);
 void control_socket_close(struct control_socket *socket);
 
 /*

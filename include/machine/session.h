@@ -38,6 +38,11 @@ struct session {
 	struct sink *reports;
 	/* If set after session_create(): a machine has stopped and is about to be destroyed. */
 	void (*ended)(struct session *session, const struct machine *machine);
+	/* The same, for who watches: it is about to run; it has stopped, over: for good. */
+	struct session_watcher {
+		void (*begins)(struct session_watcher *watcher);
+		void (*stopped)(struct session_watcher *watcher, bool over);
+	} * watcher;
 };
 
 /*

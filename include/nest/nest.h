@@ -44,6 +44,8 @@ struct nest {
 	char *root; /* the directory that is the innermost's root, where this level has it, or NULL
 		     */
 	char *net; /* what level 1's network is, as run --network has it; NULL: there is none */
+	/* Of level 1's guest, as run has them, or NULL; the caller's. */
+	const char *name, *control;
 };
 
 /* Without levels. */

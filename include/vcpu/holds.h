@@ -46,6 +46,12 @@ void holds_destroy(struct holds *holds);
 /* env's vCPUs, of whom none has started: before vcpu_start(). NULL: there are none any more. */
 void holds_attach(struct holds *holds, struct vcpu_env *env);
 
+/*
+ * Opens what the first hold takes, for who may not do so later: hold_begin() does not fail then.
+ * Errors: -errno, said.
+ */
+int holds_prepare(struct holds *holds);
+
 /* Errors of the first one: -errno, said; it has not begun then. */
 int hold_begin(struct holds *holds, struct hold *hold);
 void hold_end(struct holds *holds, struct hold *hold);

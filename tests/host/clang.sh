@@ -17,9 +17,12 @@ fi
 
 missing=
 for file in bin/nidus bin/lkvm share/man/man1/nidus.1 \
-	share/bash-completion/completions/{nidus,lkvm}; do
+	share/bash-completion/completions/{nidus,lkvm} lib/systemd/system/nidus@.service; do
 	[[ -s $destination/usr/$file ]] || missing+=" $file"
 done
+# shellcheck disable=SC2016	# for systemd
+grep -qx 'ExecStart=/usr/bin/nidus run --name %i $NIDUS_OPTIONS' \
+	"$destination/usr/lib/systemd/system/nidus@.service" || missing+=" a service that starts it"
 if [[ -z $missing ]]; then
 	echo "ok - make install puts everything in its place"
 else

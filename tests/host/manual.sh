@@ -83,7 +83,7 @@ completed() {
 
 completed "the name of a subcommand" nidus ru : run
 completed "all subcommands" nidus '' : "${commands[@]}"
-completed "the name of an option" nidus run --con : --console
+completed "the name of an option" nidus run --cons : --console
 completed "what it takes" nidus run --console '' : serial virtio
 completed "of that what begins so" lkvm run -k Image --console v : virtio
 completed "the same behind =" nidus run --console = se : serial

@@ -12,15 +12,19 @@
 #include <unistd.h>
 
 #include "commands/command.h"
+#include "control/control_client.h"
+#include "control/control_socket.h"
 #include "control/peek.h"
 #include "machine/session.h"
+#include "monitor/monitor.h"
 #include "nest/nest_watch.h"
 #include "unit.h"
 #include "util.h"
 
 static char kernel[160], directory[128];
 
-/* What is started, in place of vmm/machine/session.c, vmm/nest/nest_watch.c, vmm/control/peek.c. */
+/* What is started, in place of vmm/machine/session.c, vmm/monitor/monitor.c, vmm/nest/nest_watch.c,
+ * vmm/control/peek.c, control_socket.c and control_client.c there. */
 static unsigned int started;
 static int comes_to; /* what the start, or the run, returns */
 static void (*looks_at)(const void *what); /* a struct config or a struct nest */
@@ -45,6 +49,15 @@ void session_destroy(struct session *session)
 	assert_int_not_equal(comes_to, STATUS_HOST);
 }
 
+enum status monitor_create(struct monitor *monitor, struct session *session)
+{
+	return STATUS_OK;
+}
+
+void monitor_destroy(struct monitor *monitor)
+{
+}
+
 int nest_watch(const struct nest *nest, const char *json_path)
 {
 	started++;
@@ -52,6 +65,75 @@ int nest_watch(const struct nest *nest, const char *json_path)
 	if (looks_at)
 		looks_at(nest);
 	return comes_to;
+}
+
+/* Guests: robin and wren, and dead, whose nidus was killed; mute does not answer. */
+
+static char asked[64]; /* the last of them, what it was asked, and with what */
+
+int control_socket_connect(const char *who, bool quiet)
+{
+	const bool lives = strcmp(who, "robin") == 0 || strcmp(who, "wren") == 0 ||
+			   strcmp(who, "mute") == 0 || strchr(who, '/');
+
+	if (lives)
+		return open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (!quiet)
+		log_error("%s: no guest that runs has that name", who);
+	return -ENOENT;
+}
+
+static const char *guests = "dead robin wren";
+
+int control_socket_names(struct word_list *names)
+{
+	char words[64], *left = words;
+
+	*names = (struct word_list){ 0 };
+	snprintf(words, sizeof(words), "%s", guests);
+	for (char *word = strsep(&left, " "); word; word = strsep(&left, " "))
+		word_list_add(names, word, strlen(word));
+	return 0;
+}
+
+int control_client_open(struct control_peer *peer, const char *who, bool quiet)
+{
+	*peer = (struct control_peer){ .who = who, .quiet = quiet };
+	peer->fd = control_socket_connect(who, quiet);
+	return peer->fd < 0 ? peer->fd : 0;
+}
+
+void control_client_close(struct control_peer *peer)
+{
+	close(peer->fd);
+}
+
+json_t *control_client_ask(struct control_peer *peer, const char *request, json_t *arguments,
+			   int milliseconds)
+{
+	char *text = arguments ? json_dumps(arguments, JSON_COMPACT) : strdup("");
+
+	assert_true(milliseconds > 0);
+	snprintf(asked, sizeof(asked), "%s %s %s", peer->who, request, text);
+	free(text);
+	json_decref(arguments);
+	if (strcmp(peer->who, "mute") == 0) {
+		if (!peer->quiet)
+			log_error("mute: does not answer");
+		return NULL;
+	}
+	if (strcmp(request, "status") == 0)
+		return json_pack("{sisssI}", "pid", 1234, "state", "running", "mem_bytes",
+				 (json_int_t)MIB(64));
+	return json_pack("{sbsi}", "changed", strcmp(peer->who, "wren") == 0, "resets", 0);
+}
+
+static unsigned int waits;
+
+int control_client_wait(struct control_peer *peer, int milliseconds)
+{
+	/* Of top, which looks again and again. */
+	return waits++ < 3 && !strstr(asked, "stop") ? -ETIMEDOUT : 0;
 }
 
 pid_t peek_find(const char *who)
@@ -318,6 +400,111 @@ static void nest_starts_what_was_asked_for(void **state)
 	assert_silent();
 }
 
+/* list, stop, pause, resume, stat, top */
+
+static void guests_are_listed(void **state)
+{
+	assert_int_equal(run("list"), STATUS_OK);
+	assert_string_equal(shown, "   PID NAME                 STATE\n"
+				   "------------------------------------\n"
+				   " 1234 robin                running\n"
+				   " 1234 wren                 running\n");
+	guests = "mute";
+	assert_int_equal(run("list --json"), STATUS_OK);
+	assert_non_null(strstr(shown, "\"state\": \"no answer\""));
+	guests = "dead robin wren";
+	assert_silent();
+}
+
+static void guests_are_told(void **state)
+{
+	static const struct {
+		const char *line, *asked, *shown;
+	} cases[] = {
+		{ "stop wren", "wren stop ", "" },
+		{ "stop ./socket", "./socket stop ", "" },
+		{ "pause wren", "wren pause {\"stop_time\":false}", "Guest wren paused\n" },
+		{ "pause --stop-time -n robin", "robin pause {\"stop_time\":true}",
+		  "Guest robin is already paused.\n" },
+		{ "resume --name wren", "wren resume ", "Guest wren resumed\n" },
+		{ "resume robin", "robin resume ", "Guest robin is still running.\n" },
+		{ "resume --all", "wren resume ",
+		  "Guest robin is still running.\nGuest wren resumed\n" },
+		{ "stat wren", "wren stat ", "{\n  \"changed\": true,\n  \"resets\": 0\n}\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		waits = 0;
+		assert_int_equal(run(cases[i].line), STATUS_OK);
+		assert_string_equal(asked, cases[i].asked);
+		assert_string_equal(shown, cases[i].shown);
+	}
+	assert_silent();
+}
+
+static void guests_are_not_told(void **state)
+{
+	static const struct {
+		const char *line, *message;
+		int status;
+	} cases[] = {
+		{ "list robin", "robin: list takes options and no further", STATUS_USAGE },
+		{ "stop", "stop takes one guest", STATUS_USAGE },
+		{ "pause robin --name wren", "pause takes one guest", STATUS_USAGE },
+		{ "resume robin --all", "resume takes one guest", STATUS_USAGE },
+		{ "stat nobody", "nobody: no guest that runs", STATUS_USAGE },
+		{ "resume --stop-time wren", "--stop-time: not an option of resume", STATUS_USAGE },
+		{ "pause mute", "mute: does not answer", STATUS_HOST },
+		{ "stop mute", "mute: does not answer", STATUS_HOST },
+		{ "top mute", "mute: does not answer", STATUS_HOST },
+		{ "top nobody", "nobody: no guest that runs", STATUS_USAGE },
+		{ "top", "more than one guest runs", STATUS_USAGE },
+		{ "top -n wren robin", "robin: top takes one guest", STATUS_USAGE },
+		{ "top -i 0 wren", "--interval 0: must be a number of seconds", STATUS_USAGE },
+		{ "top --sort name wren", "--sort name: must be", STATUS_USAGE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		waits = 0;
+		assert_int_equal(run(cases[i].line), cases[i].status);
+		assert_said(cases[i].message);
+	}
+	guests = "dead";
+	assert_int_equal(run("top"), STATUS_USAGE);
+	assert_said("no guest runs that has a name");
+	guests = "mute wren";
+	assert_int_equal(run("resume --all"), STATUS_HOST);
+	assert_said("mute: does not answer");
+	assert_string_equal(shown, "Guest wren resumed\n");
+	guests = "dead robin wren";
+}
+
+static unsigned int lines(void)
+{
+	unsigned int count = 0;
+
+	for (const char *at = shown; (at = strchr(at, '\n')); at++)
+		count++;
+	return count;
+}
+
+static void guests_are_watched_until_they_end(void **state)
+{
+	waits = 0;
+	assert_int_equal(run("top --json wren"), STATUS_OK);
+	assert_int_equal(lines(), 3);
+	waits = 0;
+	assert_int_equal(run("top --json --once wren"), STATUS_OK);
+	assert_int_equal(lines(), 1);
+	assert_non_null(strstr(shown, "\"guest\":{\"pid\":1234"));
+	waits = 0;
+	guests = "dead wren";
+	assert_int_equal(run("top -1"), STATUS_OK);
+	assert_non_null(strstr(shown, "wren: running, pid 1234, 64 MiB"));
+	guests = "dead robin wren";
+	assert_silent();
+}
+
 /* tlbi, help, version */
 
 static void tlbi_is_refused(void **state)
@@ -383,6 +570,10 @@ int main(void)
 		on_commands(nest_has_a_limit_of_files),
 		on_commands(nest_that_the_host_cannot_check),
 		on_commands(nest_starts_what_was_asked_for),
+		on_commands(guests_are_listed),
+		on_commands(guests_are_told),
+		on_commands(guests_are_not_told),
+		on_commands(guests_are_watched_until_they_end),
 		on_commands(tlbi_is_refused),
 		on_commands(help_lists_all),
 		on_commands(help_is_refused),

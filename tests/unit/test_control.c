@@ -22,6 +22,12 @@
 #include "unit.h"
 #include "util.h"
 
+static void forget_socket(struct control_socket *at)
+{
+	control_socket_remove(at);
+	control_socket_close(at);
+}
+
 static char directory[128], path[200];
 static struct control_socket at;
 static struct control_server server;
@@ -82,7 +88,7 @@ static int begin(void **state)
 static int finish(void **state)
 {
 	control_server_stop(&server);
-	control_socket_close(&at);
+	forget_socket(&at);
 	event_loop_destroy(&loop);
 	scratch_end();
 	return catch_end(state);
@@ -357,7 +363,7 @@ static bool serves(void *opaque)
 	if (recv(fds[0], text, sizeof(text) - 1, 0) <= 0)
 		return false;
 	control_server_stop(&server);
-	control_socket_close(&at);
+	forget_socket(&at);
 	return strcmp(text, "{\"result\":null}\n") == 0;
 }
 
@@ -399,7 +405,7 @@ static void the_living_are_left_alone_and_the_dead_replaced(void **state)
 	fd = control_socket_connect(path, false);
 	assert_true(fd >= 0);
 	close(fd);
-	control_socket_close(&second);
+	forget_socket(&second);
 	assert_int_equal(access(path, F_OK), -1);
 	close(at.directory);
 	assert_int_equal(control_socket_open(&at, path), 0);
@@ -415,7 +421,7 @@ static void what_is_anothers_by_now_stays(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(control_socket_open(&second, path), 0);
 	control_server_stop(&server);
-	control_socket_close(&at);
+	forget_socket(&at);
 	assert_int_equal(access(path, F_OK), 0);
 	at = second;
 	assert_int_equal(control_server_start(&server, &loop, at.fd, requests, &server), 0);
@@ -462,7 +468,7 @@ static void paths_may_be_long(void **state)
 	fd = control_socket_connect(name, false);
 	assert_true(fd >= 0);
 	close(fd);
-	control_socket_close(&second);
+	forget_socket(&second);
 }
 
 static void names_are_found(void **state)
@@ -498,8 +504,8 @@ static void names_are_found(void **state)
 	assert_said("no guest that runs has that name");
 	assert_int_equal(control_socket_open_named(&dead, "two"), -EADDRINUSE);
 	assert_said("two.sock: a guest that runs listens there already");
-	control_socket_close(&one);
-	control_socket_close(&two);
+	forget_socket(&one);
+	forget_socket(&two);
 	assert_silent();
 }
 
@@ -534,6 +540,20 @@ static void directories_of_others_are_not_used(void **state)
 }
 
 /* The client. */
+
+static json_t *ask(const char *who)
+{
+	struct control_peer peer;
+	json_t *result;
+
+	if (control_client_open(&peer, who, false) < 0)
+		return NULL;
+	result = control_client_ask(&peer, "echo", NULL, 10000);
+	if (result)
+		assert_int_equal(control_client_wait(&peer, 10000), 0);
+	control_client_close(&peer);
+	return result;
+}
 
 static atomic_bool done;
 
@@ -570,8 +590,10 @@ static void clients_get_their_answers(void **state)
 	assert_said("there is no such request");
 	assert_null(control_client_ask(&peer, "wait", NULL, 20));
 	assert_said("socket: does not answer");
+	assert_int_equal(control_client_wait(&peer, 20), -ETIMEDOUT);
+	assert_said("socket: does not answer");
 	control_client_close(&peer);
-	assert_null(control_client_once("nobody", "echo", json_object(), 10));
+	assert_null(ask("nobody"));
 	assert_said("nobody: no guest that runs has that name");
 	atomic_store(&done, true);
 	pthread_join(thread, NULL);
@@ -603,19 +625,24 @@ static void clients_believe_nothing(void **state)
 	event_remove(&loop, &server.listener);
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
 		pthread_create(&thread, NULL, say_nonsense, (void *)answers[i]);
-		assert_null(control_client_once(path, "echo", NULL, 10000));
+		assert_null(ask(path));
 		assert_said("answers what makes no sense");
 		pthread_join(thread, NULL);
 	}
 	pthread_create(&thread, NULL, say_nonsense, "{\"result\":");
-	assert_null(control_client_once(path, "echo", NULL, 10000));
+	assert_null(ask(path));
 	assert_said("has ended without an answer");
 	pthread_join(thread, NULL);
 	pthread_create(&thread, NULL, say_nonsense,
 		       "{\"error\":{\"message\":\"\\u001b[2J\\n\"}}\n");
-	assert_null(control_client_once(path, "echo", NULL, 10000));
+	assert_null(ask(path));
 	assert_said("socket: ?[2J?");
 	pthread_join(thread, NULL);
+	/* This one answers, and ends. */
+	pthread_create(&thread, NULL, say_nonsense, "{\"result\":null}\n{}\n");
+	assert_ptr_equal(ask(path), json_null());
+	pthread_join(thread, NULL);
+	assert_silent();
 }
 
 #define on_socket(test) cmocka_unit_test_setup_teardown(test, begin, finish)

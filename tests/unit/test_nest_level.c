@@ -13,6 +13,7 @@
 
 #include "machine/session.h"
 #include "machine/stats.h"
+#include "monitor/monitor.h"
 #include "unit.h"
 #include "vmm/nest/nest_level.h"
 
@@ -49,6 +50,21 @@ void session_destroy(struct session *session)
 {
 }
 
+/* In place of vmm/monitor/monitor.c. */
+static enum status unwatched;
+
+enum status monitor_create(struct monitor *monitor, struct session *session)
+{
+	assert_string_equal(session->config->name, "wren");
+	assert_string_equal(session->config->control, "/socket");
+	return unwatched;
+}
+
+void monitor_destroy(struct monitor *monitor)
+{
+	assert_int_equal(unwatched, STATUS_OK);
+}
+
 json_t *stats_collect(const struct machine *machine, unsigned int resets)
 {
 	return json_pack("{si}", "resets", (int)resets);
@@ -70,7 +86,9 @@ static int begin(void **state)
 		return -1;
 	close(fd);
 	nest_create(&nest);
-	refuses = STATUS_OK;
+	nest.name = "wren";
+	nest.control = "/socket";
+	refuses = unwatched = STATUS_OK;
 	outcome = OUTCOME_SHUTDOWN;
 	sessions = lines = 0;
 	if (nest_set(&nest, 0, "kernel", kernel) < 0 || nest_add_level(&nest) < 0)
@@ -139,6 +157,14 @@ static void session_that_is_refused(void **state)
 	assert_reported("not-started", STATUS_HOST);
 }
 
+static void session_that_cannot_be_watched(void **state)
+{
+	unwatched = STATUS_USAGE;
+	assert_int_equal(run(), STATUS_USAGE);
+	assert_int_equal(sessions, 1);
+	assert_int_equal(json_integer_value(json_object_get(line[1], "status")), STATUS_USAGE);
+}
+
 static void bad_input_is_the_users_fault(void **state)
 {
 	assert_int_equal(nest_set(&nest, 1, "file", "/none/such"), 0);
@@ -179,6 +205,7 @@ int main(void)
 		on_level(good_end),
 		on_level(bad_end_has_the_end_of_the_console),
 		on_level(session_that_is_refused),
+		on_level(session_that_cannot_be_watched),
 		on_level(bad_input_is_the_users_fault),
 		on_level(bad_option_is_the_users_fault),
 		on_level(want_of_descriptors_is_the_hosts_fault),

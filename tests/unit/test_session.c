@@ -437,11 +437,18 @@ static void signals_after_the_end(void **state)
 
 /* The sandbox. */
 
+static void shut_down(void)
+{
+	end(OUTCOME_SHUTDOWN);
+}
+
 static uint64_t kept_with(struct config with)
 {
 	with.report = config.report;
 	config = with;
+	life = shut_down;
 	assert_int_equal(session_create(&session, &config), STATUS_OK);
+	assert_int_equal(session_run(&session), STATUS_OK);
 	session_destroy(&session);
 	return fake_sandbox_options.capabilities;
 }
@@ -458,7 +465,9 @@ static void a_sandbox_that_cannot_be_entered_is_the_hosts_fault(void **state)
 	char said[128] = "";
 
 	fake_sandbox_error = -EPERM;
-	assert_int_equal(session_create(&session, &config), STATUS_HOST);
+	assert_int_equal(session_create(&session, &config), STATUS_OK);
+	assert_int_equal(session_run(&session), STATUS_HOST);
+	session_destroy(&session);
 	fake_sandbox_error = 0;
 	assert_true(read(errors, said, sizeof(said) - 1) > 0);
 	assert_string_equal(said, "nidus: error: --sandbox on: seccomp: Operation not permitted\n");

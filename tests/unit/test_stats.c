@@ -226,6 +226,38 @@ static void each_counter_is_told(void **state)
 	}
 }
 
+/* What is added for each vCPU is its own. */
+static void accesses_of_each_vcpu_are_told(void **state)
+{
+	const struct config config = { .cpus = 2 };
+	struct verdict verdict = { .outcome = OUTCOME_RUNNING };
+	static struct vcpu vcpus[2];
+	struct machine machine = {
+		.config = &config,
+		.resources = &no_resources,
+		.verdict = &verdict,
+		.env = { .vcpus = vcpus, .count = 2 },
+	};
+	json_t *stats, *vcpu;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		vcpus[i].stats_fd = -1;
+		memset(&vcpus[i].counters, 0, sizeof(vcpus[i].counters));
+		vcpus[i].counters.mmio[5].address = 0x1000;
+		vcpus[i].counters.mmio[5].writes = 7 + i;
+	}
+	stats = stats_collect(&machine, 0);
+	stats_add_mmio(stats, &machine);
+	for (unsigned int i = 0; i < 2; i++) {
+		vcpu = json_array_get(json_object_get(stats, "vcpus"), i);
+		vcpu = json_array_get(json_object_get(vcpu, "mmio"), 0);
+		assert_int_equal(json_integer_value(json_object_get(vcpu, "writes")), 7 + i);
+	}
+	vcpu = json_array_get(json_object_get(stats, "mmio"), 0);
+	assert_int_equal(json_integer_value(json_object_get(vcpu, "writes")), 15);
+	json_decref(stats);
+}
+
 /* And whatever else a machine knows of its life. */
 static void all_of_a_life_is_told(void **state)
 {
@@ -317,6 +349,7 @@ int main(void)
 		test(names_of_any_bytes_are_told),
 		test(each_counter_is_told),
 		test(all_of_a_life_is_told),
+		caught_test(accesses_of_each_vcpu_are_told),
 		test(networks_are_told),
 	};
 

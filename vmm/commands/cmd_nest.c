@@ -113,6 +113,11 @@ static const struct option_row rows[] = {
 	{ OPTION("time-limit", 0, "SECONDS",
 		 "how long each level may take, with all inside it (120)"),
 	  OPTION_CALL(set_time_limit) },
+	{ OPTION("name", 0, "NAME",
+		 "a name for level 1's guest, by which it is watched and controlled"),
+	  OPTION_TEXT(struct request, nest.name) },
+	{ OPTION("control", 0, "PATH", "the socket for that (that of its name)"),
+	  OPTION_TEXT(struct request, nest.control), OPTION_FILE },
 	{ OPTION("json", 0, "FILE",
 		 "write to a file what the table at the end says, and the statistics of each "
 		 "level"),

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "commands/command.h"
 #include "machine/session.h"
+#include "monitor/monitor.h"
 #include "root/root.h"
 
 static enum status live(const struct config *config)
 {
 	/* Not on the stack: it holds the terminal's buffers. */
 	static struct session session;
+	struct monitor monitor;
 	enum status status = session_create(&session, config);
 
 	if (status != STATUS_OK)
 		return status;
-	status = session_run(&session);
+	status = monitor_create(&monitor, &session);
+	if (status == STATUS_OK) {
+		status = session_run(&session);
+		monitor_destroy(&monitor);
+	}
 	session_destroy(&session);
 	return status;
 }

@@ -353,7 +353,9 @@ static const struct option_row rows[] = {
 	  OPTION_CHOICE(struct config, sandbox, sandbox_modes) },
 	{ OPTION("no-reboot", 0, NULL, "end when the guest resets (as lkvm: always)"),
 	  OPTION_FLAG(struct config, reboot, false) },
-	{ OPTION("name", 0, "NAME", "a name for the guest, shown in statistics and of its threads"),
+	{ OPTION("name", 0, "NAME",
+		 "a name for the guest, shown in statistics and of its threads, and by which it is watched and "
+		 "controlled"),
 	  OPTION_TEXT(struct config, name) },
 	{ OPTION("dump-dtb", 0, "FILE", "write the guest's device tree to a file"),
 	  OPTION_TEXT(struct config, dump_dtb), OPTION_FILE },
@@ -361,6 +363,12 @@ static const struct option_row rows[] = {
 		 "what the guest writes to its virtio port org.nidus.report goes to a "
 		 "file, a pipe or a device; fd:N: to descriptor N"),
 	  OPTION_TEXT(struct config, report), OPTION_FILE },
+	{ OPTION("control", 0, "PATH",
+		 "a socket by which the guest is watched and controlled (that of its name)"),
+	  OPTION_TEXT(struct config, control), OPTION_FILE },
+	{ OPTION("pidfile", 0, "FILE",
+		 "write the process id to a file, which is removed at the end"),
+	  OPTION_TEXT(struct config, pidfile), OPTION_FILE },
 	{ OPTION("stats", 0, "FILE", "write statistics to a file at the end and on SIGUSR1"),
 	  OPTION_TEXT(struct config, stats_file), OPTION_FILE },
 	{ OPTION("loglevel", 0, "LEVEL", "error, warning, info or debug (warning; as lkvm: info)"),

@@ -45,6 +45,11 @@ static int complain(const struct control_peer *peer, int err)
 	return err;
 }
 
+static uint64_t deadline(int milliseconds)
+{
+	return milliseconds < 0 ? UINT64_MAX : clock_ns() + milliseconds * UINT64_C(1000000);
+}
+
 /* Until events come, or until, which is clock_ns(); UINT64_MAX: never. */
 static int wait_for(const struct control_peer *peer, short events, uint64_t until)
 {
@@ -183,17 +188,16 @@ json_t *control_client_ask(struct control_peer *peer, const char *request, json_
 	return result;
 }
 
-json_t *control_client_once(const char *who, const char *request, json_t *arguments,
-			    int milliseconds)
+int control_client_wait(struct control_peer *peer, int milliseconds)
 {
-	struct control_peer peer;
-	json_t *result;
+	const uint64_t until = deadline(milliseconds);
+	char bytes[64];
+	ssize_t got;
+	int err;
 
-	if (control_client_open(&peer, who, false) < 0) {
-		json_decref(arguments);
-		return NULL;
-	}
-	result = control_client_ask(&peer, request, arguments, milliseconds);
-	control_client_close(&peer);
-	return result;
+	do {
+		err = wait_for(peer, POLLIN, until);
+		got = err == 0 ? recv(peer->fd, bytes, sizeof(bytes), MSG_DONTWAIT) : 0;
+	} while (err == 0 && (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))));
+	return err < 0 ? complain(peer, err) : 0;
 }

@@ -85,12 +85,14 @@ static void settle(struct control_client *client)
 	event_modify(client->server->loop, &client->source, events);
 }
 
-/* As much as goes without waiting. False: the client is gone. */
+/* As much as goes without waiting. False: the client is gone. #syscalls loop: sendmsg recvmsg */
 static bool send_answer(struct control_client *client)
 {
 	while (client->answer) {
-		const ssize_t done = send(client->source.fd, client->answer + client->sent,
-					  client->size - client->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		struct iovec rest = { client->answer + client->sent, client->size - client->sent };
+		const struct msghdr message = { .msg_iov = &rest, .msg_iovlen = 1 };
+		const ssize_t done =
+			sendmsg(client->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (done < 0 && (errno == EAGAIN || errno == EINTR))
 			return true;
@@ -236,9 +238,9 @@ static void serve(struct control_client *client)
 /* False: the client is gone. */
 static bool receive(struct control_client *client)
 {
-	const size_t room = sizeof(client->line) - client->used;
-	const ssize_t got =
-		recv(client->source.fd, client->line + client->used, room, MSG_DONTWAIT);
+	struct iovec room = { client->line + client->used, sizeof(client->line) - client->used };
+	struct msghdr message = { .msg_iov = &room, .msg_iovlen = 1 };
+	const ssize_t got = recvmsg(client->source.fd, &message, MSG_DONTWAIT);
 
 	if (got < 0 && errno != EAGAIN && errno != EINTR) {
 		drop(client);
@@ -310,7 +312,10 @@ static void add(struct control_server *server, int fd)
 	server->first = client;
 }
 
-/* By edges: where descriptors have run out, the loop does not go round for who waits. */
+/*
+ * By edges: where descriptors have run out, the loop does not go round for who waits.
+ * #syscalls loop: accept4
+ */
 static void listener_ready(struct event_source *source, uint32_t events)
 {
 	struct control_server *server = container_of(source, struct control_server, listener);

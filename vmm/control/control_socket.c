@@ -234,15 +234,20 @@ int control_socket_open_named(struct control_socket *listener, const char *name)
 	return open_at(listener, directory, file, shown);
 }
 
-void control_socket_close(struct control_socket *listener)
+void control_socket_remove(const struct control_socket *listener)
 {
 	struct stat st;
 
-	if (listener->fd < 0)
-		return;
-	if (fstatat(listener->directory, listener->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (listener->fd >= 0 &&
+	    fstatat(listener->directory, listener->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_dev == listener->device && st.st_ino == listener->inode)
 		unlinkat(listener->directory, listener->name, 0);
+}
+
+void control_socket_close(struct control_socket *listener)
+{
+	if (listener->fd < 0)
+		return;
 	close(listener->fd);
 	close(listener->directory);
 	listener->fd = -1;

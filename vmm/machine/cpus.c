@@ -33,7 +33,8 @@ static int create_vcpus(struct machine *machine)
 		.emulation = config->emulation,
 		.lookup_by_kvm = config->emulation && lookup_enable(machine->vm_fd),
 		/* Those of trapped TLBIs are for others as well (peek.h). */
-		.statistics = config->stats_file || config->trap_tlbi.policy != TLBI_OFF,
+		.statistics = config->stats_file || config->control || config->name ||
+			      config->trap_tlbi.policy != TLBI_OFF,
 		.vcpus = calloc(config->cpus, sizeof(*env->vcpus)),
 		.read_modify_write = PTHREAD_MUTEX_INITIALIZER,
 		.suspending = PTHREAD_MUTEX_INITIALIZER,

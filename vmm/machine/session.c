@@ -121,14 +121,8 @@ enum status session_create(struct session *session, const struct config *config)
 	session->reports = config->report ? &session->report.sink : NULL;
 	messages_start(&session->messages, &session->loop);
 	holds_create(&session->holds, &session->loop);
-	if (session_confine(session) < 0)
-		goto stop_messages;
 	return STATUS_OK;
 
-stop_messages:
-	holds_destroy(&session->holds);
-	messages_stop(&session->messages);
-	report_stop(&session->report);
 destroy_terminal:
 	terminal_destroy(&session->terminal);
 destroy_signals:
@@ -170,6 +164,12 @@ static void session_catch_up(struct session *session)
 			break;
 }
 
+/* Whether the guest gets another life. */
+static bool session_goes_on(const struct session *session)
+{
+	return session->config->reboot && verdict_outcome(&session->verdict) == OUTCOME_RESET;
+}
+
 /* One machine's life. */
 static enum status session_live(struct session *session)
 {
@@ -182,8 +182,12 @@ static enum status session_live(struct session *session)
 		return status;
 	session->machine_exists = true;
 	holds_attach(&session->holds, &machine->env);
+	if (session->watcher)
+		session->watcher->begins(session->watcher);
 	machine_run(machine);
 	session_catch_up(session);
+	if (session->watcher)
+		session->watcher->stopped(session->watcher, !session_goes_on(session));
 	if (session->ended)
 		session->ended(session, machine);
 	if (stats_write(&session->resources.stats, machine, session->resets) < 0)
@@ -260,15 +264,9 @@ static enum status status_of(const struct verdict *verdict)
 	return STATUS_HOST;
 }
 
-/* Whether the guest gets another life. */
-static bool session_goes_on(const struct session *session)
-{
-	return session->config->reboot && verdict_outcome(&session->verdict) == OUTCOME_RESET;
-}
-
 enum status session_run(struct session *session)
 {
-	enum status status = session_live(session);
+	enum status status = session_confine(session) < 0 ? STATUS_HOST : session_live(session);
 
 	while (status == STATUS_OK && session_goes_on(session)) {
 		verdict_clear(&session->verdict);

@@ -113,18 +113,18 @@ static json_t *accesses_array(const struct machine *machine, struct mmio_total *
 	return array;
 }
 
-static json_t *mmio_of(const struct machine *machine)
+/* Of so many vCPUs from first on. */
+static json_t *mmio_of(const struct machine *machine, const struct vcpu *first, unsigned int vcpus)
 {
-	const struct vcpu_env *env = &machine->env;
 	/* Every entry of every vCPU, and one for what found no entry. */
-	struct mmio_total *list = calloc(env->count, (COUNTERS_MMIO + 1) * sizeof(*list));
+	struct mmio_total *list = calloc(vcpus, (COUNTERS_MMIO + 1) * sizeof(*list));
 	json_t *array;
 	size_t count = 0;
 
 	if (!list)
 		return NULL;
-	for (unsigned int i = 0; i < env->count; i++) {
-		const struct counters *counters = &env->vcpus[i].counters;
+	for (unsigned int i = 0; i < vcpus; i++) {
+		const struct counters *counters = &first[i].counters;
 
 		for (unsigned int j = 0; j <= COUNTERS_MMIO; j++) {
 			const struct counters_mmio *entry =
@@ -349,12 +349,13 @@ static json_t *sandbox_of(const struct sandbox *sandbox)
 
 json_t *stats_collect(const struct machine *machine, unsigned int resets)
 {
-	json_t *stats = json_pack(
-		"{sssisssssisosososososo*}", "schema", "nidus-stats", "version", STATS_VERSION,
-		"nidus", NIDUS_VERSION, "outcome", verdict_name(verdict_outcome(machine->verdict)),
-		"resets", resets, "config", config_of(machine), "phases", phases_of(machine),
-		"exits", all_exits_of(&machine->env), "mmio", mmio_of(machine), "clean",
-		clean_of(&machine->cleaned), "kvm", vm_stats(machine->vm_fd));
+	json_t *stats = json_pack("{sssisssssisosososososo*}", "schema", "nidus-stats", "version",
+				  STATS_VERSION, "nidus", NIDUS_VERSION, "outcome",
+				  verdict_name(verdict_outcome(machine->verdict)), "resets", resets,
+				  "config", config_of(machine), "phases", phases_of(machine),
+				  "exits", all_exits_of(&machine->env), "mmio",
+				  mmio_of(machine, machine->env.vcpus, machine->env.count), "clean",
+				  clean_of(&machine->cleaned), "kvm", vm_stats(machine->vm_fd));
 	json_t *networks, *served;
 
 	if (!stats)
@@ -371,6 +372,16 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 	if (served)
 		json_object_set_new(stats, "served", served);
 	return stats;
+}
+
+void stats_add_mmio(json_t *stats, const struct machine *machine)
+{
+	const struct vcpu_env *env = &machine->env;
+	json_t *vcpus = json_object_get(stats, "vcpus");
+
+	for (unsigned int i = 0; i < env->count; i++)
+		json_object_set_new(json_array_get(vcpus, i), "mmio",
+				    mmio_of(machine, &env->vcpus[i], 1));
 }
 
 int stats_write(struct written *written, const struct machine *machine, unsigned int resets)

@@ -5,6 +5,7 @@
 
 #include "machine/session.h"
 #include "machine/stats.h"
+#include "monitor/monitor.h"
 #include "nest_relay.h"
 #include "nest_report.h"
 
@@ -13,6 +14,7 @@
 
 struct level_run {
 	struct session session;
+	struct monitor monitor;
 	json_t *report; /* of how it ended */
 	struct nest_relay relay;
 };
@@ -39,6 +41,21 @@ static json_t *console_end(struct session *session)
 	return json_stringn(text, size);
 }
 
+/* watched: somebody may be there who watches it; in a level of a nest that is nobody. */
+static enum status level_session(struct level_run *level, bool watched)
+{
+	enum status status;
+
+	if (!watched)
+		return session_run(&level->session);
+	status = monitor_create(&level->monitor, &level->session);
+	if (status == STATUS_OK) {
+		status = session_run(&level->session);
+		monitor_destroy(&level->monitor);
+	}
+	return status;
+}
+
 static enum status level_live(struct level_run *level, const struct nest *nest, unsigned int number,
 			      const struct config *config)
 {
@@ -50,7 +67,7 @@ static enum status level_live(struct level_run *level, const struct nest *nest, 
 	session->ended = level_ended;
 	nest_relay_init(&level->relay, &session->report.sink, number, nest->depth);
 	session->reports = &level->relay.sink;
-	status = session_run(session);
+	status = level_session(level, number == 1 || config->control);
 	if (verdict_outcome(&session->verdict) != OUTCOME_SHUTDOWN)
 		json_object_set_new(level->report, "console", console_end(session));
 	session_destroy(session);
@@ -73,6 +90,10 @@ static enum status level_build(struct level_run *level, const struct nest *nest,
 		snprintf(report, sizeof(report), "fd:%d", report_fd);
 		config.report = report;
 		config.initramfs = archive;
+		if (number == 1 && nest->name)
+			config.name = nest->name;
+		if (number == 1 && nest->control)
+			config.control = nest->control;
 		status = level_live(level, nest, number, &config);
 	} else {
 		status = nest_status(err);

@@ -55,15 +55,22 @@ void holds_attach(struct holds *holds, struct vcpu_env *env)
 		env->holds = holds;
 }
 
+int holds_prepare(struct holds *holds)
+{
+	int err = 0;
+
+	if (!holds->notifies)
+		err = event_notifier_create(&holds->rested, holds->loop, all_may_rest);
+	holds->notifies = err == 0;
+	return err;
+}
+
 int hold_begin(struct holds *holds, struct hold *hold)
 {
-	if (!holds->notifies) {
-		const int err = event_notifier_create(&holds->rested, holds->loop, all_may_rest);
+	const int err = holds_prepare(holds);
 
-		if (err < 0)
-			return err;
-		holds->notifies = true;
-	}
+	if (err < 0)
+		return err;
 	hold->told = false;
 	hold->next = holds->first;
 	holds->first = hold;

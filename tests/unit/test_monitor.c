@@ -1,0 +1,535 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a session's monitor does with requests, of a machine whose vCPUs come to rest when the test
+ * says so, and what it tells a service manager.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cpu/ticks.h"
+#include "machine/stats.h"
+#include "monitor/monitor.h"
+#include "unit.h"
+#include "util.h"
+
+static char directory[128], path[200], pidfile[200];
+static struct config config;
+static struct session session;
+static struct monitor monitor;
+static struct vcpu vcpus[2];
+
+/* In place of vmm/vcpu/vcpu.c, vmm/machine/stats.c, arm/cpu/ticks.c, vmm/host/kvm.c. */
+
+static bool rests;
+static unsigned int looked_up;
+static uint64_t ticks, set_to, offset;
+static int fails;
+
+void vcpu_look_up(struct vcpu *vcpu)
+{
+	looked_up++;
+}
+
+bool vcpu_rests(struct vcpu *vcpu)
+{
+	return rests;
+}
+
+json_t *stats_collect(const struct machine *machine, unsigned int resets)
+{
+	return json_pack("{si}", "resets", resets);
+}
+
+void stats_add_mmio(json_t *stats, const struct machine *machine)
+{
+	json_object_set_new(stats, "more", json_true());
+}
+
+int ticks_read(int vcpu_fd, uint64_t *value)
+{
+	assert_int_equal(vcpu_fd, 70);
+	*value = ticks;
+	return fails;
+}
+
+int ticks_set(int vcpu_fd, uint64_t value)
+{
+	assert_int_equal(vcpu_fd, 70);
+	set_to = value;
+	return fails;
+}
+
+int kvm_set_counter_offset(int vm_fd, uint64_t value)
+{
+	assert_int_equal(vm_fd, 60);
+	offset = value;
+	return fails;
+}
+
+static int begin(void **state)
+{
+	snprintf(directory, sizeof(directory), "%s", scratch_begin());
+	snprintf(path, sizeof(path), "%s/socket", directory);
+	snprintf(pidfile, sizeof(pidfile), "%s/pid", directory);
+	setenv("XDG_RUNTIME_DIR", directory, 1);
+	unsetenv("NOTIFY_SOCKET");
+	config = (struct config){ .cpus = 2, .mem_size = MIB(64), .control = path, .name = "wren" };
+	session = (struct session){ .config = &config };
+	session.machine.config = &config;
+	session.machine.vm_fd = 60;
+	session.machine.env = (struct vcpu_env){ .vcpus = vcpus, .count = 2 };
+	vcpus[0].fd = 70;
+	rests = false;
+	looked_up = fails = 0;
+	ticks = set_to = offset = 0;
+	if (catch_begin(state) < 0 || event_loop_create(&session.loop) < 0 ||
+	    verdict_create(&session.verdict, &session.loop) < 0)
+		return -1;
+	holds_create(&session.holds, &session.loop);
+	return 0;
+}
+
+static int finish(void **state)
+{
+	holds_destroy(&session.holds);
+	verdict_destroy(&session.verdict);
+	event_loop_destroy(&session.loop);
+	scratch_end();
+	return catch_end(state);
+}
+
+static void settle(void)
+{
+	while (event_loop_turn(&session.loop, false) > 0)
+		;
+}
+
+static void life(void)
+{
+	session.machine_exists = true;
+	holds_attach(&session.holds, &session.machine.env);
+	session.watcher->begins(session.watcher);
+	settle();
+}
+
+static void death(bool over)
+{
+	session.watcher->stopped(session.watcher, over);
+	session.machine_exists = false;
+	holds_attach(&session.holds, NULL);
+	if (!over)
+		session.resets++;
+}
+
+static int start(void)
+{
+	int fd;
+
+	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	fd = control_socket_connect(path, false);
+	life();
+	return fd;
+}
+
+static void finish_all(int fd)
+{
+	close(fd);
+	monitor_destroy(&monitor);
+}
+
+static const char *answer(int fd)
+{
+	static char text[1000];
+	const ssize_t got = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	text[got > 0 ? got : 0] = '\0';
+	return text;
+}
+
+static const char *ask(int fd, const char *request)
+{
+	char line[200];
+
+	snprintf(line, sizeof(line), "{\"request\":%s}\n", request);
+	assert_int_equal(send(fd, line, strlen(line), 0), strlen(line));
+	settle();
+	return answer(fd);
+}
+
+#define assert_answer(fd, request, text) assert_non_null(strstr(ask(fd, request), text))
+
+static void it_tells_of_itself(void **state)
+{
+	const int fd = start();
+	char status[200];
+
+	assert_string_equal(ask(fd, "\"version\""),
+			    "{\"result\":{\"schema\":\"nidus-control\",\"version\":1,\"nidus\":"
+			    "\"0.1\"}}\n");
+	snprintf(status, sizeof(status),
+		 "{\"result\":{\"name\":\"wren\",\"pid\":%d,\"state\":\"running\",\"resets\":0,"
+		 "\"cpus\":2,\"mem_bytes\":67108864}}\n",
+		 (int)getpid());
+	assert_string_equal(ask(fd, "\"status\""), status);
+	assert_string_equal(ask(fd, "\"stat\""), "{\"result\":{\"resets\":0,\"more\":true}}\n");
+	assert_int_equal(looked_up, 0);
+	death(true);
+	assert_answer(fd, "\"status\"", "\"state\":\"ended\"");
+	assert_answer(fd, "\"stat\"", "\"kind\":\"not-now\"");
+	assert_answer(fd, "\"pause\"", "\"kind\":\"not-now\"");
+	assert_answer(fd, "\"resume\"", "\"changed\":false");
+	finish_all(fd);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_silent();
+}
+
+static void arguments_are_checked(void **state)
+{
+	static const char *const requests[] = {
+		"\"version\",\"arguments\":{\"a\":1}",
+		"\"status\",\"arguments\":{\"a\":1}",
+		"\"stat\",\"arguments\":{\"a\":1}",
+		"\"stop\",\"arguments\":{\"a\":1}",
+		"\"resume\",\"arguments\":{\"a\":1}",
+		"\"pause\",\"arguments\":{\"a\":1}",
+		"\"pause\",\"arguments\":{\"stop_time\":1}",
+		"\"pause\",\"arguments\":{\"stop_time\":null}",
+	};
+	const int fd = start();
+
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		assert_answer(fd, requests[i], "\"kind\":\"bad-request\"");
+	assert_int_equal(verdict_outcome(&session.verdict), OUTCOME_RUNNING);
+	assert_int_equal(session.holds.count, 0);
+	assert_answer(fd, "\"version\",\"arguments\":{}", "\"result\"");
+	finish_all(fd);
+}
+
+static void a_pause_is_told_when_all_rest(void **state)
+{
+	const int fd = start(), other = control_socket_connect(path, false);
+
+	assert_string_equal(ask(fd, "\"pause\""), "");
+	assert_int_equal(looked_up, 2);
+	assert_answer(other, "\"status\"", "\"state\":\"pausing\"");
+	assert_answer(other, "\"pause\"", "\"kind\":\"not-now\"");
+	rests = true;
+	holds_rested(&session.holds);
+	settle();
+	assert_string_equal(answer(fd), "{\"result\":{\"state\":\"paused\",\"changed\":true}}\n");
+	assert_answer(fd, "\"pause\"", "{\"state\":\"paused\",\"changed\":false}");
+	assert_int_equal(session.holds.count, 1);
+	assert_answer(other, "\"resume\"", "{\"state\":\"running\",\"changed\":true}");
+	assert_int_equal(session.holds.count, 0);
+	assert_answer(fd, "\"resume\"", "{\"state\":\"running\",\"changed\":false}");
+	/* Time went on. */
+	assert_int_equal(set_to, 0);
+	assert_int_equal(offset, 0);
+	close(other);
+	finish_all(fd);
+}
+
+static void a_pause_may_be_taken_back(void **state)
+{
+	const int fd = start(), other = control_socket_connect(path, false);
+
+	assert_string_equal(ask(fd, "\"pause\",\"arguments\":{\"stop_time\":true}"), "");
+	assert_answer(other, "\"resume\"", "\"changed\":true");
+	assert_non_null(strstr(answer(fd), "\"kind\":\"not-now\""));
+	assert_int_equal(session.holds.count, 0);
+	rests = true;
+	settle();
+	assert_answer(fd, "\"status\"", "\"state\":\"running\"");
+	/* Who asked is gone before. */
+	rests = false;
+	ask(fd, "\"pause\"");
+	close(fd);
+	settle();
+	rests = true;
+	holds_rested(&session.holds);
+	settle();
+	assert_answer(other, "\"status\"", "\"state\":\"paused\"");
+	finish_all(other);
+}
+
+static void the_end_ends_pauses(void **state)
+{
+	int fd = start();
+
+	ask(fd, "\"pause\"");
+	death(true);
+	assert_non_null(strstr(answer(fd), "\"kind\":\"not-now\""));
+	assert_int_equal(session.holds.count, 0);
+	finish_all(fd);
+	/* Where a machine cannot be made after a reset, too. */
+	fd = start();
+	ask(fd, "\"pause\"");
+	finish_all(fd);
+	assert_int_equal(session.holds.count, 0);
+}
+
+static void time_is_stopped(void **state)
+{
+	const int fd = start();
+
+	rests = true;
+	ticks = 1000;
+	assert_answer(fd, "\"pause\",\"arguments\":{\"stop_time\":true}", "\"changed\":true");
+	ticks = 5000;
+	assert_answer(fd, "\"resume\"", "\"changed\":true");
+	assert_int_equal(set_to, 1000);
+	assert_int_equal(offset, 0);
+	finish_all(fd);
+}
+
+static void offsets_add_up(void **state)
+{
+	int fd;
+
+	config.has_counter_offset = true;
+	config.counter_offset = 100;
+	fd = start();
+	rests = true;
+	ticks = 1000;
+	ask(fd, "\"pause\",\"arguments\":{\"stop_time\":true}");
+	ticks = 5000;
+	ask(fd, "\"resume\"");
+	assert_int_equal(offset, 4100);
+	ask(fd, "\"pause\",\"arguments\":{\"stop_time\":true}");
+	ticks = 5500;
+	ask(fd, "\"resume\"");
+	assert_int_equal(offset, 4600);
+	/* The next life begins anew, and the pause with it. */
+	ask(fd, "\"pause\",\"arguments\":{\"stop_time\":true}");
+	death(false);
+	ticks = 10;
+	life();
+	ticks = 60;
+	assert_answer(fd, "\"status\"", "\"state\":\"paused\",\"resets\":1");
+	ask(fd, "\"resume\"");
+	assert_int_equal(offset, 150);
+	assert_int_equal(set_to, 0);
+	finish_all(fd);
+}
+
+/* After a reset of which no machine came, while output is waited for. */
+static void there_is_no_time_without_a_machine(void **state)
+{
+	const int fd = start();
+
+	death(false);
+	session.machine.env.vcpus = NULL;
+	rests = true;
+	assert_answer(fd, "\"pause\",\"arguments\":{\"stop_time\":true}", "\"changed\":true");
+	assert_answer(fd, "\"resume\"", "\"changed\":true");
+	finish_all(fd);
+}
+
+static void time_that_cannot_be_stopped(void **state)
+{
+	const int fd = start();
+
+	rests = true;
+	fails = -ENXIO;
+	assert_answer(fd, "\"pause\",\"arguments\":{\"stop_time\":true}", "\"kind\":\"failed\"");
+	assert_int_equal(session.holds.count, 0);
+	assert_answer(fd, "\"status\"", "\"state\":\"running\"");
+	fails = 0;
+	ask(fd, "\"pause\",\"arguments\":{\"stop_time\":true}");
+	fails = -EBUSY;
+	assert_answer(fd, "\"resume\"", "the guest goes on, but its time has gone on");
+	assert_int_equal(session.holds.count, 0);
+	finish_all(fd);
+}
+
+static void a_guest_is_stopped_as_by_its_user(void **state)
+{
+	const int fd = start();
+
+	assert_string_equal(ask(fd, "\"stop\""), "{\"result\":{}}\n");
+	assert_int_equal(verdict_outcome(&session.verdict), OUTCOME_QUIT);
+	assert_true(verdict_quit(&session.verdict));
+	finish_all(fd);
+}
+
+static void nobody_asked_for_anything(void **state)
+{
+	const int before = dup(0);
+	int after;
+
+	close(before);
+	config = (struct config){ .cpus = 1 };
+	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	after = dup(0);
+	close(after);
+	assert_int_equal(before, after);
+	assert_null(session.watcher);
+	monitor_destroy(&monitor);
+	assert_silent();
+}
+
+static void names_have_sockets(void **state)
+{
+	config.control = NULL;
+	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	snprintf(path, sizeof(path), "%s/nidus/wren.sock", directory);
+	assert_int_equal(access(path, F_OK), 0);
+	monitor_destroy(&monitor);
+	assert_int_equal(access(path, F_OK), -1);
+	config.name = "a/b";
+	assert_int_equal(monitor_create(&monitor, &session), STATUS_USAGE);
+	assert_said("--name a/b");
+	config.name = "wren";
+	setenv("XDG_RUNTIME_DIR", "/none/such", 1);
+	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	assert_said("warning: --name wren: cannot be controlled");
+	monitor_destroy(&monitor);
+}
+
+static void process_ids_are_told(void **state)
+{
+	char text[20] = "", expected[20];
+	int fd;
+
+	config.pidfile = pidfile;
+	fd = start();
+	snprintf(expected, sizeof(expected), "%d\n", (int)getpid());
+	close(fd);
+	fd = open(pidfile, O_RDONLY | O_CLOEXEC);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	assert_string_equal(text, expected);
+	finish_all(fd);
+	assert_int_equal(access(pidfile, F_OK), -1);
+	/* Another one's stays: the first inode is still held. */
+	fd = start();
+	close(fd);
+	fd = open(pidfile, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(unlink(pidfile), 0);
+	close(open(pidfile, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	finish_all(fd);
+	assert_int_equal(unlink(pidfile), 0);
+	/* What goes wrong leaves nothing. */
+	config.pidfile = "/none/such";
+	assert_int_equal(monitor_create(&monitor, &session), STATUS_USAGE);
+	assert_said("/none/such");
+	assert_int_equal(access(path, F_OK), -1);
+	config.pidfile = pidfile;
+	config.control = "/none/such";
+	assert_int_equal(monitor_create(&monitor, &session), STATUS_USAGE);
+	assert_said("/none/such");
+	assert_int_equal(access(pidfile, F_OK), -1);
+}
+
+/* A manager's socket; name: where, or an abstract one by an at sign. */
+static int manager(const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, name);
+	if (*name == '@')
+		address.sun_path[0] = '\0';
+	assert_int_equal(bind(fd, (struct sockaddr *)&address,
+			      offsetof(struct sockaddr_un, sun_path) + strlen(name)),
+			 0);
+	setenv("NOTIFY_SOCKET", name, 1);
+	return fd;
+}
+
+static void managers_are_told(void **state)
+{
+	char abstract[40];
+	const char *names[2] = { path, abstract };
+
+	config.control = NULL;
+	config.name = NULL;
+	snprintf(abstract, sizeof(abstract), "@nidus-test-%d", (int)getpid());
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const int fd = manager(names[i]);
+
+		session.resets = 0;
+		assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+		settle();
+		assert_string_equal(answer(fd), "");
+		life();
+		assert_string_equal(answer(fd), "READY=1\n");
+		death(false);
+		life();
+		assert_string_equal(answer(fd), "");
+		death(true);
+		assert_string_equal(answer(fd), "STOPPING=1\n");
+		monitor_destroy(&monitor);
+		close(fd);
+	}
+	assert_silent();
+}
+
+/* Threads that cannot be started: the loop turns, but not for a guest. */
+static void what_has_failed_is_not_ready(void **state)
+{
+	const int fd = manager(path);
+
+	config.control = NULL;
+	config.name = NULL;
+	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	verdict_reach(&session.verdict, OUTCOME_HOST_ERROR);
+	life();
+	assert_string_equal(answer(fd), "");
+	monitor_destroy(&monitor);
+	close(fd);
+}
+
+static void managers_that_are_none(void **state)
+{
+	static const char *const names[] = { "/none/such", "@nidus-none-such" };
+	char large[200];
+
+	memset(large, '/', sizeof(large) - 1);
+	large[sizeof(large) - 1] = '\0';
+	config.control = NULL;
+	config.name = NULL;
+	for (size_t i = 0; i <= ARRAY_SIZE(names); i++) {
+		setenv("NOTIFY_SOCKET", i < ARRAY_SIZE(names) ? names[i] : large, 1);
+		assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+		assert_said("warning: NOTIFY_SOCKET");
+		assert_null(session.watcher);
+		monitor_destroy(&monitor);
+	}
+	setenv("NOTIFY_SOCKET", "vsock:2:1", 1);
+	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	monitor_destroy(&monitor);
+	assert_silent();
+}
+
+#define on_session(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_session(it_tells_of_itself),
+		on_session(arguments_are_checked),
+		on_session(a_pause_is_told_when_all_rest),
+		on_session(a_pause_may_be_taken_back),
+		on_session(the_end_ends_pauses),
+		on_session(time_is_stopped),
+		on_session(offsets_add_up),
+		on_session(there_is_no_time_without_a_machine),
+		on_session(time_that_cannot_be_stopped),
+		on_session(a_guest_is_stopped_as_by_its_user),
+		on_session(nobody_asked_for_anything),
+		on_session(names_have_sockets),
+		on_session(process_ids_are_told),
+		on_session(managers_are_told),
+		on_session(what_has_failed_is_not_ready),
+		on_session(managers_that_are_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
