@@ -98,10 +98,12 @@ static int regime_get_stage1(struct regime *regime, int vcpu_fd)
 	return regime_get_all(vcpu_fd, wanted, ARRAY_SIZE(wanted));
 }
 
-int regime_read(struct regime *regime, int vcpu_fd)
+/* All but the state, for the regime of that kind. */
+static int regime_read_rest(struct regime *regime, int vcpu_fd)
 {
 	uint64_t hcrx;
 	const struct wanted wanted[] = {
+		{ SYS_REG(regime_op1(regime), 1, 0, 0), &regime->sctlr },
 		{ SYS_ID_AA64MMFR_EL1(0), &regime->mmfr0 },
 		{ SYS_ID_AA64MMFR_EL1(1), &regime->mmfr1 },
 		{ SYS_ID_AA64MMFR_EL1(2), &regime->mmfr2 },
@@ -112,14 +114,10 @@ int regime_read(struct regime *regime, int vcpu_fd)
 		{ SYS_VTTBR_EL2, &regime->vttbr },
 		{ SYS_VTCR_EL2, &regime->vtcr },
 	};
-	int err = regime_read_state(regime, vcpu_fd);
+	int err = regime_get_all(vcpu_fd, wanted, ARRAY_SIZE(wanted));
 
 	if (err >= 0)
-		err = regime_get_all(vcpu_fd, wanted, ARRAY_SIZE(wanted));
-	if (err < 0)
-		return err;
-	regime->stage2 = regime->kind == REGIME_EL10 && regime->hcr & (HCR_VM | HCR_DC);
-	err = regime_get_stage1(regime, vcpu_fd);
+		err = regime_get_stage1(regime, vcpu_fd);
 	if (err < 0)
 		return err;
 
@@ -127,4 +125,30 @@ int regime_read(struct regime *regime, int vcpu_fd)
 	if (regime->kind == REGIME_EL10 && regime_has_el2(vcpu_fd) && !(hcrx & HCRX_TCR2EN))
 		regime->tcr2 = 0;
 	return 0;
+}
+
+int regime_read(struct regime *regime, int vcpu_fd)
+{
+	int err = regime_read_state(regime, vcpu_fd);
+
+	if (err < 0)
+		return err;
+	regime->stage2 = regime->kind == REGIME_EL10 && regime->hcr & (HCR_VM | HCR_DC);
+	return regime_read_rest(regime, vcpu_fd);
+}
+
+int regime_read_other(struct regime *regime, int vcpu_fd, bool el2, bool stage2)
+{
+	int err = regime_read_state(regime, vcpu_fd);
+
+	if (err < 0)
+		return err;
+	if (el2 && !regime_has_el2(vcpu_fd))
+		return -ENOENT;
+	regime->pstate = field_set(PSTATE_EL, regime->pstate, el2 ? 2 : 1);
+	/* Which the hypervisor sets anew whenever it enters or leaves its guest. */
+	regime->hcr &= ~(HCR_TGE | HCR_DC);
+	regime->kind = regime_kind_of(regime);
+	regime->stage2 = stage2;
+	return regime_read_rest(regime, vcpu_fd);
 }

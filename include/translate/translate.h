@@ -56,6 +56,12 @@ struct regime {
  * -errno, nothing is said.
  */
 int regime_read(struct regime *regime, int vcpu_fd);
+/*
+ * As regime_read(), for a regime that the vCPU is not in: what would translate for privileged
+ * accesses at EL2, or at EL1, there with or without VTTBR_EL2's stage 2 behind it. -ENOENT: it has
+ * no EL2.
+ */
+int regime_read_other(struct regime *regime, int vcpu_fd, bool el2, bool stage2);
 /* The same for no more than kind, pc, pstate, hcr and sctlr, with which nothing can be walked. */
 int regime_read_state(struct regime *regime, int vcpu_fd);
 

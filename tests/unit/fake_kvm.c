@@ -163,7 +163,28 @@ static void *storage(uint64_t id)
 		return &fake_kvm.ptimer_cval;
 	if (id == KVM_REG_ARM_PTIMER_CTL)
 		return &fake_kvm.ptimer_ctl;
+	for (unsigned int i = 0; i < fake_kvm.given_count; i++)
+		if (id == fake_kvm.given[i].id)
+			return fake_kvm.given[i].value;
 	return NULL;
+}
+
+void fake_kvm_give(uint64_t id, uint64_t value)
+{
+	if (!storage(id)) {
+		assert_in_range(fake_kvm.given_count, 0, FAKE_KVM_REGISTERS - 1);
+		fake_kvm.given[fake_kvm.given_count++].id = id;
+	}
+	memcpy(storage(id), &value, sizeof(value));
+}
+
+uint64_t fake_kvm_value(uint64_t id)
+{
+	uint64_t value = 0;
+
+	if (storage(id))
+		memcpy(&value, storage(id), sizeof(value));
+	return value;
 }
 
 static size_t width(uint64_t id)

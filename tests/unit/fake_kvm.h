@@ -10,7 +10,8 @@
 
 #include "host/kvm.h"
 
-#define FAKE_KVM_GSIS 1024
+#define FAKE_KVM_GSIS	   1024
+#define FAKE_KVM_REGISTERS 128
 
 struct fake_kvm {
 	/* A line for every call that changes something: its name without kvm_, its arguments. */
@@ -36,6 +37,12 @@ struct fake_kvm {
 	uint64_t x[31], pc, mpidr, mmfr0;
 	/* Of the generic timers; initializing a vCPU clears them. */
 	uint64_t timer_cval, timer_ctl, ptimer_cval, ptimer_ctl;
+	/* Those that a test has given the vCPU besides. */
+	struct {
+		uint64_t id;
+		uint8_t value[256];
+	} given[FAKE_KVM_REGISTERS];
+	unsigned int given_count;
 	int mp_state;
 	struct kvm_vcpu_events events;
 };
@@ -44,5 +51,9 @@ extern struct fake_kvm fake_kvm;
 
 /* Forgets all. */
 void fake_kvm_reset(void);
+
+/* Gives the vCPU a register, or it another value; what it has then, 0 where there is none. */
+void fake_kvm_give(uint64_t id, uint64_t value);
+uint64_t fake_kvm_value(uint64_t id);
 
 #endif
