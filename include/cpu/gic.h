@@ -43,6 +43,13 @@ void gic_describe(const struct gic *gic, struct devtree *tree);
 /* The third cell of a private peripheral interrupt that is level-sensitive. */
 uint32_t gic_ppi_flags(const struct gic *gic);
 
+/*
+ * What is pending for a vCPU, and what of it is enabled, a bit for each INTID: interrupts of its
+ * own, and SPIs, of whomever. No vCPU is in KVM_RUN. Errors: -errno, not said.
+ */
+int gic_pending(const struct gic *gic, unsigned int index, uint64_t mpidr, uint64_t *pending,
+		uint64_t *enabled);
+
 const char *gic_kind_name(enum gic_kind kind);
 
 #endif

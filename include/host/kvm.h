@@ -41,6 +41,7 @@ int kvm_create_device(int vm_fd, unsigned int type);
 bool kvm_has_device(int vm_fd, unsigned int type);
 bool kvm_has_attr(int fd, unsigned int group, uint64_t attr);
 int kvm_set_attr(int fd, unsigned int group, uint64_t attr, const void *value);
+int kvm_get_attr(int fd, unsigned int group, uint64_t attr, void *value);
 
 int kvm_create_vcpu(int vm_fd, unsigned int id);
 int kvm_preferred_target(int vm_fd, struct kvm_vcpu_init *init);

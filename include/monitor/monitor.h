@@ -36,6 +36,10 @@ struct monitor {
 	uint64_t ticks; /* of the guest's virtual counter, when it was stopped */
 	uint64_t behind; /* ticks that this life of the guest was stopped, with a counter offset */
 
+	/* monitor_debug.c */
+	struct hold look;
+	struct control_client *looks; /* who waits for that, or NULL */
+
 	/* monitor_service.c */
 	int notify_fd; /* the service manager's socket, or -1 */
 	struct event_notifier begun; /* with notify_fd */

@@ -133,6 +133,24 @@ tell top --json -1 -i 0.5 "$scratch/socket"
 expect grep -Eq '^\{"seconds":.*"device":"pl031".*"guest":\{"name":"wren"' "$answer"
 end
 
+begin "nidus debug tells where the vCPUs are, with names"
+tell debug "$scratch/socket" --symbols build/guest/busy.elf
+expect [ "$told" = 0 ]
+expect grep -Eq '^vCPU 0: on, at EL1 of level 1' "$answer"
+expect grep -Eq '^vCPU 1: on, at EL1 of level 1' "$answer"
+expect grep -Eq '^  #0  0x00000000400[0-9a-f]+ [a-z_0-9]+\+0x' "$answer"
+expect grep -Eq '^  #[0-9]+ +0x00000000400[0-9a-f]+ main\+0x' "$answer"
+expect grep -Eq '^  #[0-9]+ +0x00000000400[0-9a-f]+ second\+0x' "$answer"
+expect grep -Eq ' pc +0x00000000400' "$answer"
+expect_at_work "$scratch/socket"
+tell pause "$scratch/socket"
+tell debug "$scratch/socket" --json
+expect grep -q '"x30": "0x' "$answer"
+expect grep -q '"power": "on"' "$answer"
+expect_at_rest "$scratch/socket"
+tell resume "$scratch/socket"
+end
+
 begin "half lines, a hundred clients, and those that never read change nothing"
 $clients halves "$scratch/socket" 100 >"$scratch/halves" &
 halves=$!
@@ -284,6 +302,14 @@ nidus nest --kernel "$NIDUS_KERNEL" --depth 2 --time-limit 1000 --name robin --f
 	</dev/null >"$console" 2>"$messages" &
 pid=$!
 wait_for 'level 2: up' "$messages"
+inside=0
+for _ in $(seq 20); do
+	tell debug robin
+	! grep -Eq '^vCPU 0: on, at EL[01] of level 2, .*VMID [0-9]' "$answer" || inside=$((inside + 1))
+	expect grep -q 'HCR_EL2' "$answer"
+done
+# It does little else.
+expect [ $inside -gt 5 ]
 tell pause robin
 expect_told 0 "Guest robin paused"
 tell top -1 -i 0.2 robin

@@ -79,6 +79,14 @@ int kvm_set_attr(int fd, unsigned int group, uint64_t attr, const void *value)
 	return call("set_attr", " %u %" PRIu64 " %" PRIu32, group, attr, *(const uint32_t *)value);
 }
 
+int kvm_get_attr(int fd, unsigned int group, uint64_t attr, void *value)
+{
+	if (!fake_kvm.get_attr)
+		return -ENXIO;
+	*(uint32_t *)value = fake_kvm.get_attr(group, attr);
+	return 0;
+}
+
 int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *region)
 {
 	return call("set_memory_region", " %u %u 0x%" PRIx64 " 0x%" PRIx64, region->slot,

@@ -122,6 +122,8 @@ json_t *control_client_ask(struct control_peer *peer, const char *request, json_
 			log_error("mute: does not answer");
 		return NULL;
 	}
+	if (strcmp(request, "debug") == 0)
+		return json_pack("{s[{siss}]}", "vcpus", "index", 0, "power", "off");
 	if (strcmp(request, "status") == 0)
 		return json_pack("{sisssI}", "pid", 1234, "state", "running", "mem_bytes",
 				 (json_int_t)MIB(64));
@@ -430,6 +432,9 @@ static void guests_are_told(void **state)
 		{ "resume robin", "robin resume ", "Guest robin is still running.\n" },
 		{ "resume --all", "wren resume ",
 		  "Guest robin is still running.\nGuest wren resumed\n" },
+		{ "debug wren", "wren debug ", "vCPU 0: off\n" },
+		{ "debug -n wren --json", "wren debug ",
+		  "{\n  \"vcpus\": [\n    {\n      \"index\": 0,\n      \"power\": \"off\"\n    }\n  ]\n}\n" },
 		{ "stat wren", "wren stat ", "{\n  \"changed\": true,\n  \"resets\": 0\n}\n" },
 	};
 
@@ -457,6 +462,12 @@ static void guests_are_not_told(void **state)
 		{ "pause mute", "mute: does not answer", STATUS_HOST },
 		{ "stop mute", "mute: does not answer", STATUS_HOST },
 		{ "top mute", "mute: does not answer", STATUS_HOST },
+		{ "debug", "debug takes one guest", STATUS_USAGE },
+		{ "debug wren -n wren", "debug takes one guest", STATUS_USAGE },
+		{ "debug nobody", "nobody: no guest that runs", STATUS_USAGE },
+		{ "debug mute", "mute: does not answer", STATUS_HOST },
+		{ "debug wren -s /none/such", "/none/such: No such file", STATUS_USAGE },
+		{ "debug wren -s KERNEL", "is neither a System.map nor an ELF file", STATUS_USAGE },
 		{ "top nobody", "nobody: no guest that runs", STATUS_USAGE },
 		{ "top", "more than one guest runs", STATUS_USAGE },
 		{ "top -n wren robin", "robin: top takes one guest", STATUS_USAGE },

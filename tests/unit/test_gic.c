@@ -269,9 +269,61 @@ static void kinds_have_names(void **state)
 
 #define on_kvm(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
+/* What is pending: the vCPU's own and SPIs, by registers that differ by version. */
+
+static uint32_t v3_attribute(unsigned int group, uint64_t attr)
+{
+	const uint64_t who = UINT64_C(0x04030201) << 32;
+
+	assert_int_equal(attr & ~UINT64_C(0xffffffff), who);
+	if (group == KVM_DEV_ARM_VGIC_GRP_REDIST_REGS)
+		return (uint32_t)attr == 0x10200 ? 0x1 : (uint32_t)attr == 0x10100 ? 0x8000001 : 0;
+	if (group == KVM_DEV_ARM_VGIC_GRP_DIST_REGS)
+		return (uint32_t)attr == 0x204 ? 0x2 : (uint32_t)attr == 0x104 ? 0x6 : 0;
+	assert_int_equal(group, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO);
+	return (uint32_t)attr == 0 ? 0x8000000 : (uint32_t)attr == 32 ? 0x8 : 0;
+}
+
+static uint32_t v2_attribute(unsigned int group, uint64_t attr)
+{
+	assert_int_equal(group, KVM_DEV_ARM_VGIC_GRP_DIST_REGS);
+	assert_int_equal(attr >> 32, 5);
+	switch ((uint32_t)attr) {
+	case 0x200:
+		return 1;
+	case 0x204:
+		return 2;
+	case 0x100:
+		return 0xffff;
+	default:
+		return 0;
+	}
+}
+
+static void pending_interrupts(void **state)
+{
+	struct gic gic = { .kind = GIC_V3_ITS };
+	uint64_t pending, enabled;
+
+	fake_kvm_reset();
+	assert_true(gic_pending(&gic, 5, 0x8004030201, &pending, &enabled) < 0);
+	fake_kvm.get_attr = v3_attribute;
+	/* Affinity 3 is apart from the others. */
+	assert_int_equal(gic_pending(&gic, 5, 0x0480030201, &pending, &enabled), 0);
+	assert_int_equal(pending, 0xa08000001);
+	assert_int_equal(enabled, 0x608000001);
+	gic.kind = GIC_V2;
+	fake_kvm.get_attr = v2_attribute;
+	assert_int_equal(gic_pending(&gic, 5, 0x80000005, &pending, &enabled), 0);
+	assert_int_equal(pending, 0x200000001);
+	assert_int_equal(enabled, 0xffff);
+	fake_kvm_reset();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		caught_test(pending_interrupts),
 		on_kvm(gicv3_places_its_regions_in_order),
 		on_kvm(gicv2_places_its_interfaces_in_order),
 		on_kvm(maintenance_interrupt_comes_before_init),

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cpu/ticks.h"
+#include "inspect/inspect.h"
 #include "machine/stats.h"
 #include "monitor/monitor.h"
 #include "unit.h"
@@ -73,6 +74,74 @@ int kvm_set_counter_offset(int vm_fd, uint64_t value)
 	return fails;
 }
 
+/* In place of vmm/inspect/ and arm/cpu/gic_pending.c: a vCPU with an EL2 and some registers. */
+
+int inspect_begin(struct inspect *inspect, const struct vcpu *vcpu)
+{
+	*inspect = (struct inspect){ .vcpu_fd = vcpu->fd };
+	return fails;
+}
+
+void inspect_where(const struct inspect *inspect, struct inspect_where *where)
+{
+	*where = (struct inspect_where){
+		.el = 1, .role = INSPECT_INSIDE, .level = 2, .vmid = 9, .virtual_el2 = true
+	};
+}
+
+const char *inspect_role_name(enum inspect_role role)
+{
+	return "role";
+}
+
+int inspect_core(const struct inspect *inspect, unsigned int n, uint64_t *value)
+{
+	*value = n;
+	return n == 1 || n == INSPECT_PC ? 0 : -ENOENT;
+}
+
+unsigned int inspect_system_count(void)
+{
+	return 2;
+}
+
+const char *inspect_system_name(unsigned int i)
+{
+	return i == 0 ? "NONE_EL1" : "SOME_EL2";
+}
+
+int inspect_system(const struct inspect *inspect, unsigned int i, uint64_t *value)
+{
+	*value = 0xee;
+	return i == 0 ? -ENOENT : 0;
+}
+
+unsigned int inspect_backtrace(struct inspect *inspect, uint64_t *pc, unsigned int max)
+{
+	pc[0] = 0xab;
+	pc[1] = 0xcd;
+	return 2;
+}
+
+int gic_pending(const struct gic *gic, unsigned int index, uint64_t mpidr, uint64_t *pending,
+		uint64_t *enabled)
+{
+	*pending = 0x88000000;
+	*enabled = 0x08000000;
+	return fails;
+}
+
+int cpu_get_mpidr(int vcpu_fd, uint64_t *mpidr)
+{
+	*mpidr = 0x80000000;
+	return 0;
+}
+
+int kvm_get_mp_state(int vcpu_fd)
+{
+	return vcpu_fd == 70 ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_STOPPED;
+}
+
 static int begin(void **state)
 {
 	snprintf(directory, sizeof(directory), "%s", scratch_begin());
@@ -86,6 +155,7 @@ static int begin(void **state)
 	session.machine.vm_fd = 60;
 	session.machine.env = (struct vcpu_env){ .vcpus = vcpus, .count = 2 };
 	vcpus[0].fd = 70;
+	vcpus[1] = (struct vcpu){ .fd = 71, .index = 1 };
 	rests = false;
 	looked_up = fails = 0;
 	ticks = set_to = offset = 0;
@@ -146,7 +216,7 @@ static void finish_all(int fd)
 
 static const char *answer(int fd)
 {
-	static char text[1000];
+	static char text[4000];
 	const ssize_t got = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
 
 	text[got > 0 ? got : 0] = '\0';
@@ -349,6 +419,43 @@ static void time_that_cannot_be_stopped(void **state)
 	finish_all(fd);
 }
 
+/* All of a vCPU, or what KVM tells of it; the guest runs on, or stays paused. */
+static void vcpus_are_looked_at(void **state)
+{
+	const int fd = start(), other = control_socket_connect(path, false);
+
+	assert_string_equal(ask(fd, "\"debug\""), "");
+	assert_answer(other, "\"debug\"", "\"kind\":\"not-now\"");
+	rests = true;
+	holds_rested(&session.holds);
+	settle();
+	assert_string_equal(
+		answer(fd),
+		"{\"result\":{\"vcpus\":[{\"index\":0,\"power\":\"on\",\"pending\":{\"enabled\":[27],"
+		"\"disabled\":[31]},\"where\":{\"el\":1,\"role\":\"role\",\"level\":2,\"vmid\":9,"
+		"\"virtual_el2\":true},\"backtrace\":[\"0xab\",\"0xcd\"],\"registers\":{\"x1\":"
+		"\"0x1\",\"pc\":\"0x20\",\"SOME_EL2\":\"0xee\"}},{\"index\":1,\"power\":\"off\","
+		"\"pending\":{\"enabled\":[27],\"disabled\":[31]},\"where\":{\"el\":1,\"role\":\"role\","
+		"\"level\":2,\"vmid\":9,\"virtual_el2\":true},\"backtrace\":[\"0xab\",\"0xcd\"],"
+		"\"registers\":{\"x1\":\"0x1\",\"pc\":\"0x20\",\"SOME_EL2\":\"0xee\"}}]}}\n");
+	assert_int_equal(session.holds.count, 0);
+	ask(fd, "\"pause\"");
+	fails = -EINVAL;
+	assert_answer(fd, "\"debug\"",
+		      "[{\"index\":0,\"power\":\"on\"},{\"index\":1,\"power\":\"off\"}]");
+	assert_int_equal(session.holds.count, 1);
+	assert_answer(fd, "\"debug\",\"arguments\":{\"a\":1}", "\"kind\":\"bad-request\"");
+	rests = false;
+	ask(fd, "\"resume\"");
+	assert_string_equal(ask(fd, "\"debug\""), "");
+	death(true);
+	assert_non_null(strstr(answer(fd), "the guest has ended"));
+	assert_int_equal(session.holds.count, 0);
+	assert_answer(fd, "\"debug\"", "\"kind\":\"not-now\"");
+	close(other);
+	finish_all(fd);
+}
+
 static void a_guest_is_stopped_as_by_its_user(void **state)
 {
 	const int fd = start();
@@ -522,6 +629,7 @@ int main(void)
 		on_session(offsets_add_up),
 		on_session(there_is_no_time_without_a_machine),
 		on_session(time_that_cannot_be_stopped),
+		on_session(vcpus_are_looked_at),
 		on_session(a_guest_is_stopped_as_by_its_user),
 		on_session(nobody_asked_for_anything),
 		on_session(names_have_sockets),

@@ -4,6 +4,7 @@
 #include "commands/command.h"
 #include "control/control_client.h"
 #include "control/control_socket.h"
+#include "control/printable.h"
 #include "machine/session.h"
 #include "util.h"
 
@@ -44,10 +45,12 @@ static json_t *status_of(const char *name)
 
 static void print(const char *name, const json_t *status)
 {
-	const char *state = json_string_value(json_object_get(status, "state"));
+	char state[32];
 
 	printf("%5" JSON_INTEGER_FORMAT " %-20s %s\n",
-	       json_integer_value(json_object_get(status, "pid")), name, state ? state : "?");
+	       json_integer_value(json_object_get(status, "pid")), name,
+	       printable(json_string_value(json_object_get(status, "state")), state,
+			 sizeof(state)));
 }
 
 static int list(const struct request *request, const struct word_list *names)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/printable.h"
 #include "util.h"
 
 #define CAUSES	 5 /* columns */
@@ -110,19 +111,10 @@ static double real(const json_t *object, const char *key)
 	return json_number_value(json_object_get(object, key));
 }
 
-/* Printable, and no longer than a column: what a guest's nidus says, whoever that is. */
-static const char *printable(const char *value, char *text)
-{
-	snprintf(text, TEXT_MAX, "%s", value ? value : "-");
-	for (char *byte = text; *byte; byte++)
-		if (*byte < ' ' || *byte > '~')
-			*byte = '?';
-	return text;
-}
-
+/* No longer than a column. */
 static const char *word(const json_t *object, const char *key, char *text)
 {
-	return printable(json_string_value(json_object_get(object, key)), text);
+	return printable(json_string_value(json_object_get(object, key)), text, TEXT_MAX);
 }
 
 struct cause {
@@ -183,7 +175,7 @@ static void print_vcpus(FILE *stream, const json_t *rates, const char *end)
 
 	fprintf(stream, "%5s %7s %9s %9s", "vCPU", "CPU %", "KVM/s", "exits/s");
 	for (i = 0; i < count; i++)
-		fprintf(stream, " %9.9s", printable(causes[i].name, text));
+		fprintf(stream, " %9.9s", printable(causes[i].name, text, sizeof(text)));
 	fputs(end, stream);
 	json_array_foreach ((json_t *)vcpus, i, vcpu) {
 		const double kvm = real(json_object_get(vcpu, "kvm"), "exits");

@@ -146,6 +146,18 @@ int kvm_set_attr(int fd, unsigned int group, uint64_t attr, const void *value)
 	return checked(ioctl(fd, KVM_SET_DEVICE_ATTR, &device_attr));
 }
 
+/* #syscalls loop: ioctl(KVM_GET_DEVICE_ATTR) */
+int kvm_get_attr(int fd, unsigned int group, uint64_t attr, void *value)
+{
+	const struct kvm_device_attr device_attr = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+
+	return checked(ioctl(fd, KVM_GET_DEVICE_ATTR, &device_attr));
+}
+
 /* #syscalls loop: ioctl(KVM_CREATE_VCPU) */
 int kvm_create_vcpu(int vm_fd, unsigned int id)
 {
@@ -198,7 +210,7 @@ int kvm_translate(int vcpu_fd, struct kvm_arm_translation *translation)
 	return checked(ioctl(vcpu_fd, KVM_TRANSLATE, translation));
 }
 
-/* #syscalls vcpu: ioctl(KVM_GET_MP_STATE) */
+/* #syscalls loop vcpu: ioctl(KVM_GET_MP_STATE) */
 int kvm_get_mp_state(int vcpu_fd)
 {
 	struct kvm_mp_state state;

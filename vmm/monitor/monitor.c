@@ -75,13 +75,10 @@ static void stop(struct control_client *client, json_t *arguments, void *opaque)
 }
 
 static const struct control_request requests[] = {
-	{ "version", say_version },
-	{ "status", say_status },
-	{ "stat", say_statistics },
-	{ "stop", stop },
-	{ "pause", monitor_pause },
-	{ "resume", monitor_resume },
-	{ NULL, NULL },
+	{ "version", say_version }, { "status", say_status },
+	{ "stat", say_statistics }, { "stop", stop },
+	{ "pause", monitor_pause }, { "resume", monitor_resume },
+	{ "debug", monitor_debug }, { NULL, NULL },
 };
 
 static void begins(struct session_watcher *watcher)
@@ -99,6 +96,7 @@ static void stopped(struct session_watcher *watcher, bool over)
 	if (!over)
 		return;
 	monitor_pause_end(monitor);
+	monitor_debug_end(monitor);
 	monitor_service_ends(monitor);
 }
 
@@ -201,8 +199,10 @@ void monitor_destroy(struct monitor *monitor)
 {
 	const bool serves = monitor->socket.fd >= 0;
 
-	if (serves)
+	if (serves) {
 		monitor_pause_end(monitor);
+		monitor_debug_end(monitor);
+	}
 	/* Who waits for the end of the connection may then start a guest of the same name. */
 	close_all(monitor);
 	if (serves)

@@ -11,6 +11,11 @@
 void monitor_pause(struct control_client *client, json_t *arguments, void *opaque);
 void monitor_resume(struct control_client *client, json_t *arguments, void *opaque);
 
+void monitor_debug(struct control_client *client, json_t *arguments, void *opaque);
+
+/* The last life of the guest has ended, and is not looked at any more. */
+void monitor_debug_end(struct monitor *monitor);
+
 /* A life of the guest is about to begin; the last one has ended, and is not held any more. */
 void monitor_pause_begins(struct monitor *monitor);
 void monitor_pause_end(struct monitor *monitor);

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Registers of the GIC as KVM has them (Documentation/virt/kvm/devices/arm-vgic-v3.rst). For user
+ * space GICD_ISPENDR and GICR_ISPENDR0 of a GICv3 have what is latched, and lines are asked for by
+ * themselves.
+ */
+#include "arm/sysreg.h"
+#include "cpu/gic.h"
+#include "host/kvm.h"
+#include "memmap.h"
+
+#define GICD_ISENABLER	 0x100
+#define GICD_ISPENDR	 0x200
+#define GICR_SGI_FRAME	 0x10000
+#define LINES		 (VGIC_LEVEL_INFO_LINE_LEVEL << KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT)
+#define MPIDR_AFF_0_TO_2 BITS(23, 0)
+#define MPIDR_AFF3	 BITS(39, 32)
+
+_Static_assert(GIC_SPI_BASE + GIC_SPI_COUNT <= 64, "INTIDs are bits of a word");
+
+/* Of 32 interrupts, from the first of its own or from the first SPI on. */
+struct bank {
+	int fd;
+	bool own;
+	bool v3;
+	uint64_t who; /* as attributes have a vCPU */
+};
+
+static int get(const struct bank *bank, unsigned int offset, uint32_t *value)
+{
+	unsigned int group = KVM_DEV_ARM_VGIC_GRP_DIST_REGS;
+
+	if (!bank->own)
+		offset += GIC_SPI_BASE / 8;
+	else if (bank->v3) {
+		group = KVM_DEV_ARM_VGIC_GRP_REDIST_REGS;
+		offset += GICR_SGI_FRAME;
+	}
+	return kvm_get_attr(bank->fd, group, bank->who | offset, value);
+}
+
+static int get_lines(const struct bank *bank, uint32_t *value)
+{
+	*value = 0;
+	if (!bank->v3)
+		return 0;
+	return kvm_get_attr(bank->fd, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO,
+			    bank->who | LINES | (bank->own ? 0 : GIC_SPI_BASE), value);
+}
+
+static int bank_pending(const struct bank *bank, uint64_t *pending, uint64_t *enabled)
+{
+	const unsigned int shift = bank->own ? 0 : GIC_SPI_BASE;
+	uint32_t latched, lines, enable;
+	int err = get(bank, GICD_ISPENDR, &latched);
+
+	if (err >= 0)
+		err = get_lines(bank, &lines);
+	if (err >= 0)
+		err = get(bank, GICD_ISENABLER, &enable);
+	if (err < 0)
+		return err;
+	*pending |= (uint64_t)(latched | lines) << shift;
+	*enabled |= (uint64_t)enable << shift;
+	return 0;
+}
+
+int gic_pending(const struct gic *gic, unsigned int index, uint64_t mpidr, uint64_t *pending,
+		uint64_t *enabled)
+{
+	struct bank bank = { .fd = gic->fd, .own = true, .v3 = gic->kind != GIC_V2 };
+	int err;
+
+	/* Affinities without a gap, or the number of the CPU interface. */
+	bank.who =
+		bank.v3 ? (mpidr & MPIDR_AFF_0_TO_2) | field_get(MPIDR_AFF3, mpidr) << 24 : index;
+	bank.who <<= KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT;
+	*pending = *enabled = 0;
+	err = bank_pending(&bank, pending, enabled);
+	bank.own = false;
+	return err < 0 ? err : bank_pending(&bank, pending, enabled);
+}
