@@ -1,0 +1,529 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gdb/gdb.h"
+#include "unit.h"
+#include "util.h"
+
+/* Two vCPUs of two levels, registers of different sizes, and memory from 0x1000 on. */
+static struct {
+	unsigned int processes;
+	uint64_t registers[3];
+	uint8_t memory[64];
+	enum gdb_action action[3][3];
+	char journal[512];
+	bool resumed;
+} target;
+
+static struct gdb gdb;
+
+static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void note(const char *format, ...)
+{
+	const size_t used = strlen(target.journal);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(target.journal + used, sizeof(target.journal) - used, format, args);
+	va_end(args);
+}
+
+static const char *journal(void)
+{
+	static char text[sizeof(target.journal)];
+
+	strcpy(text, target.journal);
+	target.journal[0] = '\0';
+	return text;
+}
+
+static bool next_thread(void *opaque, struct gdb_thread *thread)
+{
+	if (thread->process == 0)
+		*thread = (struct gdb_thread){ 1, 0 };
+	if (++thread->thread > 2) {
+		thread->process++;
+		thread->thread = 1;
+	}
+	return thread->process <= (int)target.processes;
+}
+
+static void thread_name(void *opaque, struct gdb_thread thread, struct gdb_text *text)
+{
+	gdb_text_add(text, "vCPU %d", thread.thread - 1);
+}
+
+static int attach(void *opaque, int process)
+{
+	note("attach %d\n", process);
+	if (process > 2)
+		return -ESRCH;
+	target.processes = 2;
+	return 0;
+}
+
+static void describe(void *opaque, struct gdb_text *text)
+{
+	for (unsigned int i = 0; i < 1000; i++)
+		gdb_text_add(text, "<r%u/>#", i);
+}
+
+static unsigned int register_count(void *opaque)
+{
+	return 3;
+}
+
+static unsigned int get_register(void *opaque, struct gdb_thread thread, unsigned int n,
+				 uint8_t value[GDB_REGISTER], bool *known)
+{
+	memcpy(value, &target.registers[n], 8);
+	*known = !(thread.process == 2 && n == 1);
+	return n == 2 ? 4 : 8;
+}
+
+static int set_register(void *opaque, struct gdb_thread thread, unsigned int n,
+			const uint8_t value[GDB_REGISTER])
+{
+	memcpy(&target.registers[n], value, n == 2 ? 4 : 8);
+	note("set %u\n", n);
+	return 0;
+}
+
+static size_t at(uint64_t address, size_t size)
+{
+	const uint64_t offset = address - 0x1000;
+
+	if (offset >= sizeof(target.memory))
+		return 0;
+	return size < sizeof(target.memory) - offset ? size : sizeof(target.memory) - offset;
+}
+
+static size_t read_memory(void *opaque, struct gdb_thread thread, uint64_t address, void *data,
+			  size_t size)
+{
+	size = at(address, size);
+	if (size > 0)
+		memcpy(data, &target.memory[address - 0x1000], size);
+	return size;
+}
+
+static size_t write_memory(void *opaque, struct gdb_thread thread, uint64_t address,
+			   const void *data, size_t size)
+{
+	size = at(address, size);
+	if (size > 0)
+		memcpy(&target.memory[address - 0x1000], data, size);
+	return size;
+}
+
+static int insert(void *opaque, struct gdb_thread thread, enum gdb_point kind, uint64_t address,
+		  uint64_t size)
+{
+	note("insert %d %d 0x%llx %llu\n", thread.process, kind, (unsigned long long)address,
+	     (unsigned long long)size);
+	return address == 0xbad ? -ENOSPC : 0;
+}
+
+static int take_out(void *opaque, struct gdb_thread thread, enum gdb_point kind, uint64_t address,
+		    uint64_t size)
+{
+	note("remove %d %d 0x%llx %llu\n", thread.process, kind, (unsigned long long)address,
+	     (unsigned long long)size);
+	return 0;
+}
+
+static void act(void *opaque, struct gdb_thread thread, enum gdb_action action)
+{
+	target.action[thread.process][thread.thread] = action;
+}
+
+static void resume(void *opaque)
+{
+	target.resumed = true;
+}
+
+static void monitor(void *opaque, struct gdb_thread thread, const char *line, struct gdb_text *text)
+{
+	if (strcmp(line, "silence") == 0)
+		return;
+	if (strcmp(line, "flood") == 0)
+		for (unsigned int i = 0; i < 4000; i++)
+			gdb_text_add(text, "x");
+	else
+		gdb_text_add(text, "<%s>", line);
+}
+
+static void interrupted(void *opaque)
+{
+	note("interrupted\n");
+}
+
+static void killed(void *opaque)
+{
+	note("killed\n");
+}
+
+static void gone(void *opaque)
+{
+	note("gone\n");
+}
+
+static const struct gdb_ops ops = {
+	.next_thread = next_thread,
+	.thread_name = thread_name,
+	.attach = attach,
+	.describe = describe,
+	.register_count = register_count,
+	.get_register = get_register,
+	.set_register = set_register,
+	.read = read_memory,
+	.write = write_memory,
+	.insert = insert,
+	.remove = take_out,
+	.act = act,
+	.resume = resume,
+	.monitor = monitor,
+	.interrupted = interrupted,
+	.kill = killed,
+	.gone = gone,
+};
+
+static char sent[sizeof(gdb.out) + 1];
+
+/* What is to be sent, taken away. */
+static const char *out(void)
+{
+	memcpy(sent, gdb.out, gdb.out_used);
+	sent[gdb.out_used] = '\0';
+	gdb.out_used = 0;
+	return sent;
+}
+
+static void feed(const char *bytes, size_t size)
+{
+	assert_int_equal(gdb_take(&gdb, bytes, size), size);
+}
+
+static void send_packet(const char *body, size_t size)
+{
+	char frame[3 * GDB_PACKET];
+	uint8_t sum = 0;
+
+	for (size_t i = 0; i < size; i++)
+		sum += body[i];
+	frame[0] = '$';
+	memcpy(frame + 1, body, size);
+	snprintf(frame + 1 + size, 4, "#%02x", sum);
+	feed(frame, size + 4);
+}
+
+/* The body of the answer to a packet, of what arrives without acknowledgements. */
+static const char *ask_size(const char *body, size_t size)
+{
+	char *text;
+	size_t length;
+	uint8_t sum = 0;
+	unsigned int told;
+
+	send_packet(body, size);
+	text = (char *)out();
+	length = strlen(text);
+	if (length == 0)
+		return "nothing";
+	assert_in_range(length, 4, sizeof(sent));
+	assert_int_equal(text[0], '$');
+	assert_int_equal(text[length - 3], '#');
+	sscanf(text + length - 2, "%2x", &told);
+	text[length - 3] = '\0';
+	for (const char *c = text + 1; *c; c++)
+		sum += *c;
+	assert_int_equal(sum, told);
+	return text + 1;
+}
+
+static const char *ask(const char *body)
+{
+	return ask_size(body, strlen(body));
+}
+
+static int begin(void **state)
+{
+	const struct gdb_stop stop = { .thread = { 1, 1 }, .signal = GDB_SIGTRAP };
+
+	memset(&target, 0, sizeof(target));
+	target.processes = 1;
+	gdb_create(&gdb, &ops, NULL);
+	gdb_connect(&gdb, &stop);
+	gdb.acknowledges = false;
+	return 0;
+}
+
+static void packets_are_acknowledged(void **state)
+{
+	gdb.acknowledges = true;
+	feed("+$qC#b4", 7);
+	assert_string_equal(out(), "+$QCp1.1#94");
+	/* A wrong sum, and rubbish between packets. */
+	feed("xy-+#$qC#b5", 11);
+	assert_string_equal(out(), "-");
+	feed("$qC#zz", 6);
+	assert_string_equal(out(), "-");
+	/* Until the client wants none. */
+	send_packet("QStartNoAckMode", 15);
+	assert_string_equal(out(), "+$OK#9a");
+	feed("$qC#b4", 6);
+	assert_string_equal(out(), "$QCp1.1#94");
+	feed("$qC#b5", 6);
+	assert_string_equal(out(), "");
+}
+
+static void a_packet_that_is_too_long_is_refused(void **state)
+{
+	static char body[GDB_PACKET + 100];
+
+	memset(body, 'x', sizeof(body));
+	gdb.acknowledges = true;
+	send_packet(body, sizeof(body));
+	assert_string_equal(out(), "-");
+	send_packet(body, GDB_PACKET);
+	assert_string_equal(out(), "+$#00");
+}
+
+static void input_waits_for_answers_to_be_sent(void **state)
+{
+	assert_int_equal(gdb_take(&gdb, "$qC#b4$qC#b4$qC#b4", 18), 12);
+	assert_int_equal(gdb_take(&gdb, "$qC#b4", 6), 0);
+	out();
+	assert_int_equal(gdb_take(&gdb, "$qC#b4", 6), 6);
+}
+
+static void what_both_can_is_told(void **state)
+{
+	const char *answer = ask("qSupported:multiprocess+;swbreak+;hwbreak+;vContSupported+");
+
+	assert_non_null(strstr(answer, "PacketSize=1000;"));
+	assert_non_null(strstr(answer, "multiprocess+"));
+	assert_null(strstr(answer, "QNonStop+"));
+	assert_string_equal(ask("vCont?"), "vCont;c;C;s;S");
+	assert_string_equal(ask("qAttached:1"), "1");
+	assert_string_equal(ask("vMustReplyEmpty"), "");
+	assert_string_equal(ask("qCRC:0,1"), "");
+	assert_string_equal(ask("!"), "OK");
+	assert_string_equal(ask(""), "");
+	assert_string_equal(ask("QNonStop:0"), "OK");
+	assert_string_equal(ask("QNonStop:1"), "E.all vCPUs stop together: set non-stop off");
+}
+
+static void registers_are_read_and_written(void **state)
+{
+	target.registers[0] = 0x1122334455667788;
+	target.registers[2] = 0xcafe;
+	assert_string_equal(ask("g"), "88776655443322110000000000000000feca0000");
+	assert_string_equal(ask("p2"), "feca0000");
+	assert_string_equal(ask("p3"), "E16");
+	assert_string_equal(ask("p"), "E16");
+	assert_string_equal(ask("P1=0100000000000000"), "OK");
+	assert_int_equal(target.registers[1], 1);
+	assert_string_equal(ask("P1=01"), "E16");
+	assert_string_equal(ask("P9=01"), "E16");
+	journal();
+	/* Only what changes is set. */
+	assert_string_equal(ask("G8877665544332211020000000000000000000000"), "OK");
+	assert_string_equal(journal(), "set 1\nset 2\n");
+	assert_string_equal(ask("G88"), "E16");
+	assert_string_equal(ask("G887766554433221102000000000000000000000000"), "E16");
+	/* What is not known is no zero, and is left alone. */
+	target.processes = 2;
+	assert_string_equal(ask("Hgp2.1"), "OK");
+	assert_string_equal(ask("p1"), "xxxxxxxxxxxxxxxx");
+	journal();
+	assert_string_equal(ask("G8877665544332211xxxxxxxxxxxxxxxx00000000"), "OK");
+	assert_string_equal(journal(), "");
+}
+
+static void memory_is_read_and_written(void **state)
+{
+	assert_string_equal(ask("M1002,3:aabbcc"), "OK");
+	assert_string_equal(ask("m1001,5"), "00aabbcc00");
+	/* As much as there is. */
+	assert_string_equal(ask("m103e,10"), "0000");
+	assert_string_equal(ask("m1040,1"), "E0e");
+	assert_string_equal(ask("m1000"), "E16");
+	assert_string_equal(ask("m10000000000000000,1"), "E16");
+	assert_string_equal(ask("M103f,2:aabb"), "E0e");
+	assert_string_equal(ask("M1000,2:aa"), "E16");
+	assert_string_equal(ask("M1000,ffffffffffffffff:aa"), "E16");
+	assert_string_equal(ask_size("X1000,4:}\x03\0}]", 13), "E16");
+	assert_string_equal(ask_size("X1000,3:}\x03\0}]", 13), "OK");
+	assert_memory_equal(target.memory, "#\0}", 3);
+	assert_string_equal(ask("X1000,0:"), "OK");
+	assert_int_equal(strlen(ask("m1000,ffffffff")), 128);
+}
+
+static void points_are_of_a_process(void **state)
+{
+	assert_string_equal(ask("Z1,1234,4"), "OK");
+	assert_string_equal(journal(), "insert 1 1 0x1234 4\n");
+	target.processes = 2;
+	ask("Hgp2.0");
+	assert_string_equal(ask("Z2,88,8"), "OK");
+	assert_string_equal(ask("z2,88,8"), "OK");
+	assert_string_equal(journal(), "insert 2 2 0x88 8\nremove 2 2 0x88 8\n");
+	assert_string_equal(ask("Z0,bad,4"), "E1c");
+	assert_string_equal(ask("Z5,0,4"), "");
+	assert_string_equal(ask("Z0"), "E16");
+	assert_string_equal(ask("Z0,1234,4;X3,220101"), "OK");
+}
+
+static void threads_are_those_of_the_target(void **state)
+{
+	assert_string_equal(ask("qXfer:threads:read::0,fff"),
+			    "l<threads><thread id=\"p1.1\" name=\"vCPU 0\"/>"
+			    "<thread id=\"p1.2\" name=\"vCPU 1\"/></threads>");
+	assert_string_equal(ask("qXfer:threads:read::9,5"), "m<thre");
+	assert_string_equal(ask("qXfer:threads:read::1000,5"), "l");
+	assert_string_equal(ask("qXfer:threads:read::x"), "E16");
+	assert_string_equal(ask("Tp1.2"), "OK");
+	assert_string_equal(ask("Tp1.3"), "E03");
+	assert_string_equal(ask("Tp2.1"), "E03");
+	assert_string_equal(ask("Hgp1.2"), "OK");
+	assert_string_equal(ask("qC"), "QCp1.2");
+	/* Any of that process will do, and this is one. */
+	assert_string_equal(ask("Hgp1.0"), "OK");
+	assert_string_equal(ask("qC"), "QCp1.2");
+	assert_string_equal(ask("Hgp2.1"), "E03");
+	assert_string_equal(ask("Hg"), "E03");
+	assert_string_equal(ask("Hc-1"), "OK");
+	assert_string_equal(ask("qC"), "QCp1.2");
+}
+
+static void another_process_can_be_had(void **state)
+{
+	assert_string_equal(ask("vAttach;3"), "E03");
+	assert_string_equal(ask("vAttach;x"), "E16");
+	assert_string_equal(ask("vAttach;2"), "T00thread:p2.1;");
+	assert_string_equal(ask("qC"), "QCp2.1");
+}
+
+static void a_long_text_comes_in_parts(void **state)
+{
+	char whole[16384] = "", request[64];
+	const char *part;
+	size_t length = 0;
+
+	do {
+		snprintf(request, sizeof(request), "qXfer:features:read:target.xml:%zx,ffb",
+			 length);
+		part = ask(request);
+		for (const char *c = part + 1; *c; c++)
+			whole[length++] = *c == '}' ? *++c ^ 0x20 : *c;
+	} while (part[0] == 'm');
+	assert_int_equal(part[0], 'l');
+	assert_memory_equal(whole, "<r0/>#<r1/>#", 12);
+	assert_memory_equal(whole + length - 7, "<r999/>#" + 1, 7);
+	assert_int_equal(length, 10 * 6 + 90 * 7 + 900 * 8);
+	assert_string_equal(ask("qXfer:features:read:other.xml:0,10"), "");
+}
+
+static void users_have_commands(void **state)
+{
+	assert_string_equal(ask("qRcmd,6869"), "3c68693e");
+	assert_string_equal(ask("qRcmd,73696c656e6365"), "OK");
+	assert_string_equal(ask("qRcmd,6"), "E16");
+	assert_string_equal(ask("qRcmd,zz"), "E16");
+	assert_in_range(strlen(ask("qRcmd,666c6f6f64")), 4000, GDB_PACKET);
+}
+
+static void each_thread_goes_on_by_what_matches_first(void **state)
+{
+	const struct gdb_stop stop = { { 1, 2 }, GDB_SIGTRAP, "hwbreak", 0 };
+
+	assert_string_equal(ask("vCont;s:p1.2;c:p1.-1"), "nothing");
+	assert_true(target.resumed);
+	assert_int_equal(target.action[1][1], GDB_CONTINUE);
+	assert_int_equal(target.action[1][2], GDB_STEP);
+	/* While it runs only an interrupt is taken. */
+	assert_string_equal(ask("g"), "E.it runs; only an interrupt stops it");
+	feed("\x03", 1);
+	assert_string_equal(journal(), "interrupted\n");
+	gdb_stopped(&gdb, &stop);
+	assert_string_equal(out(), "$T05thread:p1.2;#a7");
+	gdb_stopped(&gdb, &stop);
+	assert_string_equal(out(), "");
+	assert_string_equal(ask("qC"), "QCp1.2");
+	feed("\x03", 1);
+	assert_string_equal(journal(), "");
+
+	ask("qSupported:swbreak+;hwbreak+");
+	assert_string_equal(ask("vCont;C05:p1.1"), "nothing");
+	assert_int_equal(target.action[1][1], GDB_CONTINUE);
+	assert_int_equal(target.action[1][2], GDB_STAY);
+	gdb_stopped(&gdb, &stop);
+	assert_non_null(strstr(out(), "$T05thread:p1.2;hwbreak:;#"));
+
+	assert_string_equal(ask("vCont;c"), "nothing");
+	gdb_stopped(&gdb, &(struct gdb_stop){ { 1, 1 }, GDB_SIGTRAP, "rwatch", 0xabc0 });
+	assert_non_null(strstr(out(), "$T05thread:p1.1;rwatch:abc0;#"));
+	assert_non_null(strstr(ask("?"), "T05thread:p1.1;rwatch:abc0;"));
+
+	target.resumed = false;
+	assert_string_equal(ask("vCont"), "E03");
+	assert_string_equal(ask("vCont;s:p1.7"), "E03");
+	assert_string_equal(ask("vCont;x"), "E16");
+	assert_string_equal(ask("vCont;C"), "E16");
+	assert_string_equal(ask("vCont;s:q"), "E16");
+	assert_false(target.resumed);
+}
+
+static void the_end_is_told(void **state)
+{
+	ask("vCont;c");
+	gdb_exited(&gdb, 3);
+	assert_non_null(strstr(out(), "$W03;process:1#"));
+	gdb_exited(&gdb, 3);
+	assert_string_equal(out(), "");
+}
+
+static void clients_let_go_or_kill(void **state)
+{
+	assert_string_equal(ask("vKill;1"), "OK");
+	assert_string_equal(journal(), "killed\n");
+	assert_string_equal(ask("k"), "nothing");
+	assert_string_equal(journal(), "killed\n");
+	assert_string_equal(ask("D;1"), "OK");
+	assert_string_equal(journal(), "gone\n");
+	/* Nothing more is taken from it, and it goes once. */
+	assert_int_equal(gdb_take(&gdb, "$k#6b", 5), 0);
+	gdb_disconnect(&gdb);
+	assert_string_equal(journal(), "");
+	begin(NULL);
+	gdb_disconnect(&gdb);
+	assert_string_equal(journal(), "gone\n");
+}
+
+#define test(function) cmocka_unit_test_setup(function, begin)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(packets_are_acknowledged),
+		test(a_packet_that_is_too_long_is_refused),
+		test(input_waits_for_answers_to_be_sent),
+		test(what_both_can_is_told),
+		test(registers_are_read_and_written),
+		test(memory_is_read_and_written),
+		test(points_are_of_a_process),
+		test(threads_are_those_of_the_target),
+		test(another_process_can_be_had),
+		test(a_long_text_comes_in_parts),
+		test(users_have_commands),
+		test(each_thread_goes_on_by_what_matches_first),
+		test(the_end_is_told),
+		test(clients_let_go_or_kill),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

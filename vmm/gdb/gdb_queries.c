@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Packets that have names: what both sides are able to, threads, the target's description, the
+ * user's own commands, and how vCPUs go on.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "gdb.h"
+#include "util.h"
+
+#define COMMAND_MAX 512 /* of a user's command */
+#define ANSWER_MAX  (GDB_PACKET / 2)
+
+static void query_supported(struct gdb *gdb, const char *rest)
+{
+	gdb->names_reasons = strstr(rest, "swbreak+") && strstr(rest, "hwbreak+");
+	gdb_begin(gdb);
+	gdb_add(gdb, "PacketSize=%x;QStartNoAckMode+;multiprocess+;vContSupported+;", GDB_PACKET);
+	gdb_add(gdb, "swbreak+;hwbreak+;qXfer:features:read+;qXfer:threads:read+");
+	gdb_end(gdb);
+}
+
+static void start_no_ack(struct gdb *gdb, const char *rest)
+{
+	(void)rest;
+	gdb_answer(gdb, "OK");
+	gdb->acknowledges = false;
+}
+
+static void query_thread(struct gdb *gdb, const char *rest)
+{
+	(void)rest;
+	gdb_begin(gdb);
+	gdb_add(gdb, "QC");
+	gdb_add_thread(gdb, gdb->general);
+	gdb_end(gdb);
+}
+
+static void query_attached(struct gdb *gdb, const char *rest)
+{
+	(void)rest;
+	gdb_answer(gdb, "1");
+}
+
+static void set_non_stop(struct gdb *gdb, const char *rest)
+{
+	gdb_answer(gdb, *rest == '0' ? "OK" : "E.all vCPUs stop together: set non-stop off");
+}
+
+static void list_threads(struct gdb *gdb, struct gdb_text *text)
+{
+	struct gdb_thread thread = { 0 };
+
+	gdb_text_add(text, "<threads>");
+	while (gdb->ops->next_thread(gdb->target, &thread)) {
+		gdb_text_add(text, "<thread id=\"p%x.%x\" name=\"", thread.process, thread.thread);
+		gdb->ops->thread_name(gdb->target, thread, text);
+		gdb_text_add(text, "\"/>");
+	}
+	gdb_text_add(text, "</threads>");
+}
+
+/* OFFSET,LENGTH of a text that is made anew each time. */
+static void transfer(struct gdb *gdb, const char *rest,
+		     void (*fill)(struct gdb *gdb, struct gdb_text *text))
+{
+	char part[ANSWER_MAX];
+	struct gdb_text text = { .to = part, .room = sizeof(part) };
+	uint64_t offset, length;
+	size_t size;
+
+	if (!gdb_read_number(&rest, &offset) || !gdb_read_char(&rest, ',') ||
+	    !gdb_read_number(&rest, &length)) {
+		gdb_answer_error(gdb, -EINVAL);
+		return;
+	}
+	text.skip = offset;
+	if (text.room > length)
+		text.room = length;
+	fill(gdb, &text);
+	size = text.length > offset ? text.length - offset : 0;
+	gdb_begin(gdb);
+	gdb_add(gdb, size > text.room ? "m" : "l");
+	gdb_add_binary(gdb, part, size > text.room ? text.room : size);
+	gdb_end(gdb);
+}
+
+static void transfer_threads(struct gdb *gdb, const char *rest)
+{
+	transfer(gdb, rest, list_threads);
+}
+
+static void describe(struct gdb *gdb, struct gdb_text *text)
+{
+	gdb->ops->describe(gdb->target, text);
+}
+
+static void transfer_features(struct gdb *gdb, const char *rest)
+{
+	transfer(gdb, rest, describe);
+}
+
+static void run_command(struct gdb *gdb, const char *rest)
+{
+	char line[COMMAND_MAX + 1], said[ANSWER_MAX - 1];
+	struct gdb_text text = { .to = said, .room = sizeof(said) };
+	const size_t size = strlen(rest) / 2;
+
+	if (size > COMMAND_MAX || !gdb_read_hex(&rest, line, size) || *rest) {
+		gdb_answer_error(gdb, -EINVAL);
+		return;
+	}
+	line[size] = '\0';
+	gdb->ops->monitor(gdb->target, gdb->general, line, &text);
+	if (text.length == 0) {
+		gdb_answer(gdb, "OK");
+		return;
+	}
+	gdb_begin(gdb);
+	gdb_add_hex(gdb, said, text.length > text.room ? text.room : text.length);
+	gdb_end(gdb);
+}
+
+static void attach(struct gdb *gdb, const char *rest)
+{
+	struct gdb_thread any = { 0 }, thread;
+	uint64_t process;
+	int err = -EINVAL;
+
+	if (gdb_read_number(&rest, &process) && process <= INT32_MAX)
+		err = gdb->ops->attach(gdb->target, any.process = process);
+	if (err < 0 || !gdb_find_thread(gdb, any, &thread)) {
+		gdb_answer_error(gdb, err < 0 ? err : -ESRCH);
+		return;
+	}
+	gdb->general = thread;
+	gdb->stop = (struct gdb_stop){ .thread = thread };
+	gdb_answer_stop(gdb);
+}
+
+static void kill_target(struct gdb *gdb, const char *rest)
+{
+	(void)rest;
+	gdb_answer(gdb, "OK");
+	gdb->ops->kill(gdb->target);
+}
+
+static void tell_continue(struct gdb *gdb, const char *rest)
+{
+	(void)rest;
+	gdb_answer(gdb, "vCont;c;C;s;S");
+}
+
+/* ;ACTION[:THREAD]...: for a thread the first that it matches counts. */
+static bool find_action(const char *text, struct gdb_thread thread, enum gdb_action *action)
+{
+	bool found = false;
+
+	*action = GDB_STAY;
+	while (*text) {
+		struct gdb_thread pattern = { 0 };
+		char letter;
+		uint64_t signal;
+
+		if (!gdb_read_char(&text, ';') || !*text || !strchr("cCsS", *text))
+			return false;
+		letter = *text++;
+		/* There is nothing that a signal could be given to. */
+		if ((letter == 'C' || letter == 'S') && !gdb_read_number(&text, &signal))
+			return false;
+		if (gdb_read_char(&text, ':') && !gdb_read_thread(&text, &pattern))
+			return false;
+		if (!found && gdb_thread_matches(pattern, thread)) {
+			*action = letter == 'c' || letter == 'C' ? GDB_CONTINUE : GDB_STEP;
+			found = true;
+		}
+	}
+	return true;
+}
+
+static void go_on(struct gdb *gdb, const char *rest)
+{
+	struct gdb_thread thread = { 0 };
+	enum gdb_action action;
+	bool any = false;
+
+	while (gdb->ops->next_thread(gdb->target, &thread)) {
+		if (!find_action(rest, thread, &action)) {
+			gdb_answer_error(gdb, -EINVAL);
+			return;
+		}
+		gdb->ops->act(gdb->target, thread, action);
+		any |= action != GDB_STAY;
+	}
+	if (!any) {
+		gdb_answer_error(gdb, -ESRCH);
+		return;
+	}
+	gdb->running = true;
+	gdb->ops->resume(gdb->target);
+}
+
+/* By how they begin, or with ends as a whole. */
+static const struct {
+	const char *name;
+	void (*answer)(struct gdb *gdb, const char *rest);
+} queries[] = {
+	{ "qSupported", query_supported },
+	{ "QStartNoAckMode", start_no_ack },
+	{ "QNonStop:", set_non_stop },
+	{ "qC", query_thread },
+	{ "qAttached", query_attached },
+	{ "qXfer:features:read:target.xml:", transfer_features },
+	{ "qXfer:threads:read::", transfer_threads },
+	{ "qRcmd,", run_command },
+	{ "vAttach;", attach },
+	{ "vKill;", kill_target },
+	{ "vCont?", tell_continue },
+	{ "vCont", go_on },
+};
+
+bool gdb_query(struct gdb *gdb, const char *packet)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(queries); i++) {
+		const size_t length = strlen(queries[i].name);
+		const char after = packet[length < strlen(packet) ? length : strlen(packet)];
+
+		if (strncmp(packet, queries[i].name, length) != 0)
+			continue;
+		/* A name that is a part of another one's, as qC is of qCRC. */
+		if (strchr(":;,?", queries[i].name[length - 1]) || !after || strchr(":;", after)) {
+			queries[i].answer(gdb, packet + length);
+			return true;
+		}
+	}
+	return false;
+}
