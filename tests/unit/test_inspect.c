@@ -48,6 +48,7 @@
 
 #define PAGE	(3u | BIT(10))
 #define EL0_TOO BIT(6)
+#define UXN	BIT(54)
 #define S2_READ BIT(6)
 
 static struct memory memory;
@@ -321,7 +322,7 @@ static void memory_is_that_of_the_exception_level(void **state)
 	 */
 	map(&lower, 0x400000, (RAM + 0x5000) | PAGE | EL0_TOO);
 	map(&lower, 0x401000, (RAM + 0x3000) | PAGE | EL0_TOO);
-	map(&upper, 0x7fffe00000, (RAM + 0x8000) | PAGE);
+	map(&upper, 0x7fffe00000, (RAM + 0x8000) | PAGE | UXN);
 	use(0, lower, upper);
 	write_ram(RAM + 0x5ffc, "abcd");
 	write_ram(RAM + 0x3000, "efgh");

@@ -35,8 +35,11 @@ static bool use(struct inspect *inspect, enum inspect_regime wanted)
 	}
 	if (err < 0)
 		return false;
-	/* EL0's memory is looked at as well. */
+	/* With the rights of who may see both EL0's memory and that above it. */
 	regime->pstate &= ~(PSTATE_PAN | PSTATE_UAO);
+	if (field_get(PSTATE_EL, regime->pstate) == 0)
+		regime->pstate =
+			field_set(PSTATE_EL, regime->pstate, regime->kind == REGIME_EL10 ? 1 : 2);
 	if (wanted == INSPECT_STAGE2)
 		regime->sctlr &= ~SCTLR_M;
 	inspect->cached = wanted;
