@@ -10,8 +10,6 @@
 #include "gdb/gdb.h"
 #include "host/event.h"
 
-#define GDB_PORT "tcp:1234" /* where QEMU's users expect one */
-
 /* Where to listen; path: what to remove at the end, the caller's string, or NULL. */
 struct gdb_place {
 	int fd;
@@ -37,9 +35,9 @@ struct gdb_server {
 	char in[512];
 };
 
-/* place and loop outlive it. Errors: -errno, said. */
-int gdb_server_create(struct gdb_server *server, const struct gdb_place *place,
-		      struct event_loop *loop, const struct gdb_ops *ops, void *target,
+/* place and loop outlive it; of place it takes a client that is there. Errors: -errno, said. */
+int gdb_server_create(struct gdb_server *server, struct gdb_place *place, struct event_loop *loop,
+		      const struct gdb_ops *ops, void *target,
 		      void (*came)(struct gdb_server *server));
 /* The target is not told any more. */
 void gdb_server_destroy(struct gdb_server *server);

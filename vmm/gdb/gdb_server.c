@@ -131,8 +131,8 @@ static void listener_ready(struct event_source *source, uint32_t events)
 		take_client(server, fd);
 }
 
-int gdb_server_create(struct gdb_server *server, const struct gdb_place *place,
-		      struct event_loop *loop, const struct gdb_ops *ops, void *target,
+int gdb_server_create(struct gdb_server *server, struct gdb_place *place, struct event_loop *loop,
+		      const struct gdb_ops *ops, void *target,
 		      void (*came)(struct gdb_server *server))
 {
 	int err = 0;
@@ -142,7 +142,8 @@ int gdb_server_create(struct gdb_server *server, const struct gdb_place *place,
 	server->client.fd = server->listener.fd = -1;
 	gdb_create(&server->gdb, ops, target);
 	if (place->connected) {
-		take_client(server, dup(place->fd));
+		take_client(server, place->fd);
+		place->fd = -1;
 		return gdb_server_has_client(server) ? 0 : -EBADF;
 	}
 	server->listener = (struct event_source){ .fd = place->fd, .ready = listener_ready };
