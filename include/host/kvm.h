@@ -60,6 +60,7 @@ int kvm_translate(int vcpu_fd, struct kvm_arm_translation *translation);
 int kvm_get_mp_state(int vcpu_fd);
 int kvm_set_mp_state(int vcpu_fd, unsigned int state);
 int kvm_set_vcpu_events(int vcpu_fd, const struct kvm_vcpu_events *events);
+int kvm_set_guest_debug(int vcpu_fd, const struct kvm_guest_debug *debug);
 
 /* Bytes of the struct kvm_run mapping of every vCPU. */
 int kvm_run_size(int kvm_fd);

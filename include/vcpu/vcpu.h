@@ -49,6 +49,13 @@ struct vcpu_env {
 	pthread_rwlock_t gate; /* written: they are paused; read: they look whether they are */
 	uint64_t paused_at; /* clock_ns(); with pausing */
 	struct holds *holds; /* holds_attach(); NULL: nobody ever holds them */
+
+	/*
+	 * What is done about KVM_EXIT_DEBUG, by the vCPU's thread; as exited. NULL: nobody debugs
+	 * the guest, and KVM has no reason for it.
+	 */
+	bool (*debugged)(struct vcpu *vcpu);
+	void *debugger; /* debugged's */
 };
 
 struct vcpu {
@@ -67,6 +74,7 @@ struct vcpu {
 	pthread_t thread;
 	bool started;
 	atomic_bool stop;
+	atomic_bool stays; /* it is held by itself, until vcpu_go() */
 	atomic_bool
 		in_guest; /* about to enter KVM_RUN, inside, or not yet out; by its own thread */
 
@@ -96,6 +104,13 @@ int vcpu_start(struct vcpu *vcpu);
 
 /* Not from a vCPU thread: has the thread leave the guest and see whether it is held or to stop. */
 void vcpu_look_up(struct vcpu *vcpu);
+/*
+ * Has one vCPU rest as if it were held: before its thread is started, by that thread outside
+ * KVM_RUN, or by the loop's while it is held. vcpu_go(), the loop's thread: it goes on, unless it
+ * is held.
+ */
+void vcpu_stay(struct vcpu *vcpu);
+void vcpu_go(struct vcpu *vcpu);
 /* Any thread: whether it is held and has come to rest, or does not run at all. */
 bool vcpu_rests(struct vcpu *vcpu);
 

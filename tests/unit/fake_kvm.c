@@ -241,6 +241,12 @@ int kvm_set_mp_state(int vcpu_fd, unsigned int state)
 	return err;
 }
 
+int kvm_set_guest_debug(int vcpu_fd, const struct kvm_guest_debug *debug)
+{
+	fake_kvm.debug = *debug;
+	return call("set_guest_debug", " %d 0x%x", vcpu_fd, debug->control);
+}
+
 int kvm_set_vcpu_events(int vcpu_fd, const struct kvm_vcpu_events *events)
 {
 	fake_kvm.events = *events;

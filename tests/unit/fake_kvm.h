@@ -21,7 +21,7 @@ struct fake_kvm {
 	const char *fails;
 	int error;
 
-	bool capability[1024]; /* what kvm_check() says */
+	int capability[1024]; /* what kvm_check() says */
 	int trap_tlbi; /* of KVM_CAP_ARM_TRAP_TLBI */
 	/* What kvm_get_attr() says, 32 bits; NULL: -ENXIO. */
 	uint32_t (*get_attr)(unsigned int group, uint64_t attr);
@@ -47,6 +47,7 @@ struct fake_kvm {
 	unsigned int given_count;
 	int mp_state;
 	struct kvm_vcpu_events events;
+	struct kvm_guest_debug debug; /* the last one */
 };
 
 extern struct fake_kvm fake_kvm;

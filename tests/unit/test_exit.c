@@ -510,6 +510,24 @@ static void every_other_reason_ends_the_run(void **state)
 	assert_said("KVM exit 4294967295 (unknown)");
 }
 
+static struct vcpu *debugged;
+
+static bool note_debugged(struct vcpu *which)
+{
+	debugged = which;
+	return true;
+}
+
+static void what_is_debugged_is_the_debuggers(void **state)
+{
+	run.exit_reason = KVM_EXIT_DEBUG;
+	env.debugged = note_debugged;
+	assert_true(exit_handle(&vcpu, 0));
+	assert_ptr_equal(debugged, &vcpu);
+	env.debugged = NULL;
+	assert_silent();
+}
+
 static void reasons_have_names(void **state)
 {
 	assert_string_equal(exit_name(KVM_EXIT_MMIO), "mmio");
@@ -557,6 +575,7 @@ int main(void)
 		on_vcpu(failed_entry_is_said),
 		on_vcpu(an_unreadable_pc_is_no_matter),
 		on_vcpu(every_other_reason_ends_the_run),
+		on_vcpu(what_is_debugged_is_the_debuggers),
 		cmocka_unit_test(reasons_have_names),
 	};
 

@@ -647,6 +647,37 @@ static void they_begin_held(void **state)
 	wait_until(&instructions[0], 1);
 }
 
+/* A debugger's: each stays by itself, whoever holds all, and goes on by itself. */
+static void they_stay_and_go_one_by_one(void **state)
+{
+	unsigned int before[CPUS];
+
+	start(SLEEPS, WORKS, WORKS, SLEEPS);
+	assert_int_equal(hold_begin(&holds, &first), 0);
+	turn_until_told(&told[0], 1);
+	for (unsigned int i = 0; i < CPUS; i++)
+		vcpu_stay(&vcpus[i]);
+	hold_end(&holds, &first);
+	for (unsigned int i = 0; i < CPUS; i++)
+		before[i] = atomic_load(&instructions[i]);
+	usleep(10000);
+	for (unsigned int i = 0; i < CPUS; i++) {
+		assert_int_equal(atomic_load(&instructions[i]), before[i]);
+		assert_true(vcpu_rests(&vcpus[i]));
+	}
+	vcpu_go(&vcpus[1]);
+	wait_until(&instructions[1], before[1] + 1);
+	assert_int_equal(atomic_load(&instructions[2]), before[2]);
+	/* Those that stay are at rest for who holds all. */
+	assert_int_equal(hold_begin(&holds, &first), 0);
+	turn_until_told(&told[0], 2);
+	vcpu_go(&vcpus[2]);
+	usleep(10000);
+	assert_int_equal(atomic_load(&instructions[2]), before[2]);
+	hold_end(&holds, &first);
+	wait_until(&instructions[2], before[2] + 1);
+}
+
 #define on_vcpus(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int main(void)
@@ -667,6 +698,7 @@ int main(void)
 		on_vcpus(nobody_runs_while_held),
 		on_vcpus(the_held_do_jobs),
 		on_vcpus(the_last_hold_lets_them_go),
+		on_vcpus(they_stay_and_go_one_by_one),
 		on_vcpus(whoever_is_outside_is_waited_for_by_the_loop),
 		on_vcpus(they_are_stopped_while_held),
 		on_vcpus(they_begin_held),

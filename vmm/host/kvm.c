@@ -227,7 +227,13 @@ int kvm_set_mp_state(int vcpu_fd, unsigned int state)
 	return checked(ioctl(vcpu_fd, KVM_SET_MP_STATE, &mp_state));
 }
 
-/* #syscalls vcpu: ioctl(KVM_SET_VCPU_EVENTS) */
+/* #syscalls loop vcpu: ioctl(KVM_SET_GUEST_DEBUG) */
+int kvm_set_guest_debug(int vcpu_fd, const struct kvm_guest_debug *debug)
+{
+	return checked(ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug));
+}
+
+/* #syscalls loop vcpu: ioctl(KVM_SET_VCPU_EVENTS) */
 int kvm_set_vcpu_events(int vcpu_fd, const struct kvm_vcpu_events *events)
 {
 	return checked(ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, events));

@@ -176,6 +176,15 @@ static bool exit_fail_entry(struct vcpu *vcpu)
 	return end(vcpu, OUTCOME_KVM_FAILED);
 }
 
+static bool exit_unknown(struct vcpu *vcpu)
+{
+	const uint32_t reason = vcpu->run->exit_reason;
+
+	log_error("vCPU %u: KVM exit %" PRIu32 " (%s), which nidus did not ask for", vcpu->index,
+		  reason, exit_name(reason) ? exit_name(reason) : "unknown");
+	return end(vcpu, OUTCOME_KVM_FAILED);
+}
+
 static bool exit_error(struct vcpu *vcpu, int err)
 {
 	if (err == -EFAULT && vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT) {
@@ -215,6 +224,8 @@ bool exit_handle(struct vcpu *vcpu, int err)
 	case KVM_EXIT_ARM_NISV:
 	case KVM_EXIT_ARM_LDST64B:
 		return exit_undescribed(vcpu);
+	case KVM_EXIT_DEBUG:
+		return vcpu->env->debugged ? vcpu->env->debugged(vcpu) : exit_unknown(vcpu);
 	case KVM_EXIT_MEMORY_FAULT:
 		return exit_memory_fault(vcpu);
 	case KVM_EXIT_INTERNAL_ERROR:
@@ -222,9 +233,7 @@ bool exit_handle(struct vcpu *vcpu, int err)
 	case KVM_EXIT_FAIL_ENTRY:
 		return exit_fail_entry(vcpu);
 	default:
-		log_error("vCPU %u: KVM exit %" PRIu32 " (%s), which nidus did not ask for",
-			  vcpu->index, reason, exit_name(reason) ? exit_name(reason) : "unknown");
-		return end(vcpu, OUTCOME_KVM_FAILED);
+		return exit_unknown(vcpu);
 	}
 }
 

@@ -107,7 +107,8 @@ static void vcpu_do_job(struct vcpu *vcpu)
 
 static bool vcpu_is_held(const struct vcpu *vcpu)
 {
-	return holds_any(vcpu->env->holds) && !atomic_load(&vcpu->stop);
+	return (holds_any(vcpu->env->holds) || atomic_load(&vcpu->stays)) &&
+	       !atomic_load(&vcpu->stop);
 }
 
 /* Does what the thread was kicked for, stopping apart. */
@@ -121,7 +122,7 @@ static void vcpu_serve(struct vcpu *vcpu)
 	pthread_mutex_lock(&vcpu->job_lock);
 	vcpu_do_job(vcpu);
 	while (vcpu_is_held(vcpu)) {
-		if (!vcpu->rests)
+		if (!vcpu->rests && holds_any(vcpu->env->holds))
 			holds_rested(vcpu->env->holds);
 		vcpu->rests = true;
 		pthread_cond_wait(&vcpu->changed, &vcpu->job_lock);
@@ -198,7 +199,7 @@ int vcpu_start(struct vcpu *vcpu)
 	int err;
 
 	/* Holds may have begun before. */
-	if (holds_any(vcpu->env->holds))
+	if (vcpu_is_held(vcpu))
 		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
 
@@ -222,6 +223,21 @@ void vcpu_look_up(struct vcpu *vcpu)
 	if (!vcpu->started)
 		return;
 	vcpu_kick(vcpu);
+	pthread_mutex_lock(&vcpu->job_lock);
+	pthread_cond_broadcast(&vcpu->changed);
+	pthread_mutex_unlock(&vcpu->job_lock);
+}
+
+void vcpu_stay(struct vcpu *vcpu)
+{
+	atomic_store(&vcpu->stays, true);
+	/* KVM_RUN returns at once, and the thread looks whether it is held. */
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+}
+
+void vcpu_go(struct vcpu *vcpu)
+{
+	atomic_store(&vcpu->stays, false);
 	pthread_mutex_lock(&vcpu->job_lock);
 	pthread_cond_broadcast(&vcpu->changed);
 	pthread_mutex_unlock(&vcpu->job_lock);
