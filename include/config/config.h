@@ -123,6 +123,7 @@ struct config {
 	const char *stats_file; /* or NULL */
 	const char *control; /* socket that nidus is controlled by, or NULL: by the guest's name */
 	const char *pidfile; /* or NULL */
+	const char *gdb; /* where a debugger is listened for, or NULL */
 
 	uint64_t mem_size; /* bytes */
 	unsigned int cpus;
@@ -162,6 +163,7 @@ struct config {
 	enum sandbox_mode sandbox;
 	bool reboot; /* a guest that resets starts again */
 	bool defaults; /* devices that nobody asked for */
+	bool gdb_wait; /* a debugger lets the guest begin */
 };
 
 /* The options of `run`, for struct config. */

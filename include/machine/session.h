@@ -36,8 +36,11 @@ struct session {
 	/* Where the guest's reports go, NULL: nowhere; report's, if not set after session_create().
 	 */
 	struct sink *reports;
+	/* If set after session_create(): a machine's vCPUs are about to start. */
+	void (*begins)(struct session *session, struct machine *machine);
 	/* If set after session_create(): a machine has stopped and is about to be destroyed. */
 	void (*ended)(struct session *session, const struct machine *machine);
+	void *follower; /* of who has set begins */
 	/* The same, for who watches: it is about to run; it has stopped, over: for good. */
 	struct session_watcher {
 		void (*begins)(struct session_watcher *watcher);

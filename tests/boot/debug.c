@@ -3,6 +3,8 @@
  * debug: whether single-step and watchpoints work here. Single-steps a child, which has to advance
  * by one instruction each time, then has perf watch a variable and writes to it. Prints "debug: N
  * steps, N hits" and exits with 0 when both are what they should be.
+ *
+ * debug brk: whether BRK does, "debug: N breakpoints" likewise.
  */
 #include <elf.h>
 #include <linux/hw_breakpoint.h>
@@ -10,6 +12,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -91,11 +94,38 @@ static int64_t hits(void)
 	return count;
 }
 
-int main(void)
-{
-	int stepped = steps();
-	int64_t hit = hits();
+static volatile int traps;
 
+/* Past the instruction, whose address is the one that is to be told. */
+static void trapped(int signal, siginfo_t *info, void *opaque)
+{
+	ucontext_t *context = opaque;
+
+	(void)signal;
+	traps += (uintptr_t)info->si_addr == context->uc_mcontext.pc;
+	context->uc_mcontext.pc += 4;
+}
+
+static int breakpoints(void)
+{
+	const struct sigaction action = { .sa_sigaction = trapped, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGTRAP, &action, NULL);
+	for (int i = 0; i < WRITES; i++)
+		asm volatile("brk #0" ::: "memory");
+	printf("debug: %d breakpoints\n", traps);
+	return traps == WRITES ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	int64_t hit;
+	int stepped;
+
+	if (argc > 1 && strcmp(argv[1], "brk") == 0)
+		return breakpoints();
+	stepped = steps();
+	hit = hits();
 	printf("debug: %d steps, %lld hits\n", stepped, (long long)hit);
 	return stepped == STEPS && hit == WRITES ? 0 : 1;
 }

@@ -15,6 +15,7 @@
 #include "control/control_client.h"
 #include "control/control_socket.h"
 #include "control/peek.h"
+#include "debugger/debugger.h"
 #include "machine/session.h"
 #include "monitor/monitor.h"
 #include "nest/nest_watch.h"
@@ -36,6 +37,17 @@ enum status session_create(struct session *session, const struct config *config)
 	if (looks_at)
 		looks_at(config);
 	return comes_to == STATUS_HOST ? STATUS_HOST : STATUS_OK;
+}
+
+int debugger_create(struct debugger **created, struct session *session)
+{
+	*created = NULL;
+	return 0;
+}
+
+void debugger_destroy(struct debugger *debugger, unsigned int status)
+{
+	assert_null(debugger);
 }
 
 enum status session_run(struct session *session)

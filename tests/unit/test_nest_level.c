@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "debugger/debugger.h"
 #include "machine/session.h"
 #include "machine/stats.h"
 #include "monitor/monitor.h"
@@ -36,6 +37,17 @@ enum status session_create(struct session *session, const struct config *config)
 	assert_int_equal(strncmp(config->report, "fd:", 3), 0);
 	session->config = config;
 	return refuses;
+}
+
+int debugger_create(struct debugger **created, struct session *session)
+{
+	*created = NULL;
+	return 0;
+}
+
+void debugger_destroy(struct debugger *debugger, unsigned int status)
+{
+	assert_null(debugger);
 }
 
 enum status session_run(struct session *session)

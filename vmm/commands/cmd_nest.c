@@ -22,6 +22,8 @@ struct request {
 	uint64_t mem; /* bytes, of the innermost level; 0: not given */
 	bool net; /* one of its own choice */
 	const char *json;
+	const char *gdb; /* of level 1; or NULL */
+	bool gdb_wait;
 	const char *files[FILES_MAX]; /* for the innermost level */
 	unsigned int file_count;
 };
@@ -118,6 +120,12 @@ static const struct option_row rows[] = {
 	  OPTION_TEXT(struct request, nest.name) },
 	{ OPTION("control", 0, "PATH", "the socket for that (that of its name)"),
 	  OPTION_TEXT(struct request, nest.control), OPTION_FILE },
+	{ OPTION("gdb", 0, "WHERE",
+		 "listen for a debugger of level 1 and of what runs inside it: tcp:PORT of this "
+		 "machine, unix:PATH or fd:N, an open socket (none)"),
+	  OPTION_TEXT(struct request, gdb) },
+	{ OPTION("gdb-wait", 0, NULL, "level 1 begins when a debugger lets it"),
+	  OPTION_FLAG(struct request, gdb_wait, true) },
 	{ OPTION("json", 0, "FILE",
 		 "write to a file what the table at the end says, and the statistics of each "
 		 "level"),
@@ -186,6 +194,10 @@ static int plan(struct request *request, const struct options_words *words)
 
 	if (err == 0 && request->net && !request->nest.net)
 		err = set_net(request, "mode=user");
+	if (err == 0 && request->gdb)
+		err = nest_set(&request->nest, 1, "gdb", request->gdb);
+	if (err == 0 && request->gdb_wait)
+		err = nest_set(&request->nest, 1, "options", "--gdb-wait");
 	if (err == 0)
 		err = give_innermost(request, words);
 	if (err == 0)

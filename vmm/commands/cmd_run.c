@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "commands/command.h"
+#include "debugger/debugger.h"
 #include "machine/session.h"
 #include "monitor/monitor.h"
 #include "root/root.h"
@@ -10,12 +11,16 @@ static enum status live(const struct config *config)
 	static struct session session;
 	struct monitor monitor;
 	enum status status = session_create(&session, config);
+	struct debugger *debugger;
+	int err;
 
 	if (status != STATUS_OK)
 		return status;
 	status = monitor_create(&monitor, &session);
 	if (status == STATUS_OK) {
-		status = session_run(&session);
+		err = debugger_create(&debugger, &session);
+		status = err < 0 ? status_of_error(err, STATUS_USAGE) : session_run(&session);
+		debugger_destroy(debugger, status);
 		monitor_destroy(&monitor);
 	}
 	session_destroy(&session);

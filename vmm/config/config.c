@@ -124,6 +124,10 @@ static int settle(struct config *config, enum config_flavour flavour)
 		log_error("--e2h0 without --nested: it says what kind of EL2 there is to be");
 		return -EINVAL;
 	}
+	if (config->gdb_wait && !config->gdb) {
+		log_error("--gdb-wait without --gdb: nobody could let the guest begin");
+		return -EINVAL;
+	}
 	if (config->nested && config->irqchip == GIC_V2) {
 		log_error("--nested with --irqchip gicv2: an EL2 takes gicv3 or gicv3-its");
 		return -EINVAL;

@@ -371,6 +371,12 @@ static const struct option_row rows[] = {
 	  OPTION_TEXT(struct config, pidfile), OPTION_FILE },
 	{ OPTION("stats", 0, "FILE", "write statistics to a file at the end and on SIGUSR1"),
 	  OPTION_TEXT(struct config, stats_file), OPTION_FILE },
+	{ OPTION("gdb", 0, "WHERE",
+		 "listen for a debugger, GDB's remote protocol: tcp:PORT of this machine, "
+		 "unix:PATH or fd:N, an open socket (none)"),
+	  OPTION_TEXT(struct config, gdb) },
+	{ OPTION("gdb-wait", 0, NULL, "the guest begins when a debugger lets it"),
+	  OPTION_FLAG(struct config, gdb_wait, true) },
 	{ OPTION("loglevel", 0, "LEVEL", "error, warning, info or debug (warning; as lkvm: info)"),
 	  OPTION_CHOICE(struct config, log_level, log_levels) },
 };

@@ -184,6 +184,8 @@ static enum status session_live(struct session *session)
 	holds_attach(&session->holds, &machine->env);
 	if (session->watcher)
 		session->watcher->begins(session->watcher);
+	if (session->begins)
+		session->begins(session, machine);
 	machine_run(machine);
 	session_catch_up(session);
 	if (session->watcher)

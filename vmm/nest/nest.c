@@ -306,6 +306,7 @@ static const struct {
 	{ "cpus", "--cpus", NULL },
 	{ "disk", "--disk", NULL },
 	{ "console", "--console", NULL },
+	{ "gdb", "--gdb", NULL },
 	{ "params", NULL, set_params },
 	{ "hypervisor", NULL, set_hypervisor },
 	{ "file", NULL, set_file },
@@ -354,7 +355,7 @@ int nest_set(struct nest *nest, unsigned int level, const char *key, const char 
 					   : keys[i].set(nest, object, value));
 	}
 	log_error(
-		"%s: a level has no such thing; there are kernel, memory, cpus, disk, console, "
+		"%s: a level has no such thing; there are kernel, memory, cpus, disk, console, gdb, "
 		"params, hypervisor, file, command, time-limit and options, and of the whole nest "
 		"net and root",
 		key);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "debugger/debugger.h"
 #include "machine/session.h"
 #include "machine/stats.h"
 #include "monitor/monitor.h"
@@ -41,16 +42,27 @@ static json_t *console_end(struct session *session)
 	return json_stringn(text, size);
 }
 
+static enum status level_debugged(struct level_run *level)
+{
+	struct debugger *debugger;
+	const int err = debugger_create(&debugger, &level->session);
+	const enum status status =
+		err < 0 ? status_of_error(err, STATUS_USAGE) : session_run(&level->session);
+
+	debugger_destroy(debugger, status);
+	return status;
+}
+
 /* watched: somebody may be there who watches it; in a level of a nest that is nobody. */
 static enum status level_session(struct level_run *level, bool watched)
 {
 	enum status status;
 
 	if (!watched)
-		return session_run(&level->session);
+		return level_debugged(level);
 	status = monitor_create(&level->monitor, &level->session);
 	if (status == STATUS_OK) {
-		status = session_run(&level->session);
+		status = level_debugged(level);
 		monitor_destroy(&level->monitor);
 	}
 	return status;

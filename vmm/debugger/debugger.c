@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How all stop and go on. A vCPU that hits something stays (vcpu_stay()) and notifies the loop; the
+ * loop holds the others, and when all rest each is made to stay, so that any of them can go on by
+ * itself, and the hold ends. All of this is asynchronous: clients come, go and interrupt meanwhile,
+ * and what they want then is noted and done when all have stopped.
+ */
+#include "debugger.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "host/log.h"
+#include "util.h"
+
+struct vcpu *debugger_vcpu(struct debugger *debugger, unsigned int index)
+{
+	struct vcpu_env *env = &debugger->session->machine.env;
+
+	return debugger->session->machine_exists && index < env->count ? &env->vcpus[index] : NULL;
+}
+
+static void describe_stop(struct debugger *debugger, struct gdb_stop *stop)
+{
+	struct debugged *hit = NULL;
+	struct vcpu *vcpu;
+
+	*stop = (struct gdb_stop){
+		.thread = { 1, 1 },
+		.signal = debugger->interrupted ? GDB_SIGINT : GDB_SIGTRAP,
+	};
+	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)) && !hit; i++)
+		if (debugger->debugged[i].hit) {
+			hit = &debugger->debugged[i];
+			debugger->last = (int)i;
+		}
+	vcpu = debugger_vcpu(debugger, debugger->last);
+	if (vcpu)
+		stop->thread = debugger_target_thread(debugger, vcpu);
+	if (!hit)
+		return;
+	stop->signal = GDB_SIGTRAP;
+	stop->reason = hit->reason;
+	stop->address = hit->address;
+}
+
+/* Nothing of the client is left in the guest, which goes on. */
+static void leave(struct debugger *debugger)
+{
+	struct vcpu *vcpu;
+
+	debugger->leaving = false;
+	debugger->split = false;
+	debugger->regime = INSPECT_NOW;
+	debugger->level = LEVEL_ANY;
+	debugger->vmid = VMID_ANY;
+	debugger_points_clear(debugger);
+	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++)
+		debugger->debugged[i] = (struct debugged){ .action = GDB_CONTINUE };
+	if (!debugger->waiting)
+		debugger_resume(debugger);
+}
+
+static void all_stopped(struct debugger *debugger)
+{
+	struct gdb_stop stop;
+
+	if (debugger->leaving || !gdb_server_has_client(&debugger->server))
+		leave(debugger);
+	if (!debugger->stopped)
+		return;
+	describe_stop(debugger, &stop);
+	if (debugger->waiting)
+		gdb_server_begin(&debugger->server, &stop);
+	else
+		gdb_server_stopped(&debugger->server, &stop);
+	debugger->waiting = debugger->interrupted = false;
+}
+
+static void all_held(struct hold *hold)
+{
+	struct debugger *debugger = container_of(hold, struct debugger, hold);
+	struct vcpu *vcpu;
+
+	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++) {
+		vcpu_stay(vcpu);
+		debugger_events_end(debugger, vcpu);
+	}
+	debugger->holding = false;
+	debugger->stopped = true;
+	hold_end(&debugger->session->holds, hold);
+	all_stopped(debugger);
+}
+
+void debugger_stop(struct debugger *debugger)
+{
+	if (debugger->stopped || debugger->holding)
+		return;
+	debugger->hold = (struct hold){ .held = all_held };
+	debugger->holding = hold_begin(&debugger->session->holds, &debugger->hold) >= 0;
+}
+
+void debugger_resume(struct debugger *debugger)
+{
+	struct vcpu *vcpu;
+
+	debugger->stopped = false;
+	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++)
+		debugger_events_begin(debugger, vcpu);
+	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++)
+		if (debugger->debugged[i].action != GDB_STAY || debugger->debugged[i].crosses)
+			vcpu_go(vcpu);
+}
+
+static void client_came(struct gdb_server *server)
+{
+	struct debugger *debugger = container_of(server, struct debugger, server);
+
+	debugger->waiting = true;
+	if (debugger->stopped)
+		all_stopped(debugger);
+	else
+		debugger_stop(debugger);
+}
+
+void debugger_gone(struct debugger *debugger)
+{
+	debugger->leaving = true;
+	debugger->waiting = debugger->interrupted = false;
+	if (debugger->stopped)
+		leave(debugger);
+	else
+		debugger_stop(debugger);
+}
+
+static void hit(struct event_notifier *notifier)
+{
+	debugger_stop(container_of(notifier, struct debugger, hits));
+}
+
+static void machine_begins(struct session *session, struct machine *machine)
+{
+	struct debugger *debugger = session->follower;
+	struct vcpu_env *env = &machine->env;
+
+	free(debugger->debugged);
+	debugger->debugged = calloc(env->count, sizeof(*debugger->debugged));
+	debugger->count = debugger->debugged ? env->count : 0;
+	if (!debugger->debugged) {
+		log_warning("no memory for debugging this guest");
+		return;
+	}
+	env->debugged = debugger_events_exit;
+	env->debugger = debugger;
+	debugger->breakpoints = kvm_check(machine->vm_fd, KVM_CAP_GUEST_DEBUG_HW_BPS);
+	debugger->watchpoints = kvm_check(machine->vm_fd, KVM_CAP_GUEST_DEBUG_HW_WPS);
+	debugger_points_forget(debugger);
+	for (unsigned int i = 0; i < env->count; i++) {
+		debugger->debugged[i].action = GDB_CONTINUE;
+		debugger_points_arm(debugger, &env->vcpus[i]);
+		if (debugger->stopped)
+			vcpu_stay(&env->vcpus[i]);
+	}
+}
+
+int debugger_create(struct debugger **created, struct session *session)
+{
+	const struct config *config = session->config;
+	struct debugger *debugger;
+	int err;
+
+	*created = NULL;
+	if (!config->gdb)
+		return 0;
+	debugger = calloc(1, sizeof(*debugger));
+	if (!debugger)
+		return -ENOMEM;
+	debugger->session = session;
+	debugger->stopped = config->gdb_wait;
+	debugger->regime = INSPECT_NOW;
+	debugger->vmid = VMID_ANY;
+	err = gdb_place_open(&debugger->place, config->gdb);
+	if (err < 0)
+		goto release;
+	err = event_notifier_create(&debugger->hits, &session->loop, hit);
+	if (err < 0)
+		goto close_place;
+	err = gdb_server_create(&debugger->server, &debugger->place, &session->loop,
+				&debugger_target, debugger, client_came);
+	if (err < 0)
+		goto destroy_hits;
+	session->begins = machine_begins;
+	session->follower = debugger;
+	*created = debugger;
+	return 0;
+
+destroy_hits:
+	event_notifier_destroy(&debugger->hits);
+close_place:
+	gdb_place_close(&debugger->place);
+release:
+	free(debugger);
+	return err;
+}
+
+void debugger_destroy(struct debugger *debugger, unsigned int status)
+{
+	if (!debugger)
+		return;
+	gdb_server_exited(&debugger->server, status);
+	gdb_server_destroy(&debugger->server);
+	if (debugger->holding)
+		hold_end(&debugger->session->holds, &debugger->hold);
+	event_notifier_destroy(&debugger->hits);
+	gdb_place_close(&debugger->place);
+	free(debugger->debugged);
+	free(debugger);
+}
