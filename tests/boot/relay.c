@@ -95,8 +95,12 @@ int main(int argc, char **argv)
 			fds[1].fd = open_socket(argv[2]);
 		if (size > 0 && give(fds[1].fd, data, size) < 0)
 			return 1;
-		if (size <= 0 && fds[0].revents & POLLHUP)
+		if (size <= 0 && fds[0].revents & POLLHUP) {
+			if (fds[1].fd >= 0)
+				close(fds[1].fd);
+			fds[1].fd = -1;
 			nap();
+		}
 		if (fds[1].fd < 0 || !(fds[1].revents & (POLLIN | POLLHUP)))
 			continue;
 		size = read(fds[1].fd, data, sizeof(data));

@@ -5,6 +5,7 @@ Prints "ok - NAME" and "not ok - NAME" with what is wrong, and leaves the guest 
 """
 
 import os
+import signal
 import traceback
 
 import gdb
@@ -162,6 +163,16 @@ def armed():
     run("hbreak machine_halt")
     end("a debugger is there, with breakpoints")
     run_to_end()
+
+
+def lost():
+    begin()
+    go_to(address_of("start_kernel"))
+    run("set breakpoint always-inserted on")
+    run("break vfs_write")
+    run("hbreak vfs_read")
+    end("a debugger is there, with breakpoints, and is killed")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def nest():
