@@ -15,10 +15,10 @@ struct debugger;
 
 /*
  * Listens where the session's config says, for the machines of a session that has not run yet.
- * *created is NULL where nobody is to debug them. Errors: -errno, said.
+ * Errors: -errno, said.
  */
 int debugger_create(struct debugger **created, struct session *session);
-/* The session's machines are gone; a client is told how nidus ends. NULL: there is none. */
+/* The session's machines are gone; a client is told how nidus ends. */
 void debugger_destroy(struct debugger *debugger, unsigned int status);
 
 #endif

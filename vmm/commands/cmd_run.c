@@ -11,16 +11,18 @@ static enum status live(const struct config *config)
 	static struct session session;
 	struct monitor monitor;
 	enum status status = session_create(&session, config);
-	struct debugger *debugger;
-	int err;
+	struct debugger *debugger = NULL;
+	int err = 0;
 
 	if (status != STATUS_OK)
 		return status;
 	status = monitor_create(&monitor, &session);
 	if (status == STATUS_OK) {
-		err = debugger_create(&debugger, &session);
+		if (config->gdb)
+			err = debugger_create(&debugger, &session);
 		status = err < 0 ? status_of_error(err, STATUS_USAGE) : session_run(&session);
-		debugger_destroy(debugger, status);
+		if (debugger)
+			debugger_destroy(debugger, status);
 		monitor_destroy(&monitor);
 	}
 	session_destroy(&session);

@@ -169,9 +169,6 @@ int debugger_create(struct debugger **created, struct session *session)
 	struct debugger *debugger;
 	int err;
 
-	*created = NULL;
-	if (!config->gdb)
-		return 0;
 	debugger = calloc(1, sizeof(*debugger));
 	if (!debugger)
 		return -ENOMEM;
@@ -205,8 +202,6 @@ release:
 
 void debugger_destroy(struct debugger *debugger, unsigned int status)
 {
-	if (!debugger)
-		return;
 	gdb_server_exited(&debugger->server, status);
 	gdb_server_destroy(&debugger->server);
 	if (debugger->holding)

@@ -44,12 +44,15 @@ static json_t *console_end(struct session *session)
 
 static enum status level_debugged(struct level_run *level)
 {
-	struct debugger *debugger;
-	const int err = debugger_create(&debugger, &level->session);
-	const enum status status =
-		err < 0 ? status_of_error(err, STATUS_USAGE) : session_run(&level->session);
+	struct debugger *debugger = NULL;
+	enum status status;
+	int err = 0;
 
-	debugger_destroy(debugger, status);
+	if (level->session.config->gdb)
+		err = debugger_create(&debugger, &level->session);
+	status = err < 0 ? status_of_error(err, STATUS_USAGE) : session_run(&level->session);
+	if (debugger)
+		debugger_destroy(debugger, status);
 	return status;
 }
 
