@@ -682,6 +682,29 @@ static void watchpoints_are_what_registers_can_do(void **state)
 	assert_string_equal(hear(), "T05thread:p1.1;awatch:40010000;");
 }
 
+static void a_watchpoint_of_another_level_takes_no_step_away(void **state)
+{
+	char said[64];
+
+	attach_client();
+	give_el2(HCR_TGE, EL2H);
+	monitor("level 2", said, sizeof(said));
+	ask("Z2,40005000,8");
+	ask("vCont;s:p1.1");
+	runs[0].debug.arch.far = RAM + 0x5000;
+	assert_false(exits(0, WATCH, RAM + 0x1000));
+	assert_int_equal(fake_kvm.debug.arch.dbg_wcr[0], 0);
+	assert_int_equal(fake_kvm_value(PSTATE), EL2H | 3 << 6);
+	assert_true(exits(0, STEP, RAM + 0x1004));
+	assert_int_equal(fake_kvm_value(PSTATE), EL2H);
+	assert_string_equal(hear(), "T05thread:p1.1;");
+	/* And where nobody has asked for a step, it goes on, watched again. */
+	assert_true(run_all());
+	assert_false(exits(0, WATCH, RAM + 0x1000));
+	assert_false(exits(0, STEP, RAM + 0x1004));
+	assert_int_not_equal(fake_kvm.debug.arch.dbg_wcr[0], 0);
+}
+
 static void a_reset_takes_software_breakpoints_along(void **state)
 {
 	attach_client();
@@ -795,6 +818,7 @@ int main(void)
 		test(a_step_from_inside_ends_at_the_hypervisors_vector),
 		test(the_level_that_is_out_can_be_stepped_to),
 		test(watchpoints_are_what_registers_can_do),
+		test(a_watchpoint_of_another_level_takes_no_step_away),
 		test(a_reset_takes_software_breakpoints_along),
 		test(a_guest_is_killed),
 		test(the_end_is_told),

@@ -135,7 +135,12 @@ void debugger_gone(struct debugger *debugger)
 
 static void hit(struct event_notifier *notifier)
 {
-	debugger_stop(container_of(notifier, struct debugger, hits));
+	struct debugger *debugger = container_of(notifier, struct debugger, hits);
+
+	/* It may be told of already, and going on. */
+	for (unsigned int i = 0; i < debugger->count; i++)
+		if (debugger->debugged[i].hit)
+			debugger_stop(debugger);
 }
 
 static void machine_begins(struct session *session, struct machine *machine)

@@ -50,6 +50,7 @@ enum step_phase {
 
 struct debugged {
 	enum gdb_action action;
+	bool asked; /* STEP_OVER is the rest of a STEP_ONE */
 	bool crosses; /* to the level that it is not at, and no further */
 	enum step_phase phase;
 	bool masked; /* interrupts, for STEP_ONE; masks: what the guest has of them in PSTATE */
@@ -64,7 +65,7 @@ struct debugged {
 	unsigned int landings;
 	bool lands; /* at one of them, and that is all that ends the step */
 
-	bool hit; /* it has come to a stop by itself */
+	atomic_bool hit; /* it has come to a stop by itself */
 	const char *reason;
 	uint64_t address;
 };

@@ -221,7 +221,7 @@ static bool stop(struct debugger *debugger, struct vcpu *vcpu, const char *reaso
 	struct debugged *debugged = &debugger->debugged[vcpu->index];
 
 	debugged->phase = STEP_NONE;
-	debugged->awaited = false;
+	debugged->awaited = debugged->asked = false;
 	debugged->hit = true;
 	debugged->reason = reason;
 	debugged->address = address;
@@ -240,8 +240,9 @@ static bool go_on(struct debugger *debugger, struct vcpu *vcpu)
 static bool step_ended(struct debugger *debugger, struct vcpu *vcpu, struct place *place)
 {
 	struct debugged *debugged = &debugger->debugged[vcpu->index];
-	const bool asked = debugged->phase == STEP_ONE;
+	const bool asked = debugged->phase == STEP_ONE || debugged->asked;
 
+	debugged->asked = false;
 	debugged->awaited |=
 		asked && is_interrupted(debugged, place) && !debugger_points_full(debugger);
 	if (asked && !debugged->awaited)
@@ -252,7 +253,14 @@ static bool step_ended(struct debugger *debugger, struct vcpu *vcpu, struct plac
 
 static bool step_over(struct debugger *debugger, struct vcpu *vcpu, struct place *place)
 {
-	begin_step(debugger, &debugger->debugged[vcpu->index], place, STEP_OVER);
+	struct debugged *debugged = &debugger->debugged[vcpu->index];
+
+	/* It may be in the midst of a step, at a watchpoint: that one is told of all the same. */
+	if (debugged->phase == STEP_ONE) {
+		begin_step(debugger, debugged, place, STEP_ONE);
+		debugged->asked = true;
+	}
+	begin_step(debugger, debugged, place, STEP_OVER);
 	return go_on(debugger, vcpu);
 }
 
@@ -344,7 +352,7 @@ void debugger_events_begin(struct debugger *debugger, struct vcpu *vcpu)
 	struct debugged *debugged = &debugger->debugged[vcpu->index];
 	struct place place;
 
-	debugged->hit = debugged->awaited = false;
+	debugged->hit = debugged->awaited = debugged->asked = false;
 	debugged->phase = STEP_NONE;
 	if ((debugged->action == GDB_STEP || debugged->crosses) && find_place(&place, vcpu) >= 0) {
 		if (debugged->crosses)
