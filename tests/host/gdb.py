@@ -165,6 +165,17 @@ def armed():
     run_to_end()
 
 
+def resets():
+    begin()
+    run("hbreak *0x40080004")
+    for _ in range(3):
+        run("continue")
+        expect(pc() == 0x40080004, f"stands at {pc():#x}")
+        expect(" debug 1 " in run("monitor exits"), "it is not another life: " + run("monitor exits"))
+    end("a breakpoint holds for all lives of a guest that resets")
+    run("kill")
+
+
 def lost():
     begin()
     go_to(address_of("start_kernel"))
@@ -266,7 +277,7 @@ gdb.execute("set remotetimeout 100")
 try:
     gdb.execute("target extended-remote " + os.environ["NIDUS_PORT"])
     globals()[os.environ["NIDUS_SCENARIO"]]()
-    gdb.execute("delete")
+    run("delete")
     if gdb.selected_inferior().pid:
         gdb.execute("detach")
 except gdb.error:

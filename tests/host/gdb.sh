@@ -86,6 +86,9 @@ after() {
 	after "a guest debugs itself while its debugger is idle" '^debug: 100 steps, 100 hits'
 	debug armed -- "${own[@]}" -- debug brk
 	after "a guest's own BRK reaches it while its debugger has breakpoints" '^debug: 100 breakpoints'
+	debug resets --file build/guest/reset.bin -- "nidus run --cpus 2 --mem 64M build/guest/reset.bin" \
+		'--gdb-wait --gdb unix:$NIDUS_SOCKET'
+	after "a debugger ends nidus"
 	debug lost -- "nidus run --no-reboot -k $kernel -i $initrd -p 'console=ttyAMA0 nokaslr'" \
 		'--gdb-wait --gdb unix:$NIDUS_SOCKET'
 	after "a guest whose debugger has got lost runs on, and finds none of its breakpoints" '^nidus guest: up'
