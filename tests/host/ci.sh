@@ -97,7 +97,7 @@ apt-get -qq purge -y nidus-board
 rm -rf ~/.cache
 apt-get -qq install -y ./nidus-board_*.deb ./nidus-board-kernel_*.deb
 begin=$(date +%s)
-nidus-board run -- true
+[ -z "$(nidus-board run -- true 2>&1)" ]
 echo "with the package: $(($(date +%s) - begin)) s"
 [ ! -e ~/.cache/nidus ]
 apt-get -qq purge -y nidus-board nidus-board-kernel
