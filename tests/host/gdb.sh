@@ -92,7 +92,7 @@ after() {
 	debug lost -- "nidus run --no-reboot -k $kernel -i $initrd -p 'console=ttyAMA0 nokaslr'" \
 		'--gdb-wait --gdb unix:$NIDUS_SOCKET'
 	after "a guest whose debugger has got lost runs on, and finds none of its breakpoints" '^nidus guest: up'
-	debug nest -- "nidus nest -k $kernel --depth 2 -p nokaslr --time-limit 240" '--gdb-wait --gdb unix:$NIDUS_SOCKET'
+	debug nest -- "nidus nest -k $kernel --depth 2 --cpus 2 -p nokaslr --time-limit 240" '--gdb-wait --gdb unix:$NIDUS_SOCKET'
 	after "a nest that was debugged runs on to its end" '^ +2 .* shutdown'
 	debug processes -- "nidus nest -k $kernel --depth 2 -p nokaslr --time-limit 240" \
 		'--gdb-wait --gdb unix:$NIDUS_SOCKET'

@@ -607,6 +607,32 @@ static void an_interrupt_takes_no_step_away(void **state)
 	assert_string_equal(hear(), "T05thread:p1.1;");
 }
 
+static void another_vcpu_may_take_the_step(void **state)
+{
+	attach_client();
+	give_el2(HCR_VM, EL1H);
+	ask("vCont;s:p1.1;c");
+	/* The last one armed is the second, which waits for who comes by. */
+	assert_control(ON | HW);
+	assert_int_equal(fake_kvm.debug.arch.dbg_bvr[0], RAM + 0x1000);
+	/* The hypervisor is interrupted, and goes on with its guest there. */
+	give_el2(HCR_VM, EL2H);
+	fake_kvm_give(ELR_EL2, RAM + 0x1000);
+	assert_false(exits(0, BREAK, RAM + 0x20480));
+	assert_string_equal(hear(), "nothing");
+	give_el2(HCR_VM, EL1H);
+	fake_kvm_give(SP_EL1, 0x9000);
+	assert_false(exits(1, BREAK, RAM + 0x1000));
+	assert_false(exits(1, STEP, RAM + 0x1004));
+	fake_kvm_give(SP_EL1, 0x5000);
+	assert_false(exits(1, BREAK, RAM + 0x1000));
+	assert_true(exits(1, STEP, RAM + 0x1004));
+	assert_string_equal(hear(), "T05thread:p1.2;");
+	/* Nobody waits when all go on. */
+	assert_true(run_all());
+	assert_control(0);
+}
+
 static void an_exception_of_its_own_is_a_steps_end(void **state)
 {
 	attach_client();
@@ -813,6 +839,7 @@ int main(void)
 		test(a_step_is_one_instruction),
 		test(the_guest_does_not_see_masks),
 		test(an_interrupt_takes_no_step_away),
+		test(another_vcpu_may_take_the_step),
 		test(an_exception_of_its_own_is_a_steps_end),
 		test(a_step_leads_down_by_eret),
 		test(a_step_from_inside_ends_at_the_hypervisors_vector),

@@ -105,8 +105,12 @@ void debugger_resume(struct debugger *debugger)
 	struct vcpu *vcpu;
 
 	debugger->stopped = false;
+	debugger->stepped = NULL;
 	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++)
 		debugger_events_begin(debugger, vcpu);
+	/* When it is known which vCPU steps, and where. */
+	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++)
+		debugger_points_arm(debugger, vcpu);
 	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++)
 		if (debugger->debugged[i].action != GDB_STAY || debugger->debugged[i].crosses)
 			vcpu_go(vcpu);
@@ -149,6 +153,7 @@ static void machine_begins(struct session *session, struct machine *machine)
 	struct vcpu_env *env = &machine->env;
 
 	free(debugger->debugged);
+	debugger->stepped = NULL;
 	debugger->debugged = calloc(env->count, sizeof(*debugger->debugged));
 	debugger->count = debugger->debugged ? env->count : 0;
 	if (!debugger->debugged) {

@@ -92,6 +92,11 @@ struct debugger {
 	struct point points[POINTS_MAX];
 	unsigned int breakpoints, watchpoints; /* that KVM has */
 	struct debugged *debugged; /* one a vCPU */
+	/*
+	 * That of the vCPU that was told to step, or NULL. A hypervisor may go on with its guest on
+	 * another vCPU than was interrupted, which takes the step then.
+	 */
+	const struct debugged *stepped;
 	unsigned int count;
 };
 
@@ -116,6 +121,8 @@ bool debugger_points_match(const struct point *point, const struct inspect_where
 const struct point *debugger_points_at(const struct debugger *debugger, uint64_t gpa);
 /* Whether all breakpoints that KVM has are taken. */
 bool debugger_points_full(const struct debugger *debugger);
+/* Whether a vCPU may come by where the step began and take it. */
+bool debugger_points_await(const struct debugger *debugger, const struct debugged *debugged);
 /* Tells KVM what the vCPU is to exit for. */
 void debugger_points_arm(struct debugger *debugger, const struct vcpu *vcpu);
 
@@ -123,7 +130,7 @@ void debugger_points_arm(struct debugger *debugger, const struct vcpu *vcpu);
 bool debugger_events_exit(struct vcpu *vcpu);
 /* All stay: whatever the vCPU was at, it shows the guest's own registers. */
 void debugger_events_end(struct debugger *debugger, struct vcpu *vcpu);
-/* All stay: a vCPU is to go on as its action says. */
+/* All stay: a vCPU is to go on as its action says; to be armed when all are. */
 void debugger_events_begin(struct debugger *debugger, struct vcpu *vcpu);
 /* The guest takes the exception that it has caused itself; where: inspect_where() of it. */
 int debugger_inject(struct inspect *inspect, const struct inspect_where *where, uint64_t esr);

@@ -270,7 +270,7 @@ static bool at_breakpoint(struct debugger *debugger, struct vcpu *vcpu, struct p
 
 	if (debugged->phase == STEP_ONE || debugged->phase == STEP_OVER)
 		return step_ended(debugger, vcpu, place);
-	if (debugged->awaited && is_back(debugged, place)) {
+	if (debugger_points_await(debugger, debugged) && is_back(debugger->stepped, place)) {
 		begin_step(debugger, debugged, place, STEP_ONE);
 		return go_on(debugger, vcpu);
 	}
@@ -354,11 +354,12 @@ void debugger_events_begin(struct debugger *debugger, struct vcpu *vcpu)
 
 	debugged->hit = debugged->awaited = debugged->asked = false;
 	debugged->phase = STEP_NONE;
-	if ((debugged->action == GDB_STEP || debugged->crosses) && find_place(&place, vcpu) >= 0) {
-		if (debugged->crosses)
-			begin_crossing(debugged, &place);
-		else
-			begin_step(debugger, debugged, &place, STEP_ONE);
+	if ((debugged->action != GDB_STEP && !debugged->crosses) || find_place(&place, vcpu) < 0)
+		return;
+	if (debugged->crosses) {
+		begin_crossing(debugged, &place);
+	} else {
+		begin_step(debugger, debugged, &place, STEP_ONE);
+		debugger->stepped = debugged;
 	}
-	debugger_points_arm(debugger, vcpu);
 }

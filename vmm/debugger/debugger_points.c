@@ -61,6 +61,15 @@ bool debugger_points_full(const struct debugger *debugger)
 	return count_of(debugger, false) >= debugger->breakpoints;
 }
 
+bool debugger_points_await(const struct debugger *debugger, const struct debugged *debugged)
+{
+	const struct debugged *const stepped = debugger->stepped;
+
+	if (!stepped || debugger_points_full(debugger))
+		return false;
+	return debugged == stepped ? debugged->awaited : stepped->where.level == 2;
+}
+
 const struct point *debugger_points_at(const struct debugger *debugger, uint64_t gpa)
 {
 	for (const struct point *point = debugger->points; point < debugger->points + POINTS_MAX;
@@ -243,8 +252,8 @@ void debugger_points_arm(struct debugger *debugger, const struct vcpu *vcpu)
 
 	if (steps && !(debugged->lands && debugger->breakpoints > 0))
 		debug.control |= KVM_GUESTDBG_SINGLESTEP;
-	if (debugged->awaited && !steps)
-		arm_breakpoint(&debug, &breakpoints, debugged->pc);
+	if (!steps && debugger_points_await(debugger, debugged))
+		arm_breakpoint(&debug, &breakpoints, debugger->stepped->pc);
 	for (unsigned int i = 0; i < debugged->landings && steps; i++)
 		if (breakpoints < debugger->breakpoints)
 			arm_breakpoint(&debug, &breakpoints, debugged->landing[i]);
