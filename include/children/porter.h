@@ -44,8 +44,8 @@ struct porter_service {
 
 struct porter {
 	struct porter_service *services;
-	int socket; /* -1: nobody is there */
-	pid_t pid;
+	pid_t pid; /* 0: nobody is there */
+	int socket; /* to it; in the porter, to nidus */
 	pthread_mutex_t lock; /* one question at a time: any thread's */
 };
 

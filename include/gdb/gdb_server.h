@@ -22,6 +22,8 @@ struct gdb_place {
  * is replaced. Errors: -errno, said; there is nothing to close then.
  */
 int gdb_place_open(struct gdb_place *place, const char *where);
+/* Removes the path, if there is one; gdb_place_close() does not. */
+void gdb_place_remove(const struct gdb_place *place);
 void gdb_place_close(struct gdb_place *place);
 
 struct gdb_server {

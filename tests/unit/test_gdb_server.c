@@ -85,6 +85,7 @@ static void serve_at(const char *where)
 static void unserve(void)
 {
 	gdb_server_destroy(&server);
+	gdb_place_remove(&place);
 	gdb_place_close(&place);
 }
 
@@ -193,8 +194,10 @@ static void a_socket_that_is_left_over_is_replaced(void **state)
 	assert_int_equal(gdb_place_open(&other, where), -EADDRINUSE);
 	assert_said("Address already in use");
 	old.path = NULL;
+	gdb_place_remove(&old);
 	gdb_place_close(&old);
 	assert_int_equal(gdb_place_open(&other, where), 0);
+	gdb_place_remove(&other);
 	gdb_place_close(&other);
 	scratch_end();
 	assert_silent();
@@ -245,6 +248,7 @@ static void a_descriptor_is_a_client_or_listens(void **state)
 	assert_int_equal(gdb_place_open(&place, path), 0);
 	snprintf(where, sizeof(where), "fd:%d", dup(place.fd));
 	place.path = NULL;
+	gdb_place_remove(&place);
 	gdb_place_close(&place);
 	serve_at(where);
 	fd = connect_unix(path + 5);

@@ -200,16 +200,16 @@ static void be_porter(const struct porter *porter)
 
 void porter_create(struct porter *porter)
 {
-	*porter = (struct porter){ .socket = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
+	*porter = (struct porter){ .lock = PTHREAD_MUTEX_INITIALIZER };
 }
 
 void porter_destroy(struct porter *porter)
 {
-	if (porter->socket < 0)
+	if (porter->pid == 0)
 		return;
 	close(porter->socket);
 	waitpid(porter->pid, NULL, 0);
-	porter->socket = -1;
+	porter->pid = 0;
 }
 
 void porter_offer(struct porter *porter, struct porter_service *service)
@@ -237,28 +237,29 @@ void porter_withdraw(struct porter_service *service)
 
 int porter_start(struct porter *porter)
 {
-	int ends[2], err;
+	int ends[2], err = 0;
+	pid_t pid;
 
 	if (!porter->services)
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-		goto fail;
-	porter->pid = fork();
-	if (porter->pid < 0) {
+		err = -errno;
+	pid = err == 0 ? fork() : -1;
+	if (err == 0 && pid < 0) {
+		err = -errno;
 		close(ends[0]);
 		close(ends[1]);
-		goto fail;
 	}
-	porter->socket = ends[porter->pid == 0];
-	close(ends[porter->pid != 0]);
-	if (porter->pid == 0)
+	if (err < 0) {
+		log_error("a process that stays outside of the sandbox: %s", log_reason(-err));
+		return err;
+	}
+	porter->pid = pid;
+	porter->socket = ends[pid == 0];
+	close(ends[pid != 0]);
+	if (pid == 0)
 		be_porter(porter);
 	return 0;
-
-fail:
-	err = -errno;
-	log_error("a process that stays outside of the sandbox: %s", log_reason(-err));
-	return err;
 }
 
 static int ask(struct porter *porter, const struct porter_service *service, const void *request,
@@ -287,7 +288,7 @@ int porter_ask(struct porter_service *service, const void *request, size_t size,
 	struct porter *porter = service->porter;
 
 	*reply = (struct porter_reply){ .fd_count = 0 };
-	if (porter && porter->socket >= 0)
+	if (porter && porter->pid != 0)
 		return ask(porter, service, request, size, reply);
 	return service->serve(service, request, size, reply);
 }

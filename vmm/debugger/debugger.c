@@ -173,6 +173,26 @@ static void machine_begins(struct session *session, struct machine *machine)
 	}
 }
 
+/* Here or in a porter. */
+static int remove_place(struct porter_service *service, const void *request, size_t size,
+			struct porter_reply *reply)
+{
+	(void)request;
+	(void)size;
+	(void)reply;
+	gdb_place_remove(&container_of(service, struct debugger, removal)->place);
+	return 0;
+}
+
+static void close_place(struct debugger *debugger)
+{
+	struct porter_reply reply;
+
+	porter_ask(&debugger->removal, NULL, 0, &reply);
+	porter_withdraw(&debugger->removal);
+	gdb_place_close(&debugger->place);
+}
+
 int debugger_create(struct debugger **created, struct session *session)
 {
 	const struct config *config = session->config;
@@ -189,9 +209,15 @@ int debugger_create(struct debugger **created, struct session *session)
 	err = gdb_place_open(&debugger->place, config->gdb);
 	if (err < 0)
 		goto release;
+	debugger->removal.serve = remove_place;
+	if (debugger->place.path)
+		porter_offer(&session->resources.porter, &debugger->removal);
+	err = holds_prepare(&session->holds);
+	if (err < 0)
+		goto give_place_up;
 	err = event_notifier_create(&debugger->hits, &session->loop, hit);
 	if (err < 0)
-		goto close_place;
+		goto give_place_up;
 	err = gdb_server_create(&debugger->server, &debugger->place, &session->loop,
 				&debugger_target, debugger, client_came);
 	if (err < 0)
@@ -203,8 +229,8 @@ int debugger_create(struct debugger **created, struct session *session)
 
 destroy_hits:
 	event_notifier_destroy(&debugger->hits);
-close_place:
-	gdb_place_close(&debugger->place);
+give_place_up:
+	close_place(debugger);
 release:
 	free(debugger);
 	return err;
@@ -217,7 +243,7 @@ void debugger_destroy(struct debugger *debugger, unsigned int status)
 	if (debugger->holding)
 		hold_end(&debugger->session->holds, &debugger->hold);
 	event_notifier_destroy(&debugger->hits);
-	gdb_place_close(&debugger->place);
+	close_place(debugger);
 	free(debugger->debugged);
 	free(debugger);
 }

@@ -6,6 +6,7 @@
 #ifndef NIDUS_DEBUGGER_PARTS_H
 #define NIDUS_DEBUGGER_PARTS_H
 
+#include "children/porter.h"
 #include "debugger/debugger.h"
 #include "gdb/gdb_server.h"
 #include "inspect/inspect.h"
@@ -73,6 +74,7 @@ struct debugged {
 struct debugger {
 	struct session *session;
 	struct gdb_place place;
+	struct porter_service removal; /* of its path, in the end */
 	struct gdb_server server;
 	struct event_notifier hits; /* of any vCPU */
 	struct hold hold;

@@ -136,11 +136,15 @@ int gdb_place_open(struct gdb_place *place, const char *where)
 	return -EINVAL;
 }
 
+void gdb_place_remove(const struct gdb_place *place)
+{
+	if (place->path)
+		unlink(place->path);
+}
+
 void gdb_place_close(struct gdb_place *place)
 {
 	if (place->fd >= 0)
 		close(place->fd);
-	if (place->path)
-		unlink(place->path);
 	*place = (struct gdb_place){ .fd = -1 };
 }

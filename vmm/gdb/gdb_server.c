@@ -21,15 +21,18 @@ static void drop_client(struct gdb_server *server)
 	gdb_disconnect(&server->gdb);
 }
 
+/* #syscalls loop: accept4 sendmsg recvmsg */
+
 /* False: it has gone. MSG_DONTWAIT: the descriptor may be somebody else's as well. */
 static bool send_answers(struct gdb_server *server)
 {
 	struct gdb *const gdb = &server->gdb;
 
 	while (gdb->out_sent < gdb->out_used) {
+		struct iovec rest = { gdb->out + gdb->out_sent, gdb->out_used - gdb->out_sent };
+		const struct msghdr message = { .msg_iov = &rest, .msg_iovlen = 1 };
 		const ssize_t sent =
-			sendto(server->client.fd, gdb->out + gdb->out_sent,
-			       gdb->out_used - gdb->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+			sendmsg(server->client.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (sent < 0)
 			return errno == EAGAIN || errno == EINTR;
@@ -50,9 +53,9 @@ static bool is_greeting(const struct gdb_server *server)
 
 static bool receive(struct gdb_server *server)
 {
-	const ssize_t got =
-		recvfrom(server->client.fd, server->in + server->in_used,
-			 sizeof(server->in) - server->in_used, MSG_DONTWAIT, NULL, NULL);
+	struct iovec room = { server->in + server->in_used, sizeof(server->in) - server->in_used };
+	struct msghdr message = { .msg_iov = &room, .msg_iovlen = 1 };
+	const ssize_t got = recvmsg(server->client.fd, &message, MSG_DONTWAIT);
 
 	if (got <= 0)
 		return got < 0 && (errno == EAGAIN || errno == EINTR);
