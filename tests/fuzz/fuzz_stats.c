@@ -92,18 +92,18 @@ static void count(struct vcpu *vcpu, struct input *input)
 }
 
 /* Written as by a run, and read again. */
-static json_t *written(const struct machine *machine)
+static json_t *written_stats(const struct machine *machine)
 {
 	int fd = memfd_create("written", MFD_CLOEXEC);
-	struct file_place place;
+	struct written place;
 	char path[32];
 	json_t *stats;
 
 	MUST(fd >= 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	MUST(file_find(&place, path) == 0);
+	MUST(written_open(&place, NULL, path) == 0);
 	MUST(stats_write(&place, machine, 1) == 0);
-	file_release(&place);
+	written_close(&place);
 	lseek(fd, 0, SEEK_SET);
 	stats = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
 	close(fd);
@@ -176,7 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		vcpus[i].stats_fd = i == 0 ? -1 : fake_stats_fd;
 		count(&vcpus[i], &input);
 	}
-	stats = written(&machine);
+	stats = written_stats(&machine);
 	check(stats, &config);
 	json_decref(stats);
 	bus_destroy(&machine.bus);
