@@ -18,6 +18,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "host/file.h"
 #include "host/ring.h"
 #include "mm/load.h"
 #include "util.h"
@@ -105,12 +106,11 @@ static int64_t load_by_ring(struct io_uring *ring, int fd, void *host, unsigned 
 	return got;
 }
 
-/* #syscalls loop: pread64 */
 static int load_by_pread(int fd, uint8_t *host, uint64_t length, uint64_t done)
 {
 	while (done < length) {
 		uint64_t rest = length - done;
-		ssize_t got = pread(fd, host + done, rest < READ_MAX ? rest : READ_MAX, done);
+		ssize_t got = file_pread(fd, host + done, rest < READ_MAX ? rest : READ_MAX, done);
 
 		if (got > 0)
 			done += got;

@@ -20,58 +20,75 @@
 /* A stage-2 block and a host huge page: GPA and HVA are congruent modulo this, so that both fit. */
 #define BLOCK_SIZE MIB(2)
 
-int memory_mount_open(struct memory_mount *mount, const char *path)
-{
-	struct statfs fs;
-	int err;
-
-	if (statfs(path, &fs) < 0) {
-		err = -errno;
-	} else if (fs.f_type != HUGETLBFS_MAGIC) {
-		log_error("--hugetlbfs %s: not a hugetlbfs mount", path);
-		return -EINVAL;
-	} else {
-		mount->page_size = fs.f_bsize;
-		mount->fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-		if (mount->fd >= 0)
-			return 0;
-		err = -errno;
-	}
-	log_error("--hugetlbfs %s: %s", path, log_reason(-err));
-	return err;
-}
-
-void memory_mount_close(struct memory_mount *mount)
-{
-	close(mount->fd);
-}
-
 /*
- * A file of RAM that others will map. They may write to it, but not make it shorter: that would be
- * a fault of nidus's own accesses, and of the guest's. The kernel's huge pages are to be given back
- * with the file, so theirs may.
+ * Others may map it and write to it, but not make it shorter: that would be a fault of nidus's own
+ * accesses, and of the guest's. The kernel's huge pages are to be given back, so theirs cannot be
+ * sealed.
  */
-/* #syscalls loop: memfd_create */
-static int file_create(bool huge)
+static int file_settle(const struct memory_file *file, uint64_t size, bool seal)
+{
+	if (size % file->page_size != 0 && !seal) {
+		log_error("guest RAM of %" PRIu64 " MiB is no multiple of the %" PRIu64
+			  " MiB huge pages it is to be made of",
+			  size >> 20, file->page_size >> 20);
+		return -EINVAL;
+	}
+	if (ftruncate(file->fd, size) < 0 ||
+	    (seal && fcntl(file->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)) {
+		const int err = -errno;
+
+		log_error("guest RAM of %" PRIu64 " MiB: %s", size >> 20, log_reason(-err));
+		return err;
+	}
+	return 0;
+}
+
+int memory_file_create(struct memory_file *file, uint64_t size, bool huge)
 {
 	const unsigned int flags =
 		MFD_CLOEXEC | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : MFD_ALLOW_SEALING);
-	int fd = memfd_create("guest-ram", flags);
+	int err;
 
-	if (fd < 0)
-		log_error("memfd for guest RAM: %s", log_reason(errno));
-	return fd;
+	file->page_size = BLOCK_SIZE;
+	file->fd = memfd_create("guest-ram", flags);
+	if (file->fd < 0) {
+		err = -errno;
+		log_error("memfd for guest RAM: %s", log_reason(-err));
+		return err;
+	}
+	err = file_settle(file, size, !huge);
+	if (err < 0)
+		close(file->fd);
+	return err;
 }
 
-/* Gives it its size, for good where it can be sealed. */
-/* #syscalls loop: ftruncate fcntl(F_ADD_SEALS) */
-static int file_resize(const struct memory *memory, bool huge)
+int memory_file_on_mount(struct memory_file *file, uint64_t size, const char *path)
 {
-	if (ftruncate(memory->fd, memory->size) < 0)
-		return -errno;
-	if (!huge && fcntl(memory->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return -errno;
-	return 0;
+	struct statfs fs;
+	int err = statfs(path, &fs) < 0 ? -errno : 0;
+
+	if (err == 0 && fs.f_type != HUGETLBFS_MAGIC) {
+		log_error("--hugetlbfs %s: not a hugetlbfs mount", path);
+		return -EINVAL;
+	}
+	if (err == 0) {
+		file->page_size = fs.f_bsize;
+		file->fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		err = file->fd < 0 ? -errno : 0;
+	}
+	if (err < 0) {
+		log_error("--hugetlbfs %s: %s", path, log_reason(-err));
+		return err;
+	}
+	err = file_settle(file, size, false);
+	if (err < 0)
+		close(file->fd);
+	return err;
+}
+
+void memory_file_close(struct memory_file *file)
+{
+	close(file->fd);
 }
 
 /* Maps RAM at an address that is congruent to its GPA modulo the backing's page size. */
@@ -79,10 +96,7 @@ static int file_resize(const struct memory *memory, bool huge)
 static int memory_map(struct memory *memory, uint64_t page_size, bool huge)
 {
 	int flags = MAP_FIXED | (memory->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
-	int err = memory->fd < 0 ? 0 : file_resize(memory, huge);
 
-	if (err < 0)
-		return err;
 	/* Huge pages are set aside at once, or else the guest would find out by SIGBUS. */
 	if (!huge)
 		flags |= MAP_NORESERVE;
@@ -107,39 +121,19 @@ static int memory_map(struct memory *memory, uint64_t page_size, bool huge)
 }
 
 int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memory_backing kind,
-		  const struct memory_mount *mount)
+		  const struct memory_file *file)
 {
 	const bool huge = kind == MEMORY_HUGETLBFS;
-	const uint64_t page_size = mount ? mount->page_size : BLOCK_SIZE;
 	int err;
 
-	*memory = (struct memory){
-		.base = base,
-		.size = size,
-		.fd = mount		    ? mount->fd
-		      : kind == MEMORY_ANON ? -1
-					    : file_create(huge),
-		.mount = mount,
-	};
-	if (memory->fd < 0 && kind != MEMORY_ANON)
-		return -ENOMEM;
-
-	if (huge && size % page_size != 0) {
-		log_error("guest RAM of %" PRIu64 " MiB is no multiple of the %" PRIu64
-			  " MiB huge pages it is to be made of",
-			  size >> 20, page_size >> 20);
-		err = -EINVAL;
-	} else {
-		err = memory_map(memory, page_size, huge);
-		if (err < 0) {
-			log_error("guest RAM of %" PRIu64 " MiB: %s%s", size >> 20,
-				  log_reason(-err), huge ? " (are enough huge pages free?)" : "");
-			err = -ENOMEM;
-		}
-	}
-	if (err < 0)
-		memory_destroy(memory);
-	return err;
+	*memory = (struct memory){ .base = base, .size = size, .fd = file ? file->fd : -1 };
+	err = memory_map(memory, file ? file->page_size : BLOCK_SIZE, huge);
+	if (err == 0)
+		return 0;
+	log_error("guest RAM of %" PRIu64 " MiB: %s%s", size >> 20, log_reason(-err),
+		  huge ? " (are enough huge pages free?)" : "");
+	memory_destroy(memory);
+	return -ENOMEM;
 }
 
 /* #syscalls loop: madvise(MADV_COLLAPSE) */
@@ -164,14 +158,12 @@ void memory_collapse(const struct memory *memory, uint64_t gpa, uint64_t length)
 }
 
 /*
- * The pages of RAM's file go although somebody else may still map it, and whoever maps a mount's
- * next finds it empty. A file that is sealed keeps its size, and becomes one hole.
+ * The pages of RAM's file go although somebody else may still map it, and whoever maps it next
+ * finds it empty: it keeps its size, and becomes one hole. #syscalls loop: fallocate
  */
-/* #syscalls loop: ftruncate fallocate */
 static void file_empty(const struct memory *memory)
 {
-	if (ftruncate(memory->fd, 0) < 0)
-		fallocate(memory->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, memory->size);
+	fallocate(memory->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, memory->size);
 }
 
 void memory_destroy(struct memory *memory)
@@ -180,8 +172,6 @@ void memory_destroy(struct memory *memory)
 		munmap(memory->reserved, memory->reserved_size);
 	if (memory->fd >= 0)
 		file_empty(memory);
-	if (memory->fd >= 0 && !memory->mount)
-		close(memory->fd);
 	*memory = (struct memory){ .fd = -1 };
 }
 

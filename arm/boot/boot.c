@@ -147,7 +147,7 @@ static ssize_t boot_read(const struct boot *boot, void *buffer, size_t size, uin
 	ssize_t got;
 
 	do
-		got = pread(boot->files->kernel.fd, buffer, size, offset);
+		got = file_pread(boot->files->kernel.fd, buffer, size, offset);
 	while (got < 0 && errno == EINTR);
 	return got < 0 ? -errno : got;
 }

@@ -41,7 +41,7 @@ static int64_t source_read(struct source *source, uint8_t *part, uint64_t size)
 	if (source->unpack)
 		return unpack_read(source->unpack, part, size);
 	while (done < size) {
-		ssize_t got = pread(source->fd, part + done, size - done, source->offset);
+		ssize_t got = file_pread(source->fd, part + done, size - done, source->offset);
 
 		if (got == 0)
 			break;
@@ -92,7 +92,7 @@ static int open_source(struct source *source, const char *path)
 		return complain(path, -errno, log_reason(errno));
 	if (!S_ISREG(st.st_mode))
 		return complain(path, -EINVAL, "is not a regular file");
-	got = pread(source->fd, head, sizeof(head), 0);
+	got = file_pread(source->fd, head, sizeof(head), 0);
 	if (got < 0)
 		return complain(path, -errno, log_reason(errno));
 	complaint = unpack_parse(head, got, st.st_size, &packed);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "boot/tree.h"
+#include "host/file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,7 +26,7 @@ static void *read_tree(const struct boot_file *file, const char *what)
 		return NULL;
 	}
 	while (size < BOOT_TREE_SIZE_MAX && got > 0) {
-		got = pread(file->fd, blob + size, BOOT_TREE_SIZE_MAX - size, size);
+		got = file_pread(file->fd, blob + size, BOOT_TREE_SIZE_MAX - size, size);
 		if (got < 0 && errno == EINTR)
 			got = 1;
 		else if (got > 0)

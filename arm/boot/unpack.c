@@ -10,6 +10,7 @@
 #include <zstd_errors.h>
 
 #include "boot/unpack.h"
+#include "host/file.h"
 #include "util.h"
 
 /* The header of an EFI zboot image: Linux, drivers/firmware/efi/libstub/zboot-header.S. */
@@ -171,8 +172,9 @@ static int input_fill(struct unpack *unpack)
 	unpack->begin = 0;
 	while (unpack->count < INPUT_MIN && unpack->left > 0) {
 		size_t room = INPUT_SIZE - unpack->count;
-		ssize_t got = pread(unpack->fd, unpack->input + unpack->count,
-				    room < unpack->left ? room : unpack->left, unpack->position);
+		ssize_t got =
+			file_pread(unpack->fd, unpack->input + unpack->count,
+				   room < unpack->left ? room : unpack->left, unpack->position);
 
 		if (got < 0 && errno != EINTR)
 			return -errno;

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /*
  * Whether path is to be written to as it is, and neither made, emptied nor replaced: it is no
@@ -48,5 +49,7 @@ struct stat;
 
 /* fstat(2), by the call of the kernel that takes no path. */
 int file_stat(int fd, struct stat *st);
+/* pread(2), by a call that is needed for other things as well. */
+ssize_t file_pread(int fd, void *bytes, size_t size, off_t offset);
 
 #endif

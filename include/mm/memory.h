@@ -20,16 +20,20 @@ struct memory_range {
 	uint64_t size; /* bytes */
 };
 
-/* A nameless file on a hugetlbfs mount: RAM is mapped from it as often as wanted, once at a time.
- */
-struct memory_mount {
+/* A nameless file of RAM's size, which is mapped as RAM as often as wanted, once at a time. */
+struct memory_file {
 	int fd;
-	uint64_t page_size; /* bytes: that which the mount was made for */
+	uint64_t page_size; /* bytes: what its memory comes in */
 };
 
-/* Errors: -errno, said; nothing is to be closed then. memory_mount_close(): no RAM is mapped. */
-int memory_mount_open(struct memory_mount *mount, const char *path);
-void memory_mount_close(struct memory_mount *mount);
+/*
+ * In memory, of the kernel's own 2 MiB pages (huge) or of those that it likes; or on a hugetlbfs
+ * mount. Errors: -errno, said; nothing is to be closed then. -EINVAL that the size is no multiple
+ * of the pages. memory_file_close(): no RAM is mapped.
+ */
+int memory_file_create(struct memory_file *file, uint64_t size, bool huge);
+int memory_file_on_mount(struct memory_file *file, uint64_t size, const char *path);
+void memory_file_close(struct memory_file *file);
 
 #define MEMORY_TOUCHED_MAX 24
 
@@ -38,7 +42,7 @@ struct load_ring;
 struct memory {
 	uint64_t base; /* GPA, a multiple of 2 MiB */
 	uint64_t size; /* bytes */
-	uint8_t *host; /* HVA of base, congruent to it modulo 2 MiB or the mount's page size */
+	uint8_t *host; /* HVA of base, congruent to it modulo 2 MiB or the file's page size */
 
 	void *reserved; /* the mapping that host lies in; what surrounds RAM is inaccessible */
 	uint64_t reserved_size;
@@ -47,8 +51,6 @@ struct memory {
 	 * long as RAM is there. -1: it is anonymous.
 	 */
 	int fd;
-	const struct memory_mount *mount; /* whose file it is, or NULL */
-
 	struct load_ring *ring; /* load_ring_create()'s, or NULL; the owner's */
 	/* What the load calls have written, sorted and disjoint. */
 	struct memory_range touched[MEMORY_TOUCHED_MAX];
@@ -57,13 +59,12 @@ struct memory {
 };
 
 /*
- * Maps RAM, all zeroes. mount, which outlives it: with MEMORY_HUGETLBFS the file that it is made
- * of, or NULL for the kernel's own 2 MiB pages; else NULL. Opens nothing by its path. Errors:
- * -errno, said; nothing is left mapped. -ENOMEM is that the host does not give the memory, whatever
- * its reason; -EINVAL that the size is no multiple of the huge pages.
+ * Maps RAM, all zeroes. file, which outlives it: what it is made of, of the same size, or NULL with
+ * MEMORY_ANON. Opens nothing. Errors: -errno, said; nothing is left mapped. -ENOMEM is that the
+ * host does not give the memory, whatever its reason.
  */
 int memory_create(struct memory *memory, uint64_t base, uint64_t size, enum memory_backing backing,
-		  const struct memory_mount *mount);
+		  const struct memory_file *file);
 /*
  * After every descriptor that holds the VM is closed. Pages of a file are given back even where
  * somebody else still maps it. May come twice, or after memory_create() has failed.

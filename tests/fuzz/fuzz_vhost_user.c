@@ -17,6 +17,7 @@
 
 #define RINGS 2
 
+static struct memory_file file;
 static struct memory memory;
 static int descriptor; /* that the back end sends when it sends one, and who takes one gets next */
 
@@ -123,7 +124,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Nearly every input ends in a message. This has the linker take the log that is quiet. */
 	log_set_subject("");
 	if (!memory.host)
-		MUST(memory_create(&memory, GIB(1), MIB(2), MEMORY_MEMFD, NULL) == 0);
+		MUST(memory_file_create(&file, MIB(2), false) == 0 &&
+		     memory_create(&memory, GIB(1), MIB(2), MEMORY_MEMFD, &file) == 0);
 	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
 	descriptor = sockets[1];
 	send_all(sockets[1], &input);

@@ -215,14 +215,17 @@ static void turn(void)
 static void run_ring(void)
 {
 	static struct memory memory;
+	struct memory_file file;
 	const struct vhost_ring ring = { .size = 16,
 					 .kick = eventfd(0, EFD_CLOEXEC),
 					 .call = eventfd(0, EFD_CLOEXEC) };
 
-	assert_int_equal(memory_create(&memory, GIB(1), MIB(2), MEMORY_MEMFD, NULL), 0);
+	assert_int_equal(memory_file_create(&file, MIB(2), false), 0);
+	assert_int_equal(memory_create(&memory, GIB(1), MIB(2), MEMORY_MEMFD, &file), 0);
 	assert_int_equal(served->vhost->ops->begin(served->vhost, VERSION_1, &memory), 0);
 	assert_int_equal(served->vhost->ops->start(served->vhost, 0, &ring), 0);
 	memory_destroy(&memory);
+	memory_file_close(&file);
 	close(ring.kick);
 	close(ring.call);
 }

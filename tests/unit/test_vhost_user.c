@@ -110,6 +110,7 @@ static struct {
 
 static struct vhost *vhost;
 static struct event_loop loop;
+static struct memory_file ram_file;
 static struct memory memory;
 static int kick, call;
 static unsigned int ended_count;
@@ -418,8 +419,8 @@ static int begin(void **state)
 	ended_count = 0;
 	kick = eventfd(0, EFD_CLOEXEC);
 	call = eventfd(0, EFD_CLOEXEC);
-	if (event_loop_create(&loop) < 0 ||
-	    memory_create(&memory, GIB(1), MIB(2), MEMORY_MEMFD, NULL) < 0)
+	if (event_loop_create(&loop) < 0 || memory_file_create(&ram_file, MIB(2), false) < 0 ||
+	    memory_create(&memory, GIB(1), MIB(2), MEMORY_MEMFD, &ram_file) < 0)
 		return -1;
 	return catch_begin(state);
 }
@@ -436,6 +437,7 @@ static int finish(void **state)
 {
 	close_vhost();
 	memory_destroy(&memory);
+	memory_file_close(&ram_file);
 	event_loop_destroy(&loop);
 	close(kick);
 	close(call);
@@ -637,13 +639,15 @@ static void an_answer_is_asked_for_only_where_that_is_negotiated(void **state)
 static void another_life_begins_anew(void **state)
 {
 	struct memory other;
+	struct memory_file file;
 	unsigned int before;
 	struct stat ram;
 	uint16_t base;
 
 	peer.base = 77;
 	assert_int_equal(live(LONG_TIMEOUT), 0);
-	assert_int_equal(memory_create(&other, GIB(1), MIB(4), MEMORY_MEMFD, NULL), 0);
+	assert_int_equal(memory_file_create(&file, MIB(4), false), 0);
+	assert_int_equal(memory_create(&other, GIB(1), MIB(4), MEMORY_MEMFD, &file), 0);
 	before = peer.count;
 	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &other), 0);
 	assert_int_equal(start(0, 0), 0);
@@ -659,6 +663,7 @@ static void another_life_begins_anew(void **state)
 	assert_int_equal(peer.seen[before + 4].request, SET_VRING_BASE);
 	assert_int_equal(peer.seen[before + 4].payload[0], 0);
 	memory_destroy(&other);
+	memory_file_close(&file);
 }
 
 static void what_is_no_virtio_1_is_refused(void **state)

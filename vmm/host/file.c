@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "host/file.h"
@@ -229,6 +230,14 @@ int file_replace(const char *path, const void *data, size_t size)
 int file_stat(int fd, struct stat *st)
 {
 	return syscall(SYS_fstat, fd, st);
+}
+
+/* #syscalls loop: preadv2 */
+ssize_t file_pread(int fd, void *bytes, size_t size, off_t offset)
+{
+	const struct iovec segment = { bytes, size };
+
+	return preadv2(fd, &segment, 1, offset, 0);
 }
 
 int file_check(const char *path)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/file.h"
 #include "host/kvm.h"
 #include "host/kvm_stats.h"
 
@@ -14,14 +15,13 @@
 #define NAME_SIZE_MAX	256
 #define VALUES_MAX	256
 
-/* #syscalls loop: pread64 */
 static json_t *read_values(int stats_fd, off_t where, unsigned int count)
 {
 	uint64_t values[VALUES_MAX];
 	const ssize_t size = count * sizeof(values[0]);
 	json_t *array;
 
-	if (count == 0 || count > VALUES_MAX || pread(stats_fd, values, size, where) != size)
+	if (count == 0 || count > VALUES_MAX || file_pread(stats_fd, values, size, where) != size)
 		return NULL;
 	if (count == 1)
 		return json_integer(values[0]);
@@ -54,7 +54,7 @@ json_t *kvm_stats_read(int stats_fd)
 	json_t *object;
 	char *descs;
 
-	if (pread(stats_fd, &header, sizeof(header), 0) != sizeof(header) ||
+	if (file_pread(stats_fd, &header, sizeof(header), 0) != sizeof(header) ||
 	    header.num_desc > DESCRIPTORS_MAX || header.name_size == 0 ||
 	    header.name_size > NAME_SIZE_MAX)
 		return NULL;
@@ -64,7 +64,7 @@ json_t *kvm_stats_read(int stats_fd)
 		return NULL;
 
 	object = json_object();
-	if (pread(stats_fd, descs, header.num_desc * desc_size, header.desc_offset) ==
+	if (file_pread(stats_fd, descs, header.num_desc * desc_size, header.desc_offset) ==
 	    (ssize_t)(header.num_desc * desc_size))
 		for (unsigned int i = 0; i < header.num_desc; i++)
 			add_entry(object, stats_fd, &header, descs + i * desc_size, desc_size);

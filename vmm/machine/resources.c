@@ -118,19 +118,24 @@ static int flash_open(struct resources *resources)
 	return err;
 }
 
-/* RAM, where it is not the kernel's to find. */
+/* RAM, where it has a file. */
 
-static int mount_open(struct resources *resources)
+static int ram_open(struct resources *resources)
 {
-	const char *path = resources->config->hugetlbfs;
+	const struct config *config = resources->config;
+	const enum memory_backing backing = resources_backing(resources);
 
-	return path ? memory_mount_open(&resources->mount, path) : 0;
+	if (config->hugetlbfs)
+		return memory_file_on_mount(&resources->ram, config->mem_size, config->hugetlbfs);
+	if (backing == MEMORY_ANON)
+		return 0;
+	return memory_file_create(&resources->ram, config->mem_size, backing == MEMORY_HUGETLBFS);
 }
 
-static void mount_close(struct resources *resources)
+static void ram_close(struct resources *resources)
 {
-	if (resources->config->hugetlbfs)
-		memory_mount_close(&resources->mount);
+	if (resources_backing(resources) != MEMORY_ANON)
+		memory_file_close(&resources->ram);
 }
 
 /* /dev/kvm */
@@ -236,11 +241,11 @@ static const struct step {
 	{ places_open, places_close, STATUS_USAGE, false }, /* to be written later */
 	{ files_open, files_close, STATUS_USAGE, false }, /* kernel, initrd, modules, trees */
 	{ flash_open, flash_close, STATUS_USAGE, false }, /* firmware */
-	{ mount_open, mount_close, STATUS_USAGE, false }, /* of RAM */
 	{ open_kvm, close_kvm, STATUS_HOST, false }, /* /dev/kvm */
 	{ disks_open, disks_close, STATUS_USAGE, false }, /* with their locks */
 	{ links_open, links_close, STATUS_HOST, true }, /* to networks */
 	{ servers_open, servers_close, STATUS_HOST, true }, /* of other devices */
+	{ ram_open, ram_close, STATUS_USAGE, false }, /* as those want it */
 };
 
 #define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"

@@ -37,14 +37,14 @@ static void take_huge_pages(const struct machine *machine)
 int vm_map_ram(struct machine *machine)
 {
 	const struct config *config = machine->config;
-	const struct memory_mount *mount = config->hugetlbfs ? &machine->resources->mount : NULL;
+	struct resources *resources = machine->resources;
 	int err;
 
-	machine->mem_backing = resources_backing(machine->resources);
+	machine->mem_backing = resources_backing(resources);
 	err = memory_create(&machine->memory, RAM_BASE, config->mem_size, machine->mem_backing,
-			    mount);
-	machine->memory.ring = machine->resources->ring;
-	if (err == 0 && machine->resources->asks_for_huge_pages)
+			    machine->mem_backing == MEMORY_ANON ? NULL : &resources->ram);
+	machine->memory.ring = resources->ring;
+	if (err == 0 && resources->asks_for_huge_pages)
 		take_huge_pages(machine);
 	return err;
 }
