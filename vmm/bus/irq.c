@@ -185,6 +185,7 @@ void irq_msi_disconnect(struct irq_msi *msi)
 	msi->connected = false;
 }
 
+/* #syscalls all: read */
 bool irq_msi_taken(const struct irq_msi *msi)
 {
 	uint64_t count;

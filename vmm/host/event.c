@@ -150,6 +150,7 @@ void event_notify(struct event_notifier *notifier)
 	(void)ignored;
 }
 
+/* #syscalls loop worker: read */
 static void timer_ready(struct event_source *source, uint32_t events)
 {
 	struct event_timer *timer = container_of(source, struct event_timer, source);
