@@ -145,7 +145,7 @@ END
 shell=zsh
 completed "zsh: the name of a subcommand" nidus ru : run
 completed "zsh: all subcommands" nidus '' : "${commands[@]}"
-completed "zsh: the name of an option" nidus run --con : --console
+completed "zsh: the name of an option" nidus run --cons : --console
 completed "zsh: what it takes" lkvm run --console '' : serial virtio
 completed "zsh: the same behind =" nidus run --console=se : serial
 completed "zsh: a file, by a letter" nidus run -d di : diskimage directory
