@@ -18,6 +18,15 @@
 #include "machine/status.h"
 #include "vcpu/holds.h"
 
+/* Who follows the session's machines; the struct is its owner's. */
+struct session_watcher {
+	/* The machine's vCPUs are about to start. */
+	void (*begins)(struct session_watcher *watcher);
+	/* They have stopped, over: for good; or NULL. */
+	void (*stopped)(struct session_watcher *watcher, bool over);
+	struct session_watcher *next;
+};
+
 struct session {
 	const struct config *config;
 	struct resources resources;
@@ -36,16 +45,9 @@ struct session {
 	/* Where the guest's reports go, NULL: nowhere; report's, if not set after session_create().
 	 */
 	struct sink *reports;
-	/* If set after session_create(): a machine's vCPUs are about to start. */
-	void (*begins)(struct session *session, struct machine *machine);
 	/* If set after session_create(): a machine has stopped and is about to be destroyed. */
 	void (*ended)(struct session *session, const struct machine *machine);
-	void *follower; /* of who has set begins */
-	/* The same, for who watches: it is about to run; it has stopped, over: for good. */
-	struct session_watcher {
-		void (*begins)(struct session_watcher *watcher);
-		void (*stopped)(struct session_watcher *watcher, bool over);
-	} * watcher;
+	struct session_watcher *watchers; /* session_watch() */
 };
 
 /*
@@ -56,5 +58,26 @@ enum status session_create(struct session *session, const struct config *config)
 /* Until the guest ends for good. What to exit with. */
 enum status session_run(struct session *session);
 void session_destroy(struct session *session);
+
+/* Before and after session_run(). They are called in the order in which they came. */
+static inline void session_watch(struct session *session, struct session_watcher *watcher)
+{
+	struct session_watcher **link = &session->watchers;
+
+	while (*link)
+		link = &(*link)->next;
+	watcher->next = NULL;
+	*link = watcher;
+}
+
+static inline void session_watch_no_more(struct session *session, struct session_watcher *watcher)
+{
+	struct session_watcher **link = &session->watchers;
+
+	while (*link && *link != watcher)
+		link = &(*link)->next;
+	if (*link)
+		*link = watcher->next;
+}
 
 #endif

@@ -129,7 +129,7 @@ static void machine_starts(void)
 		};
 	session.machine_exists = true;
 	holds_attach(&session.holds, env);
-	session.begins(&session, &session.machine);
+	session.watchers->begins(session.watchers);
 }
 
 static int begin(void **state)
@@ -280,7 +280,7 @@ static void what_is_no_place_is_said(void **state)
 	assert_int_equal(debugger_create(&debugger, &session), -EINVAL);
 	assert_said("--gdb nowhere");
 	assert_null(debugger);
-	assert_null(session.begins);
+	assert_null(session.watchers);
 }
 
 static void a_client_finds_all_stopped(void **state)

@@ -185,13 +185,13 @@ static void life(void)
 {
 	session.machine_exists = true;
 	holds_attach(&session.holds, &session.machine.env);
-	session.watcher->begins(session.watcher);
+	session.watchers->begins(session.watchers);
 	settle();
 }
 
 static void death(bool over)
 {
-	session.watcher->stopped(session.watcher, over);
+	session.watchers->stopped(session.watchers, over);
 	session.machine_exists = false;
 	holds_attach(&session.holds, NULL);
 	if (!over)
@@ -477,7 +477,7 @@ static void nobody_asked_for_anything(void **state)
 	after = dup(0);
 	close(after);
 	assert_int_equal(before, after);
-	assert_null(session.watcher);
+	assert_null(session.watchers);
 	monitor_destroy(&monitor);
 	assert_silent();
 }
@@ -606,7 +606,7 @@ static void managers_that_are_none(void **state)
 		setenv("NOTIFY_SOCKET", i < ARRAY_SIZE(names) ? names[i] : large, 1);
 		assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
 		assert_said("warning: NOTIFY_SOCKET");
-		assert_null(session.watcher);
+		assert_null(session.watchers);
 		monitor_destroy(&monitor);
 	}
 	setenv("NOTIFY_SOCKET", "vsock:2:1", 1);

@@ -147,9 +147,10 @@ static void hit(struct event_notifier *notifier)
 			debugger_stop(debugger);
 }
 
-static void machine_begins(struct session *session, struct machine *machine)
+static void machine_begins(struct session_watcher *watcher)
 {
-	struct debugger *debugger = session->follower;
+	struct debugger *debugger = container_of(watcher, struct debugger, watcher);
+	struct machine *machine = &debugger->session->machine;
 	struct vcpu_env *env = &machine->env;
 
 	free(debugger->debugged);
@@ -222,8 +223,8 @@ int debugger_create(struct debugger **created, struct session *session)
 				&debugger_target, debugger, client_came);
 	if (err < 0)
 		goto destroy_hits;
-	session->begins = machine_begins;
-	session->follower = debugger;
+	debugger->watcher.begins = machine_begins;
+	session_watch(session, &debugger->watcher);
 	*created = debugger;
 	return 0;
 
@@ -238,6 +239,7 @@ release:
 
 void debugger_destroy(struct debugger *debugger, unsigned int status)
 {
+	session_watch_no_more(debugger->session, &debugger->watcher);
 	gdb_server_exited(&debugger->server, status);
 	gdb_server_destroy(&debugger->server);
 	if (debugger->holding)

@@ -73,6 +73,7 @@ struct debugged {
 
 struct debugger {
 	struct session *session;
+	struct session_watcher watcher;
 	struct gdb_place place;
 	struct porter_service removal; /* of its path, in the end */
 	struct gdb_server server;

@@ -170,6 +170,21 @@ static bool session_goes_on(const struct session *session)
 	return session->config->reboot && verdict_outcome(&session->verdict) == OUTCOME_RESET;
 }
 
+static void session_tell_begin(struct session *session)
+{
+	for (struct session_watcher *watcher = session->watchers; watcher; watcher = watcher->next)
+		watcher->begins(watcher);
+}
+
+static void session_tell_stop(struct session *session)
+{
+	const bool over = !session_goes_on(session);
+
+	for (struct session_watcher *watcher = session->watchers; watcher; watcher = watcher->next)
+		if (watcher->stopped)
+			watcher->stopped(watcher, over);
+}
+
 /* One machine's life. */
 static enum status session_live(struct session *session)
 {
@@ -182,14 +197,10 @@ static enum status session_live(struct session *session)
 		return status;
 	session->machine_exists = true;
 	holds_attach(&session->holds, &machine->env);
-	if (session->watcher)
-		session->watcher->begins(session->watcher);
-	if (session->begins)
-		session->begins(session, machine);
+	session_tell_begin(session);
 	machine_run(machine);
 	session_catch_up(session);
-	if (session->watcher)
-		session->watcher->stopped(session->watcher, !session_goes_on(session));
+	session_tell_stop(session);
 	if (session->ended)
 		session->ended(session, machine);
 	if (stats_write(&session->resources.stats, machine, session->resets) < 0)

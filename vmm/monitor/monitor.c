@@ -173,7 +173,7 @@ enum status monitor_create(struct monitor *monitor, struct session *session)
 
 	*monitor = (struct monitor){
 		.session = session,
-		.watcher = { begins, stopped },
+		.watcher = { .begins = begins, .stopped = stopped },
 	};
 	err = open_socket(monitor, session->config);
 	if (err < 0)
@@ -191,7 +191,7 @@ enum status monitor_create(struct monitor *monitor, struct session *session)
 		return status_of_error(err, STATUS_USAGE);
 	}
 	if (monitor->socket.fd >= 0 || monitor->notify_fd >= 0)
-		session->watcher = &monitor->watcher;
+		session_watch(session, &monitor->watcher);
 	return STATUS_OK;
 }
 
@@ -199,6 +199,7 @@ void monitor_destroy(struct monitor *monitor)
 {
 	const bool serves = monitor->socket.fd >= 0;
 
+	session_watch_no_more(monitor->session, &monitor->watcher);
 	if (serves) {
 		monitor_pause_end(monitor);
 		monitor_debug_end(monitor);
