@@ -110,4 +110,7 @@ int options_parse(const struct options *options, void *object, int argc, char **
 /* The entry of a list of choices whose word is text, or NULL. */
 const struct option_choice *options_find(const struct option_choice *choices, const char *text);
 
+/* For --interval, which more than one command has: seconds, from 0.01 to a day. -EINVAL, said. */
+int options_parse_interval(const char *text, uint64_t *milliseconds);
+
 #endif

@@ -10,12 +10,7 @@
 #include "control/tlbi_table.h"
 #include "host/clock.h"
 #include "machine/session.h"
-#include "options/number.h"
 #include "util.h"
-
-/* Milliseconds. */
-#define INTERVAL_MIN 10
-#define INTERVAL_MAX 86400000
 
 struct request {
 	uint64_t interval; /* milliseconds */
@@ -27,11 +22,7 @@ static int set_interval(void *object, const char *text)
 {
 	struct request *request = object;
 
-	if (number_parse_seconds(text, INTERVAL_MIN, INTERVAL_MAX, &request->interval) == 0)
-		return 0;
-	log_error("--interval %s: must be a number of seconds from 0.01 to %d", text,
-		  INTERVAL_MAX / 1000);
-	return -EINVAL;
+	return options_parse_interval(text, &request->interval);
 }
 
 static const struct option_row rows[] = {

@@ -12,13 +12,10 @@
 #include "control/top_table.h"
 #include "host/clock.h"
 #include "machine/session.h"
-#include "options/number.h"
 #include "util.h"
 
 /* Milliseconds. */
-#define INTERVAL_MIN 10
-#define INTERVAL_MAX 86400000
-#define PATIENCE     10000
+#define PATIENCE 10000
 
 /* To the upper left corner; the rest of a line, and of the screen, is cleared (ECMA-48). */
 #define HOME	 "\033[H"
@@ -37,11 +34,7 @@ static int set_interval(void *object, const char *text)
 {
 	struct request *request = object;
 
-	if (number_parse_seconds(text, INTERVAL_MIN, INTERVAL_MAX, &request->interval) == 0)
-		return 0;
-	log_error("--interval %s: must be a number of seconds from 0.01 to %d", text,
-		  INTERVAL_MAX / 1000);
-	return -EINVAL;
+	return options_parse_interval(text, &request->interval);
 }
 
 static const struct option_choice orders[] = {

@@ -9,6 +9,10 @@
 #include "host/log.h"
 #include "options/number.h"
 
+/* Milliseconds. */
+#define INTERVAL_MIN 10
+#define INTERVAL_MAX 86400000
+
 /* Where in the command line we are. */
 struct reader {
 	const struct options *options;
@@ -274,4 +278,13 @@ int options_parse(const struct options *options, void *object, int argc, char **
 			result = take_word(&reader, word);
 	}
 	return result;
+}
+
+int options_parse_interval(const char *text, uint64_t *milliseconds)
+{
+	if (number_parse_seconds(text, INTERVAL_MIN, INTERVAL_MAX, milliseconds) == 0)
+		return 0;
+	log_error("--interval %s: must be a number of seconds from 0.01 to %d", text,
+		  INTERVAL_MAX / 1000);
+	return -EINVAL;
 }
