@@ -82,14 +82,17 @@ static void read_parameters(char *text, size_t size)
 		fclose(file);
 }
 
-void nested_look(struct nested_kernel *kernel)
+void nested_look(struct nested_kernel *kernel, int kvm_fd)
 {
 	struct utsname name;
 	const char *mended;
 
 	uname(&name);
 	snprintf(kernel->release, sizeof(kernel->release), "%s", name.release);
-	read_parameters(kernel->parameters, sizeof(kernel->parameters));
+	*kernel->parameters = '\0';
+	/* They explain a lack, and are of no other use. */
+	if (kvm_check(kvm_fd, KVM_CAP_ARM_EL2) <= 0)
+		read_parameters(kernel->parameters, sizeof(kernel->parameters));
 	mended = nested_mended(kernel->release);
 	if (mended)
 		log_warning("--nested: a guest can get out of this host's kernel, Linux %s, unless "

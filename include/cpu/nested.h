@@ -34,11 +34,11 @@ const char *nested_mended(const char *release);
 /* What is known of this host's kernel, which is found out before nidus is confined. */
 struct nested_kernel {
 	char release[65]; /* utsname.release */
-	char parameters[4096];
+	char parameters[4096]; /* where they may explain that there is no EL2, else "" */
 };
 
 /* Says where a guest hypervisor could get out. */
-void nested_look(struct nested_kernel *kernel);
+void nested_look(struct nested_kernel *kernel, int kvm_fd);
 
 /* nested_lacks() of this host. -ENOTSUP, said. */
 int nested_check(int vm_fd, const struct nested_kernel *kernel, bool e2h0);

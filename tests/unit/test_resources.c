@@ -26,7 +26,7 @@ static char passt[64];
 
 static int kvm_error;
 
-void nested_look(struct nested_kernel *kernel)
+void nested_look(struct nested_kernel *kernel, int kvm_fd)
 {
 }
 

@@ -158,7 +158,7 @@ static int open_kvm(struct resources *resources)
 	resources->kvm_fd = kvm_open();
 	if (resources->kvm_fd >= 0) {
 		if (resources->config->nested)
-			nested_look(&resources->host_kernel);
+			nested_look(&resources->host_kernel, resources->kvm_fd);
 		return 0;
 	}
 	say_why_no_kvm(resources->kvm_fd);
