@@ -218,14 +218,20 @@ static void vcpu_kick(struct vcpu *vcpu)
 	pthread_kill(vcpu->thread, KICK_SIGNAL);
 }
 
+/* Whoever waits for a change of what it is held or asked for looks again. */
+static void vcpu_wake(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->job_lock);
+	pthread_cond_broadcast(&vcpu->changed);
+	pthread_mutex_unlock(&vcpu->job_lock);
+}
+
 void vcpu_look_up(struct vcpu *vcpu)
 {
 	if (!vcpu->started)
 		return;
 	vcpu_kick(vcpu);
-	pthread_mutex_lock(&vcpu->job_lock);
-	pthread_cond_broadcast(&vcpu->changed);
-	pthread_mutex_unlock(&vcpu->job_lock);
+	vcpu_wake(vcpu);
 }
 
 void vcpu_stay(struct vcpu *vcpu)
@@ -238,9 +244,7 @@ void vcpu_stay(struct vcpu *vcpu)
 void vcpu_go(struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->stays, false);
-	pthread_mutex_lock(&vcpu->job_lock);
-	pthread_cond_broadcast(&vcpu->changed);
-	pthread_mutex_unlock(&vcpu->job_lock);
+	vcpu_wake(vcpu);
 }
 
 bool vcpu_rests(struct vcpu *vcpu)
