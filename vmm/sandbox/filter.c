@@ -8,7 +8,6 @@
  * told apart by that, so this is no sandbox any more.
  */
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
