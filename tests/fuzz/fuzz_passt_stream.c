@@ -23,19 +23,21 @@ static bool closed;
 
 /* In place of the C library's. */
 
-ssize_t recv(int fd, void *bytes, size_t size, int flags)
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
+	const struct iovec *room = message->msg_iov;
 	const size_t left = coming_count - read_count;
 	size_t piece = take(&input, 2);
 
-	MUST(fd == stream.fd && flags & MSG_DONTWAIT && size > 0);
+	MUST(fd == stream.fd && flags & MSG_DONTWAIT);
+	MUST(message->msg_iovlen == 1 && room->iov_len > 0);
 	if (piece == 0 || left == 0) {
 		errno = EAGAIN;
 		return closed && left == 0 ? 0 : -1;
 	}
 	piece = piece > left ? left : piece;
-	piece = piece > size ? size : piece;
-	memcpy(bytes, coming + read_count, piece);
+	piece = piece > room->iov_len ? room->iov_len : piece;
+	memcpy(room->iov_base, coming + read_count, piece);
 	read_count += piece;
 	return piece;
 }

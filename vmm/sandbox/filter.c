@@ -52,7 +52,8 @@ _Static_assert(ARRAY_SIZE(filter_loop) + GATE_LENGTH <= PROGRAM_MAX &&
 
 extern const char sandbox_gate[]; /* what is behind the instruction that calls the kernel */
 
-static __attribute__((noinline, noclone)) uint64_t call(uint64_t number, const uint64_t *argument)
+/* Not inlined: a second copy would define the label again. */
+static __attribute__((noinline)) uint64_t call(uint64_t number, const uint64_t *argument)
 {
 	register uint64_t x8 asm("x8") = number;
 	register uint64_t x0 asm("x0") = argument[0];
