@@ -39,9 +39,9 @@
 #include "host/log.h"
 #include "memmap.h"
 #include "mm/cache.h"
+#include "pci_parts.h"
 #include "util.h"
 
-#define SLOTS	      32
 #define FUNCTION_SIZE KIB(4)
 #define SLOT_SIZE     (8 * FUNCTION_SIZE) /* eight functions, of which there is the first */
 
@@ -50,28 +50,10 @@
 
 /* At most that many BARs of a function; they fill their window. */
 #define READABLE_BARS 2
-_Static_assert(PCI_READABLE_SIZE == SLOTS * READABLE_BARS * PCI_BAR_SIZE, "a BAR has no place");
+_Static_assert(PCI_READABLE_SIZE == PCI_SLOTS * READABLE_BARS * PCI_BAR_SIZE, "a BAR has no place");
 
 #define EXPRESS_VERSION 2
 #define EXPRESS_SIZE	0x3c /* bytes */
-
-/* In the BAR of MSI-X: the table, then the pending bits. */
-#define ENTRY_WORDS	   (PCI_MSIX_ENTRY_SIZE / 4)
-#define PENDING		   (PCI_MSIX_VECTOR_MAX * PCI_MSIX_ENTRY_SIZE)
-#define MSIX_SIZE	   (PENDING + PCI_MSIX_VECTOR_MAX / 8)
-#define MSIX_FLAGS_ENABLE  ((uint32_t)PCI_MSIX_FLAGS_ENABLE << 16)
-#define MSIX_FLAGS_MASKALL ((uint32_t)PCI_MSIX_FLAGS_MASKALL << 16)
-
-struct pci {
-	struct device device; /* config space, and the window of BARs that are read without exits */
-	struct device window; /* of the other BARs */
-	uint8_t *memory; /* what the guest reads at device.base */
-	uint64_t cache_line;
-	struct pci_function *function[SLOTS];
-	unsigned int count;
-	uint64_t memory_next, readable_next; /* addresses that no BAR has been given yet */
-	pthread_mutex_t place_lock; /* of changes of where BARs answer */
-};
 
 /*
  * Makes a change visible to the guest. Without FEAT_S2FWB its accesses, to a device as it believes,
@@ -91,7 +73,7 @@ static void set(const struct pci *pci, _Atomic uint32_t *where, uint32_t value)
 	publish(pci, where);
 }
 
-static uint32_t merge(uint32_t old, uint32_t value, uint32_t mask)
+uint32_t pci_merge(uint32_t old, uint32_t value, uint32_t mask)
 {
 	return (old & ~mask) | (value & mask);
 }
@@ -131,7 +113,7 @@ static bool held(const struct pci_function *function, unsigned int vector)
 static bool set_pending(struct pci_function *function, unsigned int vector, bool pending)
 {
 	const uint32_t bit = UINT32_C(1) << vector % 32;
-	const uint32_t old = pci_view_set(&function->msix_table, PENDING + vector / 32 * 4,
+	const uint32_t old = pci_view_set(&function->msix_table, PCI_MSIX_PENDING + vector / 32 * 4,
 					  pending ? bit : 0, bit);
 
 	return !(old & bit) != !pending;
@@ -255,7 +237,7 @@ void pci_function_return(struct pci_function *function, unsigned int index)
 	pthread_mutex_unlock(&vector->lock);
 }
 
-static void update_vectors(struct pci_function *function)
+void pci_function_update_vectors(struct pci_function *function)
 {
 	for (unsigned int i = 0; i < function->vector_count; i++) {
 		pthread_mutex_lock(&function->vectors[i].lock);
@@ -268,13 +250,14 @@ static void update_vectors(struct pci_function *function)
 static void write_table(struct pci_function *function, uint64_t offset, uint32_t value,
 			uint32_t mask)
 {
-	static const uint32_t writable[ENTRY_WORDS] = {
+	static const uint32_t writable[PCI_ENTRY_WORDS] = {
 		[PCI_MSIX_ENTRY_LOWER_ADDR / 4] = ~UINT32_C(3),
 		[PCI_MSIX_ENTRY_UPPER_ADDR / 4] = UINT32_MAX,
 		[PCI_MSIX_ENTRY_DATA / 4] = UINT32_MAX,
 		[PCI_MSIX_ENTRY_VECTOR_CTRL / 4] = PCI_MSIX_ENTRY_CTRL_MASKBIT,
 	};
-	const unsigned int vector = offset / PCI_MSIX_ENTRY_SIZE, word = offset / 4 % ENTRY_WORDS;
+	const unsigned int vector = offset / PCI_MSIX_ENTRY_SIZE,
+			   word = offset / 4 % PCI_ENTRY_WORDS;
 
 	if (vector >= function->vector_count)
 		return;
@@ -374,7 +357,7 @@ static void place_bars(struct pci_function *function)
 }
 
 /* Bits that the size makes zero, and those that say what kind of BAR it is, are not writable. */
-static void set_bar(struct pci_function *function, unsigned int index, uint32_t address)
+void pci_function_set_bar(struct pci_function *function, unsigned int index, uint32_t address)
 {
 	const struct pci_bar *bar = &function->bar[index];
 	const uint32_t kind = bar->view ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0;
@@ -384,7 +367,7 @@ static void set_bar(struct pci_function *function, unsigned int index, uint32_t 
 }
 
 /* What Command turns on and off. */
-static void command_written(struct pci_function *function, uint32_t old)
+void pci_function_command_written(struct pci_function *function, uint32_t old)
 {
 	const uint32_t changed = old ^ pci_function_config(function, PCI_COMMAND);
 
@@ -394,7 +377,7 @@ static void command_written(struct pci_function *function, uint32_t old)
 		return;
 	if (function->ops->mastering)
 		function->ops->mastering(function, masters(function));
-	update_vectors(function);
+	pci_function_update_vectors(function);
 }
 
 /* As before its first use: masked, without a message. */
@@ -423,8 +406,8 @@ static void reset(struct pci_function *function)
 							~function->writable[i]);
 	for (unsigned int i = 0; i < PCI_BARS; i++)
 		if (function->bar[i].device)
-			set_bar(function, i, 0);
-	command_written(function, command);
+			pci_function_set_bar(function, i, 0);
+	pci_function_command_written(function, command);
 	if (function->ops->reset)
 		function->ops->reset(function);
 	for (unsigned int i = 0; i < function->vector_count; i++)
@@ -440,7 +423,7 @@ static void write_config(struct pci_function *function, uint64_t offset, uint32_
 
 	if (offset >= PCI_BASE_ADDRESS_0 && bar < PCI_BARS) {
 		if (function->bar[bar].device) {
-			set_bar(function, bar, merge(old, value, mask));
+			pci_function_set_bar(function, bar, pci_merge(old, value, mask));
 			place(function, bar, place_of(function, bar));
 		}
 		return;
@@ -452,11 +435,11 @@ static void write_config(struct pci_function *function, uint64_t offset, uint32_
 	writable = function->writable[offset / 4] & mask;
 	if (writable == 0)
 		return;
-	pci_function_set_config(function, offset, merge(old, value, writable));
+	pci_function_set_config(function, offset, pci_merge(old, value, writable));
 	if (offset == PCI_COMMAND)
-		command_written(function, old);
+		pci_function_command_written(function, old);
 	else if (function->msix && offset == function->msix)
-		update_vectors(function);
+		pci_function_update_vectors(function);
 	else if (function->ops->config_written)
 		function->ops->config_written(function, offset);
 }
@@ -623,14 +606,14 @@ static const char *pci_register_name(uint64_t offset)
 
 static const char *msix_register_name(uint64_t offset)
 {
-	static const char *const entry[ENTRY_WORDS] = {
+	static const char *const entry[PCI_ENTRY_WORDS] = {
 		[PCI_MSIX_ENTRY_LOWER_ADDR / 4] = "MSIXMessageAddress",
 		[PCI_MSIX_ENTRY_UPPER_ADDR / 4] = "MSIXMessageUpperAddress",
 		[PCI_MSIX_ENTRY_DATA / 4] = "MSIXMessageData",
 		[PCI_MSIX_ENTRY_VECTOR_CTRL / 4] = "MSIXVectorControl",
 	};
 
-	return offset < PENDING ? entry[offset / 4 % ENTRY_WORDS] : NULL;
+	return offset < PCI_MSIX_PENDING ? entry[offset / 4 % PCI_ENTRY_WORDS] : NULL;
 }
 
 static const char *window_register_name(uint64_t offset)
@@ -671,6 +654,10 @@ static const struct device_ops pci_ops = {
 	.describe = pci_describe,
 	.register_name = pci_register_name,
 	.behind = pci_behind,
+	.rest = pci_state_rest,
+	.unsaved = pci_state_unsaved,
+	.save = pci_state_save,
+	.restore = pci_state_restore,
 	.destroy = pci_destroy,
 };
 
@@ -742,8 +729,8 @@ int pci_function_init(struct pci_function *function, struct pci *pci,
 {
 	*function = (struct pci_function){ .pci = pci, .slot = pci->count, .ops = ops };
 	pthread_mutex_init(&function->lock, NULL);
-	if (pci->count == SLOTS) {
-		log_error("pci: more than %d devices", SLOTS);
+	if (pci->count == PCI_SLOTS) {
+		log_error("pci: more than %d devices", PCI_SLOTS);
 		return -ENOSPC;
 	}
 	pci->function[pci->count++] = function;
@@ -781,7 +768,7 @@ static void add_bar(struct pci_function *function, unsigned int bar, struct devi
 	device->size = PCI_BAR_SIZE;
 	*next += PCI_BAR_SIZE;
 	function->bar[bar].device = device;
-	set_bar(function, bar, device->base);
+	pci_function_set_bar(function, bar, device->base);
 }
 
 void pci_function_add_memory(struct pci_function *function, unsigned int bar, struct device *device)
@@ -864,7 +851,7 @@ static int add_vector(struct pci_function *function, struct irq_routes *routes)
 
 static int add_vectors(struct pci_function *function, struct irq_routes *routes, unsigned int count)
 {
-	int err = pci_view_create(&function->msix_table, MSIX_SIZE);
+	int err = pci_view_create(&function->msix_table, PCI_MSIX_SIZE);
 
 	if (err < 0)
 		return err;
@@ -884,7 +871,7 @@ int pci_function_add_msix(struct pci_function *function, struct irq_routes *rout
 	const uint32_t capability[PCI_CAP_MSIX_SIZEOF / 4] = {
 		[PCI_MSIX_FLAGS / 4] = (count - 1) << 16 | PCI_CAP_ID_MSIX,
 		[PCI_MSIX_TABLE / 4] = bar,
-		[PCI_MSIX_PBA / 4] = PENDING | bar,
+		[PCI_MSIX_PBA / 4] = PCI_MSIX_PENDING | bar,
 	};
 	int err = add_vectors(function, routes, count);
 

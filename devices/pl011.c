@@ -421,6 +421,77 @@ static enum mmio_result pl011_access(struct device *device, struct mmio_access *
 	return result;
 }
 
+struct pl011_state {
+	uint32_t ilpr, ibrd, fbrd, lcr_h, cr, ifls, imsc, ris, rsr, dmacr;
+	uint32_t fifo_count;
+	uint8_t fifo[FIFO_SIZE]; /* the oldest first */
+	uint8_t overrun, tx_unseen, level;
+	uint8_t zero[5];
+};
+
+/* A pause is over with it. */
+static void pl011_save(struct device *device, struct state_writer *writer)
+{
+	struct pl011 *uart = container_of(device, struct pl011, device);
+	struct pl011_state state;
+
+	pthread_mutex_lock(&uart->lock);
+	state = (struct pl011_state){
+		.ilpr = uart->ilpr,
+		.ibrd = uart->ibrd,
+		.fbrd = uart->fbrd,
+		.lcr_h = uart->lcr_h,
+		.cr = uart->cr,
+		.ifls = uart->ifls,
+		.imsc = uart->imsc,
+		.ris = uart->ris,
+		.rsr = uart->rsr,
+		.dmacr = uart->dmacr,
+		.fifo_count = uart->fifo_count,
+		.overrun = uart->overrun,
+		.tx_unseen = uart->tx_unseen,
+		.level = uart->level,
+	};
+	for (unsigned int i = 0; i < uart->fifo_count; i++)
+		state.fifo[i] = uart->fifo[(uart->fifo_start + i) % FIFO_SIZE];
+	pthread_mutex_unlock(&uart->lock);
+	state_put(writer, "pl011", device->base, &state, sizeof(state));
+}
+
+static void pl011_restore(struct device *device, struct state_reader *reader)
+{
+	struct pl011 *uart = container_of(device, struct pl011, device);
+	struct pl011_state state;
+
+	if (!state_get(reader, "pl011", device->base, &state, sizeof(state)))
+		return;
+	pthread_mutex_lock(&uart->lock);
+	uart->ilpr = state.ilpr & 0xff;
+	uart->ibrd = state.ibrd & 0xffff;
+	uart->fbrd = state.fbrd & 0x3f;
+	uart->lcr_h = state.lcr_h & 0xff;
+	uart->cr = state.cr & 0xff87;
+	uart->ifls = state.ifls & 0x3f;
+	uart->imsc = state.imsc & INT_ALL;
+	uart->ris = state.ris & INT_ALL;
+	uart->rsr = state.rsr & RSR_OE;
+	uart->dmacr = state.dmacr & 7;
+	uart->overrun = state.overrun;
+	uart->tx_unseen = state.tx_unseen;
+	uart->fifo_start = uart->fifo_count = 0;
+	if (state.fifo_count > fifo_depth(uart))
+		state_refuse(reader, "pl011", device->base, "has more in its FIFO than that holds");
+	else
+		uart->fifo_count = state.fifo_count;
+	memcpy(uart->fifo, state.fifo, sizeof(uart->fifo));
+	uart->ris |= fifo_interrupts(uart);
+	/* The interrupt controller knows the line already: it is told of changes only. */
+	uart->level = state.level;
+	pull(uart);
+	update_irq(uart);
+	pthread_mutex_unlock(&uart->lock);
+}
+
 static void pl011_describe(const struct device *device, struct devtree *tree)
 {
 	const struct pl011 *uart = container_of(device, struct pl011, device);
@@ -467,6 +538,8 @@ static const struct device_ops pl011_ops = {
 	.access = pl011_access,
 	.describe = pl011_describe,
 	.register_name = pl011_register_name,
+	.save = pl011_save,
+	.restore = pl011_restore,
 	.destroy = pl011_destroy,
 };
 

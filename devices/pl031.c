@@ -191,6 +191,56 @@ static enum mmio_result pl031_access(struct device *device, struct mmio_access *
 	return result;
 }
 
+struct pl031_state {
+	uint32_t offset, mr, lr, imsc, ris;
+	uint32_t armed, level;
+	uint32_t zero;
+};
+
+static void pl031_save(struct device *device, struct state_writer *writer)
+{
+	struct pl031 *rtc = container_of(device, struct pl031, device);
+	struct pl031_state state;
+
+	pthread_mutex_lock(&rtc->lock);
+	state = (struct pl031_state){
+		.offset = rtc->offset,
+		.mr = rtc->mr,
+		.lr = rtc->lr,
+		.imsc = rtc->imsc,
+		.ris = rtc->ris,
+		.armed = rtc->armed,
+		.level = rtc->level,
+	};
+	pthread_mutex_unlock(&rtc->lock);
+	state_put(writer, "pl031", device->base, &state, sizeof(state));
+}
+
+/* The time of day has gone on meanwhile; an alarm whose time came then is raised now. */
+static void pl031_restore(struct device *device, struct state_reader *reader)
+{
+	struct pl031 *rtc = container_of(device, struct pl031, device);
+	struct pl031_state state;
+	uint64_t now;
+
+	if (!state_get(reader, "pl031", device->base, &state, sizeof(state)))
+		return;
+	pthread_mutex_lock(&rtc->lock);
+	rtc->offset = state.offset;
+	rtc->mr = state.mr;
+	rtc->lr = state.lr;
+	rtc->imsc = state.imsc & 1;
+	rtc->ris = state.ris & 1;
+	rtc->level = state.level;
+	now = host_seconds();
+	if (state.armed && ahead(rtc, now) > 0)
+		arm_alarm(rtc, now);
+	else if (state.armed)
+		rtc->ris = 1;
+	update_irq(rtc);
+	pthread_mutex_unlock(&rtc->lock);
+}
+
 static void pl031_describe(const struct device *device, struct devtree *tree)
 {
 	const struct pl031 *rtc = container_of(device, struct pl031, device);
@@ -229,6 +279,8 @@ static const struct device_ops pl031_ops = {
 	.access = pl031_access,
 	.describe = pl031_describe,
 	.register_name = pl031_register_name,
+	.save = pl031_save,
+	.restore = pl031_restore,
 	.destroy = pl031_destroy,
 };
 

@@ -73,6 +73,12 @@ int disk_open(struct disk *disk, const char *path, const struct disk_options *op
  */
 int disk_begin(struct disk *disk);
 
+/*
+ * Has all that was written to the disk on stable storage, whatever engine wrote it. Any thread.
+ * Errors: -errno, not said.
+ */
+int disk_sync(struct disk *disk);
+
 /* There are no engines any more. */
 void disk_close(struct disk *disk);
 

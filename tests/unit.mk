@@ -15,13 +15,13 @@ FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # Without what has instructions of arm64, which tests have fakes for.
 HOST_SOURCES := $(filter-out main.c mm/cache.c,$(SOURCES))
 UNIT_OBJECTS := $(HOST_SOURCES:%.c=$(BUILD)/unit/%.o)
-UNIT_FAKES   := $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/unit.c tests/unit/fake_kvm.c tests/unit/fake_sandbox.c)
+UNIT_FAKES   := $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/unit.c tests/unit/fake_cache.c tests/unit/fake_kvm.c tests/unit/fake_sandbox.c)
 FUZZ_OBJECTS := $(HOST_SOURCES:%.c=$(BUILD)/fuzz/%.o)
 FUZZ_FAKES   := $(BUILD)/fuzz/tests/fuzz/quiet_log.o
 
 # KVM's API as an arm64 kernel has it, and what is younger than Debian 12; all else as the host has it.
 KVM_UAPI := $(addprefix $(BUILD)/kvm-uapi/,linux/kvm.h linux/psci.h linux/types.h linux/if_tun.h linux/virtio_net.h \
-	linux/landlock.h asm/hwcap.h asm/kvm.h asm/ptrace.h asm/sve_context.h)
+	linux/landlock.h linux/fs.h asm/hwcap.h asm/kvm.h asm/ptrace.h asm/sve_context.h)
 
 $(KVM_UAPI): $(BUILD)/kvm-uapi/%: | $(SYSROOT)
 	@mkdir -p $(@D)
@@ -54,7 +54,8 @@ $(BUILD)/%.a:
 $(BUILD)/unit/test_kvm: $(BUILD)/unit/vmm/host/kvm.o
 
 $(UNIT_TESTS:%=$(BUILD)/unit/%): $(BUILD)/unit/%: $(BUILD)/unit/tests/unit/%.o $(BUILD)/unit/fakes.a $(BUILD)/unit/nidus.a
-	$(HOSTCC) -pthread $(UNIT_SANITIZE) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(HOST_LDLIBS)
+	$(HOSTCC) -pthread $(UNIT_SANITIZE) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcmocka $(HOST_LDLIBS)
 
 $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/fuzz/fakes.a $(BUILD)/fuzz/nidus.a
 	$(FUZZCC) -pthread -fsanitize=fuzzer $(FUZZ_SANITIZE) -o $@ $^ $(HOST_LDLIBS)

@@ -39,3 +39,26 @@ int pvtime_init_vcpu(int vcpu_fd, unsigned int index)
 		log_error("stolen time of vCPU %u: %s", index, strerror(-err));
 	return err;
 }
+
+/* Of no length where there is none. */
+void pvtime_save(struct state_writer *writer, const struct memslot_held *held, unsigned int cpus)
+{
+	const void *page = held->mapping[MEMSLOT_PVTIME].start;
+
+	state_put(writer, "pvtime", 0, page, page ? cpus * PVTIME_STRIDE : 0);
+}
+
+void pvtime_restore(struct state_reader *reader, const struct memslot_held *held, unsigned int cpus)
+{
+	void *page = held->mapping[MEMSLOT_PVTIME].start;
+	size_t size;
+	const void *saved = state_take(reader, "pvtime", 0, &size);
+
+	if (!saved)
+		return;
+	if (size != (page ? cpus * PVTIME_STRIDE : 0))
+		state_refuse(reader, "pvtime", 0,
+			     "is not there on both sides: hosts differ in what they tell a guest");
+	else if (size > 0)
+		memcpy(page, saved, size);
+}

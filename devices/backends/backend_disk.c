@@ -327,6 +327,12 @@ int disk_begin(struct disk *disk)
 	return err;
 }
 
+/* #syscalls loop: fdatasync */
+int disk_sync(struct disk *disk)
+{
+	return disk->read_only || fdatasync(disk->fd) == 0 ? 0 : -errno;
+}
+
 void disk_close(struct disk *disk)
 {
 	pthread_mutex_destroy(&disk->claims_lock);

@@ -124,6 +124,14 @@ static void input_push(struct terminal *terminal, uint8_t byte)
 	terminal->input_count++;
 }
 
+void terminal_feed(struct terminal *terminal, const void *bytes, size_t size)
+{
+	pthread_mutex_lock(&terminal->lock);
+	for (size_t i = 0; i < size; i++)
+		input_push(terminal, ((const uint8_t *)bytes)[i]);
+	pthread_mutex_unlock(&terminal->lock);
+}
+
 static void input_byte(struct terminal *terminal, uint8_t byte)
 {
 	if (terminal->escape_seen) {

@@ -169,7 +169,15 @@ static void served_destroy(struct virtio *virtio)
 	free(device);
 }
 
+/* What is in flight, and what a file system knows of open files, is with others. */
+static const char *served_unsaved(const struct virtio *virtio)
+{
+	(void)virtio;
+	return "is served by another process, which cannot be saved";
+}
+
 static const struct virtio_ops served_ops = {
+	.unsaved = served_unsaved,
 	.config_read = served_config_read,
 	.config_write = served_config_write,
 	.begin = served_begin,

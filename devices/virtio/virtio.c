@@ -173,6 +173,11 @@ void virtio_config_changed(struct virtio *virtio)
 
 /* Status. */
 
+static bool pauses(const struct virtio *virtio)
+{
+	return virtio->paused || virtio->rests;
+}
+
 static void queue_start(struct virtio_queue *queue)
 {
 	const bool event_idx = virtio_has(queue->virtio, VIRTIO_RING_F_EVENT_IDX);
@@ -180,7 +185,7 @@ static void queue_start(struct virtio_queue *queue)
 
 	pthread_mutex_lock(&queue->lock);
 	err = virtqueue_start(&queue->ring, queue->virtio->memory, &queue->layout, event_idx);
-	queue->ring.paused = queue->virtio->paused;
+	queue->ring.paused = pauses(queue->virtio);
 	pthread_mutex_unlock(&queue->lock);
 	if (err < 0)
 		virtio_needs_reset(queue->virtio);
@@ -212,7 +217,7 @@ void virtio_stop(struct virtio *virtio)
 
 void virtio_queue_pause(struct virtio_queue *queue, bool pause)
 {
-	pause |= queue->virtio->paused;
+	pause |= pauses(queue->virtio);
 	pthread_mutex_lock(&queue->lock);
 	queue->ring.paused = pause;
 	if (pause && queue->virtio->ops->settle)

@@ -22,6 +22,7 @@
  * host's kernel may write to guest memory. The driver is not told of what was given up.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 #include <stdio.h>
@@ -538,6 +539,41 @@ static void virtio_block_destroy(struct virtio *virtio)
 	free(device);
 }
 
+struct block_state {
+	uint64_t sectors;
+	uint32_t read_only;
+	uint32_t zero;
+};
+
+/* What is on the disk stays there: it has to be there when the rest comes back. */
+static void virtio_block_save(struct virtio *virtio, struct state_writer *writer, uint64_t index)
+{
+	struct disk *disk = device_of(virtio)->disk;
+	const struct block_state state = { disk->sectors, disk->read_only, 0 };
+	const int err = disk_sync(disk);
+
+	if (err < 0) {
+		log_error("disk %s: %s", disk->path, strerror(-err));
+		state_fail_write(writer, err);
+	}
+	state_put(writer, "virtio-block", index, &state, sizeof(state));
+}
+
+static void virtio_block_restore(struct virtio *virtio, struct state_reader *reader, uint64_t index)
+{
+	const struct disk *disk = device_of(virtio)->disk;
+	struct block_state state;
+
+	if (!state_get(reader, "virtio-block", index, &state, sizeof(state)))
+		return;
+	if (state.sectors == disk->sectors && state.read_only == disk->read_only)
+		return;
+	log_error("disk %s: has %" PRIu64 " sectors%s, and the guest's had %" PRIu64 "%s",
+		  disk->path, disk->sectors, disk->read_only ? ", read-only" : "", state.sectors,
+		  state.read_only ? ", read-only" : "");
+	state_fail_read(reader, -EINVAL);
+}
+
 static const struct virtio_ops virtio_block_ops = {
 	.name = "virtio-block",
 	.device_id = VIRTIO_ID_BLOCK,
@@ -546,6 +582,8 @@ static const struct virtio_ops virtio_block_ops = {
 	.process = virtio_block_process,
 	.drain = virtio_block_drain,
 	.settle = virtio_block_settle,
+	.save = virtio_block_save,
+	.restore = virtio_block_restore,
 	.destroy = virtio_block_destroy,
 };
 

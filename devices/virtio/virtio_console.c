@@ -147,6 +147,23 @@ static void virtio_console_config_read(struct virtio *virtio, uint32_t offset, v
 	memcpy(value, (char *)&config + offset, size);
 }
 
+/* How much of the chain at the transmit queue's front is with the console. */
+static void virtio_console_save(struct virtio *virtio, struct state_writer *writer, uint64_t index)
+{
+	const uint64_t sent = container_of(virtio, struct virtio_console, virtio)->sent;
+
+	state_put(writer, "virtio-console", index, &sent, sizeof(sent));
+}
+
+static void virtio_console_restore(struct virtio *virtio, struct state_reader *reader,
+				   uint64_t index)
+{
+	uint64_t sent;
+
+	if (state_get(reader, "virtio-console", index, &sent, sizeof(sent)))
+		container_of(virtio, struct virtio_console, virtio)->sent = sent;
+}
+
 static void virtio_console_destroy(struct virtio *virtio)
 {
 	struct virtio_console *device = container_of(virtio, struct virtio_console, virtio);
@@ -166,6 +183,8 @@ static const struct virtio_ops virtio_console_ops = {
 	.config_read = virtio_console_config_read,
 	.process = virtio_console_process,
 	.drain = virtio_console_drain,
+	.save = virtio_console_save,
+	.restore = virtio_console_restore,
 	.destroy = virtio_console_destroy,
 };
 

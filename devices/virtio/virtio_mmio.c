@@ -31,6 +31,8 @@
 #define VERSION 2
 #define VENDOR	0x5344494e /* "NIDS" */
 
+#define INTERRUPTS (VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG)
+
 /* What the driver was told of a queue since it last acknowledged an interrupt. */
 struct told {
 	bool any;
@@ -461,6 +463,64 @@ static enum mmio_result virtio_mmio_access(struct device *device, struct mmio_ac
 	return result;
 }
 
+struct mmio_state {
+	uint32_t features_sel, driver_features_sel, queue_sel;
+	uint32_t interrupt_status, came_again;
+	uint32_t zero;
+};
+
+static void virtio_mmio_rest(struct device *device, bool rest)
+{
+	virtio_rest(container_of(device, struct virtio_mmio, device)->virtio, rest);
+}
+
+static const char *virtio_mmio_unsaved(const struct device *device)
+{
+	return virtio_unsaved(container_of(device, const struct virtio_mmio, device)->virtio);
+}
+
+static void virtio_mmio_save(struct device *device, struct state_writer *writer)
+{
+	struct virtio_mmio *slot = container_of(device, struct virtio_mmio, device);
+	struct mmio_state state;
+
+	pthread_mutex_lock(&slot->view_lock);
+	state = (struct mmio_state){
+		.features_sel = slot->features_sel,
+		.driver_features_sel = slot->driver_features_sel,
+		.queue_sel = slot->queue_sel,
+		.interrupt_status = atomic_load(&slot->interrupt_status),
+		.came_again = slot->came_again,
+	};
+	pthread_mutex_unlock(&slot->view_lock);
+	state_put(writer, "virtio-mmio", device->base, &state, sizeof(state));
+	virtio_save(slot->virtio, writer, device->base);
+}
+
+/*
+ * Since when the driver knows of what it was told is forgotten: it may get an interrupt more than
+ * it has need of. So it may by the line, where it takes edges.
+ */
+static void virtio_mmio_restore(struct device *device, struct state_reader *reader)
+{
+	struct virtio_mmio *slot = container_of(device, struct virtio_mmio, device);
+	struct mmio_state state;
+
+	if (!state_get(reader, "virtio-mmio", device->base, &state, sizeof(state)))
+		return;
+	pthread_mutex_lock(&slot->view_lock);
+	slot->features_sel = state.features_sel;
+	slot->driver_features_sel = state.driver_features_sel;
+	slot->queue_sel = state.queue_sel;
+	atomic_store(&slot->interrupt_status, state.interrupt_status & INTERRUPTS);
+	slot->came_again = state.came_again & INTERRUPTS;
+	pthread_mutex_unlock(&slot->view_lock);
+	virtio_restore(slot->virtio, reader, device->base);
+	view_all(slot);
+	if (state.interrupt_status & INTERRUPTS)
+		irq_line_set(&slot->irq, true);
+}
+
 static void virtio_mmio_describe(const struct device *device, struct devtree *tree)
 {
 	const struct virtio_mmio *slot = container_of(device, struct virtio_mmio, device);
@@ -522,6 +582,10 @@ static const struct device_ops virtio_mmio_ops = {
 	.access = virtio_mmio_access,
 	.describe = virtio_mmio_describe,
 	.register_name = virtio_mmio_register_name,
+	.rest = virtio_mmio_rest,
+	.unsaved = virtio_mmio_unsaved,
+	.save = virtio_mmio_save,
+	.restore = virtio_mmio_restore,
 	.destroy = virtio_mmio_destroy,
 };
 

@@ -42,6 +42,7 @@
 #define NOTIFY_STRIDE 4
 #define COMMON_SIZE   VIRTIO_PCI_COMMON_Q_NDATA
 #define PCI_CFG_DATA  sizeof(struct virtio_pci_cap)
+#define VECTORS_SAVED 64 /* as many queues as a device that is saved has at most */
 #define ISR_QUEUE     1
 #define ISR_CONFIG    2
 
@@ -490,6 +491,69 @@ static void function_reset(struct pci_function *head)
 		     &(struct mmio_access){ .offset = VIRTIO_PCI_COMMON_STATUS, .value = 0 });
 }
 
+struct pci_state {
+	uint32_t device_feature_select, driver_feature_select;
+	uint16_t queue_select, config_vector;
+	uint8_t isr_status, zero[3];
+	uint16_t queue_vector[VECTORS_SAVED];
+};
+
+static void function_rest(struct pci_function *head, bool rest)
+{
+	virtio_rest(virtio_pci_of(head)->virtio, rest);
+}
+
+static const char *function_unsaved(const struct pci_function *head)
+{
+	return virtio_unsaved(container_of(head, const struct virtio_pci, head)->virtio);
+}
+
+static void function_save(struct pci_function *head, struct state_writer *writer)
+{
+	struct virtio_pci *function = virtio_pci_of(head);
+	struct virtio *virtio = function->virtio;
+	struct pci_state state;
+
+	pthread_mutex_lock(&virtio->lock);
+	state = (struct pci_state){
+		.device_feature_select = function->device_feature_select,
+		.driver_feature_select = function->driver_feature_select,
+		.queue_select = atomic_load(&function->queue_select),
+		.config_vector = atomic_load(&function->config_vector),
+		.isr_status = atomic_load(&function->isr_status),
+	};
+	for (unsigned int i = 0; i < virtio->queue_count && i < VECTORS_SAVED; i++)
+		state.queue_vector[i] = atomic_load(&function->queue_vector[i]);
+	pthread_mutex_unlock(&virtio->lock);
+	state_put(writer, "virtio-pci", head->slot, &state, sizeof(state));
+	virtio_save(virtio, writer, head->slot);
+}
+
+static void function_restore(struct pci_function *head, struct state_reader *reader)
+{
+	struct virtio_pci *function = virtio_pci_of(head);
+	struct virtio *virtio = function->virtio;
+	struct pci_state state;
+
+	if (!state_get(reader, "virtio-pci", head->slot, &state, sizeof(state)))
+		return;
+	pthread_mutex_lock(&virtio->lock);
+	function->device_feature_select = state.device_feature_select;
+	function->driver_feature_select = state.driver_feature_select;
+	atomic_store(&function->queue_select, state.queue_select);
+	atomic_store(&function->isr_status, state.isr_status & (ISR_QUEUE | ISR_CONFIG));
+	atomic_store(&function->config_vector, existing_vector(function, state.config_vector));
+	for (unsigned int i = 0; i < virtio->queue_count && i < VECTORS_SAVED; i++)
+		atomic_store(&function->queue_vector[i],
+			     existing_vector(function, state.queue_vector[i]));
+	pthread_mutex_unlock(&virtio->lock);
+	virtio_restore(virtio, reader, head->slot);
+	pthread_mutex_lock(&virtio->lock);
+	show(function);
+	show_config(function);
+	pthread_mutex_unlock(&virtio->lock);
+}
+
 static void destroy(struct virtio_pci *function)
 {
 	/* First what may still interrupt: a worker with something in flight. */
@@ -511,6 +575,10 @@ static const struct pci_function_ops function_ops = {
 	.placed = placed,
 	.mastering = mastering,
 	.reset = function_reset,
+	.rest = function_rest,
+	.unsaved = function_unsaved,
+	.save = function_save,
+	.restore = function_restore,
 	.destroy = virtio_pci_destroy,
 };
 

@@ -321,6 +321,31 @@ static void virtio_report_config_read(struct virtio *virtio, uint32_t offset, vo
 	memcpy(value, (const char *)&config + offset, size);
 }
 
+struct report_state {
+	uint32_t sent, owed;
+};
+
+static void virtio_report_save(struct virtio *virtio, struct state_writer *writer, uint64_t index)
+{
+	const struct virtio_report *report = container_of(virtio, struct virtio_report, virtio);
+	const struct report_state state = { report->sent, report->owed };
+
+	state_put(writer, "virtio-report", index, &state, sizeof(state));
+}
+
+static void virtio_report_restore(struct virtio *virtio, struct state_reader *reader,
+				  uint64_t index)
+{
+	struct virtio_report *report = container_of(virtio, struct virtio_report, virtio);
+	struct report_state state;
+
+	if (!state_get(reader, "virtio-report", index, &state, sizeof(state)))
+		return;
+	report->sent = state.sent;
+	report->owed = state.owed & (BIT(VIRTIO_CONSOLE_PORT_ADD) | BIT(VIRTIO_CONSOLE_PORT_NAME) |
+				     BIT(VIRTIO_CONSOLE_PORT_OPEN));
+}
+
 static void virtio_report_destroy(struct virtio *virtio)
 {
 	struct virtio_report *report = container_of(virtio, struct virtio_report, virtio);
@@ -339,6 +364,8 @@ static const struct virtio_ops virtio_report_ops = {
 	.config_read = virtio_report_config_read,
 	.process = virtio_report_process,
 	.drain = virtio_report_drain,
+	.save = virtio_report_save,
+	.restore = virtio_report_restore,
 	.destroy = virtio_report_destroy,
 };
 

@@ -90,6 +90,14 @@ int virtqueue_start(struct virtqueue *queue, const struct memory *memory,
 	return -EINVAL;
 }
 
+void virtqueue_resume(struct virtqueue *queue, uint16_t next_avail, uint16_t used,
+		      uint16_t signalled)
+{
+	queue->next_avail = next_avail;
+	queue->next_used = queue->published = used;
+	queue->signalled = signalled;
+}
+
 void virtqueue_stop(struct virtqueue *queue)
 {
 	queue->desc = NULL;

@@ -78,6 +78,12 @@ void terminal_destroy(struct terminal *terminal);
 /* Lets go of vCPU threads that wait in write(), so that they can be stopped. Any thread. */
 void terminal_release(struct terminal *terminal, bool released);
 
+/*
+ * What the guest reads before anything that comes from standard input, as it is, without escapes.
+ * Before the guest runs; TERMINAL_INPUT_MAX bytes at most, the rest is dropped, which is said.
+ */
+void terminal_feed(struct terminal *terminal, const void *bytes, size_t size);
+
 /* The terminal's size may have changed (SIGWINCH). The event loop's thread. */
 void terminal_resized(struct terminal *terminal);
 

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "state/state.h"
+
 struct devtree;
 
 /* One access of a vCPU to a device. */
@@ -42,6 +44,19 @@ struct device_ops {
 	const char *(*register_name)(uint64_t offset);
 	/* NULL, or: the device that its accesses at gpa are for now, one behind it, or NULL. */
 	struct device *(*behind)(struct device *device, uint64_t gpa);
+
+	/*
+	 * What follows is called while no vCPU is in the guest. While it rests the device does
+	 * nothing to guest memory and raises no interrupt, and what it had begun has come to its
+	 * end. NULL: it never does anything by itself.
+	 */
+	void (*rest)(struct device *device, bool rest);
+	/* NULL, or: why the device cannot be saved as it is, a part of a sentence, or NULL. */
+	const char *(*unsaved)(const struct device *device);
+	/* Its state, while it rests, and into a new one; NULL: it has none. */
+	void (*save)(struct device *device, struct state_writer *writer);
+	void (*restore)(struct device *device, struct state_reader *reader);
+
 	void (*destroy)(struct device *device);
 };
 
@@ -84,6 +99,15 @@ struct device *bus_find(const struct bus *bus, uint64_t gpa);
  * and ignores writes; the log says so, a few times.
  */
 enum mmio_result bus_access(const struct bus *bus, uint64_t gpa, struct mmio_access *mmio);
+
+/*
+ * All devices, as struct device_ops has it, in ascending order of address. bus_unsaved(): the first
+ * that cannot be saved, and why; NULL: all can.
+ */
+void bus_rest(const struct bus *bus, bool rest);
+const struct device *bus_unsaved(const struct bus *bus, const char **why);
+void bus_save(const struct bus *bus, struct state_writer *writer);
+void bus_restore(const struct bus *bus, struct state_reader *reader);
 
 /* Has every device add its node, in ascending order of address. */
 void bus_describe(const struct bus *bus, struct devtree *tree);

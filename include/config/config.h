@@ -18,10 +18,12 @@
 #include "mm/poc.h"
 #include "options/options.h"
 #include "sandbox/sandbox.h"
+#include "state/state.h"
 
 enum config_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 
 #define CONFIG_DISKS_MAX 8
+#define CONFIG_CPUS_MAX	 4096 /* of the parser; KVM's own limit is lower and checked later */
 
 struct config_disk {
 	const char *path;
@@ -100,6 +102,7 @@ struct config_network {
 enum config_flavour { CONFIG_NIDUS, CONFIG_LKVM };
 
 struct archive;
+struct snapshot;
 
 struct config {
 	/* Strings are argv's. */
@@ -113,6 +116,8 @@ struct config {
 	const char *dtb; /* a device tree in place of ours, or NULL */
 	const char *overlays[CONFIG_OVERLAYS_MAX];
 	unsigned int overlay_count;
+	/* What the guest goes on from, set by no option; NULL: it starts from the beginning. */
+	const struct snapshot *snapshot;
 	const char *initrd; /* NULL: none */
 	const struct archive
 		*initramfs; /* set by no option, but for a level of a nest or a root, or NULL */
@@ -164,6 +169,7 @@ struct config {
 	bool reboot; /* a guest that resets starts again */
 	bool defaults; /* devices that nobody asked for */
 	bool gdb_wait; /* a debugger lets the guest begin */
+	int clock_runs; /* with snapshot: the time since it was saved has gone by for the guest */
 };
 
 /* The options of `run`, for struct config. */
@@ -174,6 +180,29 @@ extern const struct options config_options;
  * defaults are left to be found out but those that depend on the host.
  */
 int config_parse(struct config *config, enum config_flavour flavour, int argc, char **argv);
+
+/*
+ * The options of `restore`, and their parser: what the guest is comes from elsewhere
+ * (config_restore_guest()). words as options_parse() has them.
+ */
+extern const struct options config_restore_options;
+int config_parse_restore(struct config *config, int argc, char **argv, struct options_words *words);
+
+/* What the guest got, where a configuration leaves it to the host. */
+struct config_made {
+	enum gic_kind irqchip;
+	bool report; /* a port for reports */
+};
+
+/*
+ * What of a configuration is the guest's: record "guest". config_unsaved(): for what of it a guest
+ * cannot be saved, a part of a sentence, or NULL.
+ */
+const char *config_unsaved(const struct config *config);
+void config_save_guest(const struct config *config, const struct config_made *made,
+		       struct state_writer *writer);
+/* Into a configuration that has what is the host's; what does not go with it is said. */
+void config_restore_guest(struct config *config, struct state_reader *reader);
 
 /*
  * Parses the argument of --network, for other commands that have it; its words are cut apart where

@@ -12,6 +12,9 @@ struct control_peer {
 	const char *who; /* the caller's */
 	bool quiet; /* errors are not said */
 	int fd;
+	/* Descriptors, the caller's, that go with what is asked. */
+	int hand[2];
+	unsigned int hand_count;
 	char *text; /* what has come */
 	size_t used, room;
 };
@@ -27,6 +30,9 @@ void control_client_close(struct control_peer *peer);
  */
 json_t *control_client_ask(struct control_peer *peer, const char *request, json_t *arguments,
 			   int milliseconds);
+
+/* The process id of the nidus that answers. Errors: -errno, not said. */
+int control_client_pid(const struct control_peer *peer);
 
 /* Waits for the end of who was asked. Errors: -errno, said unless quiet. */
 int control_client_wait(struct control_peer *peer, int milliseconds);

@@ -18,6 +18,7 @@
 #define CONTROL_LINE_MAX     4096 /* bytes of a request, its newline included */
 #define CONTROL_CLIENTS_MAX  64
 #define CONTROL_MESSAGE_SIZE 256
+#define CONTROL_HANDED_MAX   2 /* descriptors that come with a request */
 
 /* Kinds of errors, as answers have them. */
 #define CONTROL_BAD	"bad-request" /* what was asked for makes no sense */
@@ -61,5 +62,11 @@ void control_server_stop(struct control_server *server);
 void control_server_answer(struct control_client *client, json_t *result);
 void control_server_refuse(struct control_client *client, const char *kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * The descriptors that came with the request (SCM_RIGHTS), in their order, or -1; they are closed
+ * with the answer. What they are nobody has looked at.
+ */
+int control_server_handed(const struct control_client *client, unsigned int index);
 
 #endif

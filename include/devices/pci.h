@@ -25,6 +25,7 @@
 #include "devices/pci_view.h"
 #include "host/event.h"
 #include "memmap.h"
+#include "state/state.h"
 
 #define PCI_MEMORY_SIZE (PCI_ECAM_SIZE + PCI_READABLE_SIZE)
 
@@ -71,6 +72,14 @@ struct pci_function_ops {
 	 * besides becomes as it was at first, and when this returns guest memory is left alone.
 	 */
 	void (*reset)(struct pci_function *function);
+	/*
+	 * As struct device_ops has it, of what is the function's own. restore() comes when its
+	 * configuration space, BARs and MSI-X are restored.
+	 */
+	void (*rest)(struct pci_function *function, bool rest);
+	const char *(*unsaved)(const struct pci_function *function);
+	void (*save)(struct pci_function *function, struct state_writer *writer);
+	void (*restore)(struct pci_function *function, struct state_reader *reader);
 	/* No vCPU runs any more; the bridge is still there. Ends with pci_function_fini(). */
 	void (*destroy)(struct pci_function *function);
 };

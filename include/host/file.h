@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -45,11 +46,48 @@ int file_replace(const char *path, const void *data, size_t size);
 /* Whether file_replace() has a chance, without touching anything. Errors: -errno, said. */
 int file_check(const char *path);
 
+/*
+ * A file that somebody writes to, and that has its name only when it is whole; until then it has
+ * none, where the file system can do that, so that nothing is left whatever happens.
+ */
+struct file_new {
+	const char *path; /* the caller's: what it is to be called */
+	int directory, fd;
+	char name[NAME_MAX + 1]; /* in directory */
+	char other[NAME_MAX + 1]; /* a name until then */
+	bool has_other;
+};
+
+/* Errors: -errno, said; there is nothing to close then. */
+int file_new_open(struct file_new *file, const char *path);
+/* All of it is on stable storage, and called path, in place of what was called that. -errno, said.
+ */
+int file_new_keep(struct file_new *file);
+/* In any case. Without file_new_keep() it is gone. */
+void file_new_close(struct file_new *file);
+
 struct stat;
 
 /* fstat(2), by the call of the kernel that takes no path. */
 int file_stat(int fd, struct stat *st);
 /* pread(2), by a call that is needed for other things as well. */
 ssize_t file_pread(int fd, void *bytes, size_t size, off_t offset);
+/* All of it, likewise; -errno. */
+int file_pwrite(int fd, const void *bytes, size_t size, off_t offset);
+
+#define FILE_REGIONS_MAX 64
+
+/* A part of a process's memory, addresses. */
+struct file_region {
+	uintptr_t start, end;
+};
+
+/*
+ * Which pages between *at and end a process has, in memory or swapped out, by its
+ * /proc/PID/pagemap: as many regions as there is room for, FILE_REGIONS_MAX at most, and *at
+ * becomes where to go on. Returns their number. Errors: -errno, not said.
+ */
+int file_touched(int pagemap_fd, uintptr_t *at, uintptr_t end, struct file_region *regions,
+		 unsigned int room);
 
 #endif

@@ -53,12 +53,16 @@ int kvm_run(int vcpu_fd);
 int kvm_get_reg(int vcpu_fd, uint64_t id, void *value);
 int kvm_set_reg(int vcpu_fd, uint64_t id, const void *value);
 
+/* -E2BIG: list->n is too small, and has become what is needed. */
+int kvm_get_reg_list(int vcpu_fd, struct kvm_reg_list *list);
+
 struct kvm_arm_translation;
 /* The rest of it from linear_address and flags. For kernels with KVM_CAP_ARM_TRANSLATE. */
 int kvm_translate(int vcpu_fd, struct kvm_arm_translation *translation);
 
 int kvm_get_mp_state(int vcpu_fd);
 int kvm_set_mp_state(int vcpu_fd, unsigned int state);
+int kvm_get_vcpu_events(int vcpu_fd, struct kvm_vcpu_events *events);
 int kvm_set_vcpu_events(int vcpu_fd, const struct kvm_vcpu_events *events);
 int kvm_set_guest_debug(int vcpu_fd, const struct kvm_guest_debug *debug);
 

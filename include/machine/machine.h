@@ -12,6 +12,7 @@
 #include "bus/bus.h"
 #include "bus/irq.h"
 #include "config/config.h"
+#include "cpu/cpu_state.h"
 #include "cpu/gic.h"
 #include "devices/pci.h"
 #include "host/verdict.h"
@@ -22,6 +23,8 @@
 #include "mm/poc.h"
 #include "sink.h"
 #include "vcpu/vcpu.h"
+
+struct step;
 
 enum machine_phase {
 	PHASE_BEGUN, /* machine_create() was called */
@@ -45,6 +48,8 @@ struct machine {
 	struct memory memory;
 	enum memory_backing mem_backing; /* of it: not always what was asked for */
 	int vm_fd;
+	bool mte; /* vCPUs have memory tagging */
+	uint64_t counter_offset; /* ticks, where the VM has one: how far its counters are behind */
 	struct memslot_held held; /* what memory slots refer to, RAM apart */
 	struct cpu_model model;
 	struct vcpu_env env;
@@ -58,6 +63,8 @@ struct machine {
 	struct devtree tree; /* until the guest has it */
 	int tree_size; /* bytes */
 	struct poc_report cleaned;
+	struct cpu_clock clock; /* of a guest that is restored: where its counters go on */
+	const struct step *steps; /* that it is built in, up to one without up() */
 	unsigned int built; /* steps done */
 
 	struct {
@@ -75,6 +82,17 @@ enum status machine_create(struct machine *machine, struct resources *resources,
 			   struct event_loop *loop, struct terminal *terminal, struct sink *report,
 			   struct verdict *verdict);
 void machine_destroy(struct machine *machine);
+
+/*
+ * What becomes of a guest that goes on elsewhere. All vCPUs rest (holds.h); the loop's thread.
+ *
+ * machine_unsaved(): why it cannot be saved, said in words that a line can end with, or NULL.
+ * machine_rest(): devices come to rest, or go on. machine_save(): while they rest; its tables in
+ * guest memory are up to date then, and guest memory is to be saved after it.
+ */
+const char *machine_unsaved(const struct machine *machine);
+void machine_rest(struct machine *machine, bool rest);
+void machine_save(struct machine *machine, struct state_writer *writer);
 
 /* Runs the vCPUs, and the event loop in the calling thread, until there is a verdict. */
 void machine_run(struct machine *machine);

@@ -9,13 +9,13 @@
 
 #include "boot/boot.h"
 #include "children/porter.h"
+#include "children/written.h"
 #include "config/config.h"
 #include "cpu/nested.h"
 #include "disk.h"
 #include "flash/flash.h"
 #include "link.h"
 #include "machine/status.h"
-#include "machine/written.h"
 #include "mm/memory.h"
 #include "sandbox/sandbox.h"
 

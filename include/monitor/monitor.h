@@ -12,6 +12,7 @@
 #include "control/control_socket.h"
 #include "host/file.h"
 #include "machine/session.h"
+#include "monitor/saver.h"
 
 enum monitor_state {
 	MONITOR_RUNNING,
@@ -35,6 +36,10 @@ struct monitor {
 	bool stops_time;
 	uint64_t ticks; /* of the guest's virtual counter, when it was stopped */
 	uint64_t behind; /* ticks that this life of the guest was stopped, with a counter offset */
+
+	/* monitor_snapshot.c */
+	struct saver saver; /* where there is a socket */
+	struct control_client *saves; /* who has the guest saved */
 
 	/* monitor_debug.c */
 	struct hold look;

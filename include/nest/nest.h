@@ -14,6 +14,8 @@
 #include "config/config.h"
 #include "options/word_list.h"
 
+struct snapshot;
+
 #define NEST_LEVELS_MAX	    8
 #define NEST_TIME_LIMIT_MAX 86400 /* seconds */
 
@@ -44,8 +46,12 @@ struct nest {
 	char *root; /* the directory that is the innermost's root, where this level has it, or NULL
 		     */
 	char *net; /* what level 1's network is, as run --network has it; NULL: there is none */
+	bool waits; /* the innermost level waits for its command, at its console */
 	/* Of level 1's guest, as run has them, or NULL; the caller's. */
 	const char *name, *control;
+	/* What level 1 goes on from, or NULL; and the file that it is saved to, or -1. Likewise. */
+	const struct snapshot *from;
+	int save_fd;
 };
 
 /* Without levels. */
@@ -82,6 +88,14 @@ struct nest_words {
 int nest_configure(const struct nest *nest, unsigned int level, struct config *config,
 		   struct nest_words *words);
 void nest_release(struct nest_words *words);
+/* The same for level 1 of a nest that goes on from a snapshot. */
+int nest_restore_config(const struct nest *nest, struct config *config, struct nest_words *words);
+
+/*
+ * The plan of a nest that was saved, from its snapshot, which outlives it; nest is empty before.
+ * -EINVAL: it is none of a nest.
+ */
+int nest_read_snapshot(struct nest *nest, const struct snapshot *snapshot);
 
 /*
  * The initramfs of a level: nidus as /init, the plan, and of the files those that it or a level

@@ -15,4 +15,10 @@
  */
 int nest_watch(const struct nest *nest, const char *json_path);
 
+/*
+ * The same until all levels are up, when it is saved to path and ends. STATUS_OK if it was; else
+ * there is no such file.
+ */
+int nest_watch_save(struct nest *nest, const char *path);
+
 #endif

@@ -85,13 +85,15 @@ struct options {
 	const char *command; /* the subcommand's name */
 	const struct option_group *groups;
 	size_t group_count;
-	enum option_names names; /* of the word that may stand by itself */
+	enum option_names names; /* of the word that may stand by itself, the last one */
+	bool takes_two; /* such words */
 	bool takes_command; /* what stands after "--" is a command line of another program */
 };
 
 /* The words that belong to no option. NULL and 0 where there are none; strings are argv's. */
 struct options_words {
 	const char *word;
+	const char *second; /* with takes_two */
 	int argc; /* the words after "--", with takes_command */
 	char **argv;
 };

@@ -19,6 +19,7 @@
 
 #include "host/event.h"
 #include "mm/memory.h"
+#include "state/state.h"
 #include "virtio/virtqueue.h"
 
 struct virtio;
@@ -86,6 +87,12 @@ struct virtio_ops {
 	 * back. NULL likewise.
 	 */
 	void (*settle)(struct virtio_queue *queue);
+
+	/* As struct device_ops has it, of what is the device's own; NULL likewise. */
+	const char *(*unsaved)(const struct virtio *virtio);
+	void (*save)(struct virtio *virtio, struct state_writer *writer, uint64_t index);
+	/* After begin(), where the driver had come to that, and before its queues start. */
+	void (*restore)(struct virtio *virtio, struct state_reader *reader, uint64_t index);
 	void (*destroy)(struct virtio *virtio);
 };
 
@@ -120,6 +127,7 @@ struct virtio {
 	atomic_uint config_generation;
 
 	bool paused; /* no queue may touch guest memory */
+	bool rests; /* likewise, whatever the driver wants */
 
 	struct virtio_queue *queues;
 	unsigned int queue_count;
@@ -212,6 +220,19 @@ void virtio_queue_set_address(struct virtio_queue *queue, enum virtqueue_part pa
 void virtio_pause(struct virtio *virtio, bool pause);
 /* The same for one queue; it goes on when the device does not pause either. */
 void virtio_queue_pause(struct virtio_queue *queue, bool pause);
+/*
+ * The same for all queues, for who saves the device; and there is no interrupt meanwhile. In the
+ * end what is owed comes.
+ */
+void virtio_rest(struct virtio *virtio, bool rest);
+/*
+ * The device's state, records "virtio", "virtio-queues" and its own, with that index: while it
+ * rests, and into a new one whose transport is restored. virtio_unsaved(): why it cannot be, a part
+ * of a sentence, or NULL.
+ */
+const char *virtio_unsaved(const struct virtio *virtio);
+void virtio_save(struct virtio *virtio, struct state_writer *writer, uint64_t index);
+void virtio_restore(struct virtio *virtio, struct state_reader *reader, uint64_t index);
 /* Whether the driver may still change the queue's size and addresses. */
 bool virtio_queue_open(const struct virtio_queue *queue);
 void virtio_config_read(struct virtio *virtio, uint64_t offset, uint64_t *value, uint32_t size);

@@ -66,6 +66,10 @@ int virtqueue_start(struct virtqueue *queue, const struct memory *memory,
 		    const struct virtqueue_layout *layout, bool event_idx);
 void virtqueue_stop(struct virtqueue *queue);
 
+/* For a queue that has just started: it goes on from where another one stood. */
+void virtqueue_resume(struct virtqueue *queue, uint16_t next_avail, uint16_t used,
+		      uint16_t signalled);
+
 static inline bool virtqueue_running(const struct virtqueue *queue)
 {
 	return queue->desc && !queue->broken;

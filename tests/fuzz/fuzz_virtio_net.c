@@ -15,8 +15,8 @@
 #include "fuzz.h"
 #include "host/worker.h"
 #include "memmap.h"
+#include "net/virtio_net.h"
 #include "util.h"
-#include "virtio/virtio_net.h"
 #include "virtio/virtio_vhost.h"
 
 #define RAM	KIB(512)

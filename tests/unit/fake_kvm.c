@@ -227,6 +227,23 @@ int kvm_set_reg(int vcpu_fd, uint64_t id, const void *value)
 	return err;
 }
 
+/* Those that were given. */
+int kvm_get_reg_list(int vcpu_fd, struct kvm_reg_list *list)
+{
+	const bool fits = list->n >= fake_kvm.given_count;
+
+	list->n = fake_kvm.given_count;
+	for (unsigned int i = 0; i < fake_kvm.given_count && fits; i++)
+		list->reg[i] = fake_kvm.given[i].id;
+	return fits ? 0 : -E2BIG;
+}
+
+int kvm_get_vcpu_events(int vcpu_fd, struct kvm_vcpu_events *events)
+{
+	*events = fake_kvm.events;
+	return 0;
+}
+
 int kvm_get_mp_state(int vcpu_fd)
 {
 	return fake_kvm.mp_state;

@@ -80,6 +80,14 @@ int nest_watch(const struct nest *nest, const char *json_path)
 	return comes_to;
 }
 
+int nest_watch_save(struct nest *nest, const char *path)
+{
+	started++;
+	if (looks_at)
+		looks_at(nest);
+	return comes_to;
+}
+
 /* Guests: robin and wren, and dead, whose nidus was killed; mute does not answer. */
 
 static char asked[64]; /* the last of them, what it was asked, and with what */
@@ -149,6 +157,11 @@ int control_client_wait(struct control_peer *peer, int milliseconds)
 {
 	/* Of top, which looks again and again. */
 	return waits++ < 3 && !strstr(asked, "stop") ? -ETIMEDOUT : 0;
+}
+
+int control_client_pid(const struct control_peer *peer)
+{
+	return getpid();
 }
 
 pid_t peek_find(const char *who)

@@ -195,6 +195,22 @@ int kvm_set_reg(int vcpu_fd, uint64_t id, const void *value)
 	return call();
 }
 
+int kvm_get_attr(int fd, unsigned int group, uint64_t attr, void *value)
+{
+	return call();
+}
+
+int kvm_get_reg_list(int vcpu_fd, struct kvm_reg_list *list)
+{
+	list->n = 0;
+	return call();
+}
+
+int kvm_get_vcpu_events(int vcpu_fd, struct kvm_vcpu_events *events)
+{
+	return call();
+}
+
 struct kvm_arm_translation;
 int kvm_translate(int vcpu_fd, struct kvm_arm_translation *translation)
 {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -65,6 +66,27 @@ int ticks_set(int vcpu_fd, uint64_t value)
 	assert_int_equal(vcpu_fd, 70);
 	set_to = value;
 	return fails;
+}
+
+/* In place of vmm/machine/machine_state.c. */
+
+static const char *unsaved;
+static unsigned int resting;
+
+const char *machine_unsaved(const struct machine *machine)
+{
+	return unsaved;
+}
+
+void machine_rest(struct machine *machine, bool rest)
+{
+	resting = rest;
+}
+
+void machine_save(struct machine *machine, struct state_writer *writer)
+{
+	assert_true(resting);
+	state_put(writer, "guest", 0, "all of it", 9);
 }
 
 int kvm_set_counter_offset(int vm_fd, uint64_t value)
@@ -364,7 +386,7 @@ static void offsets_add_up(void **state)
 	int fd;
 
 	config.has_counter_offset = true;
-	config.counter_offset = 100;
+	session.machine.counter_offset = 100;
 	fd = start();
 	rests = true;
 	ticks = 1000;
@@ -386,6 +408,69 @@ static void offsets_add_up(void **state)
 	ask(fd, "\"resume\"");
 	assert_int_equal(offset, 150);
 	assert_int_equal(set_to, 0);
+	finish_all(fd);
+}
+
+/* Asks for a snapshot, with two descriptors or without. */
+static const char *ask_snapshot(int fd, bool hands)
+{
+	static const char line[] = "{\"request\":\"snapshot\"}\n";
+	const int handed[] = { memfd_create("snapshot", MFD_CLOEXEC),
+			       open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) };
+	char control[CMSG_SPACE(sizeof(handed))] __attribute__((aligned(8)));
+	struct iovec text = { (char *)line, sizeof(line) - 1 };
+	struct msghdr message = {
+		.msg_iov = &text,
+		.msg_iovlen = 1,
+		.msg_control = hands ? control : NULL,
+		.msg_controllen = hands ? sizeof(control) : 0,
+	};
+
+	if (hands) {
+		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+		*header = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(sizeof(handed)),
+		};
+		memcpy(CMSG_DATA(header), handed, sizeof(handed));
+	}
+	assert_int_equal(sendmsg(fd, &message, 0), sizeof(line) - 1);
+	close(handed[0]);
+	close(handed[1]);
+	settle();
+	return answer(fd);
+}
+
+static unsigned int open_descriptors(void)
+{
+	unsigned int count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static void a_guest_is_saved_while_it_is_held(void **state)
+{
+	const int fd = start();
+	const unsigned int before = open_descriptors();
+
+	assert_int_equal(memory_create(&session.machine.memory, GIB(1), MIB(8), MEMORY_ANON, NULL),
+			 0);
+	*(char *)memory_at(&session.machine.memory, GIB(1) + MIB(5), 1) = 1;
+	rests = true;
+	assert_non_null(strstr(ask_snapshot(fd, false), "\"kind\":\"bad-request\""));
+	assert_non_null(strstr(ask_snapshot(fd, true), "\"ram_bytes\":4096,\"ranges\":1,"));
+	assert_int_equal(session.holds.count, 0);
+	assert_false(resting);
+	unsaved = "it has wings";
+	assert_non_null(strstr(ask_snapshot(fd, true), "cannot be saved: it has wings"));
+	assert_int_equal(session.holds.count, 0);
+	unsaved = NULL;
+	assert_int_equal(open_descriptors(), before);
+	memory_destroy(&session.machine.memory);
 	finish_all(fd);
 }
 
@@ -627,6 +712,7 @@ int main(void)
 		on_session(the_end_ends_pauses),
 		on_session(time_is_stopped),
 		on_session(offsets_add_up),
+		on_session(a_guest_is_saved_while_it_is_held),
 		on_session(there_is_no_time_without_a_machine),
 		on_session(time_that_cannot_be_stopped),
 		on_session(vcpus_are_looked_at),

@@ -89,6 +89,13 @@ size_t terminal_tail(struct terminal *terminal, char *text, size_t size)
 	return 5;
 }
 
+static char fed[256]; /* to the console */
+
+void terminal_feed(struct terminal *terminal, const void *bytes, size_t size)
+{
+	strncat(fed, bytes, size);
+}
+
 static int begin(void **state)
 {
 	int fd;

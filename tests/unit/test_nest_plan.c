@@ -17,7 +17,7 @@
 	"[]}"
 #define PLAN                                                                                  \
 	"{\"level\":2,\"sources\":[\"/nest/0\",\"/nest/1\"],\"levels\":[" LEVEL "," BARE "]," \
-	"\"net\":\"mode=user\",\"root\":true}"
+	"\"net\":\"mode=user\",\"root\":true,\"waits\":true}"
 
 static struct nest nest;
 static unsigned int level;
@@ -60,6 +60,7 @@ static void all_of_it_arrives(void **state)
 	assert_int_equal(nest.levels[1].file_count, 0);
 	assert_string_equal(nest.net, "mode=user");
 	assert_string_equal(nest.root, "/nidus/shared");
+	assert_true(nest.waits);
 	assert_silent();
 	nest_destroy(&nest);
 }
@@ -80,7 +81,7 @@ static void what_is_not_asked_for_is_not_there(void **state)
 {
 	assert_int_equal(
 		unpack("{\"level\":1,\"sources\":[\"/nest/0\",\"/nest/1\"],\"levels\":[" BARE
-		       "],\"net\":\"\",\"root\":false}"),
+		       "],\"net\":\"\",\"root\":false,\"waits\":false}"),
 		0);
 	assert_null(nest.net);
 	assert_null(nest.root);
@@ -141,6 +142,8 @@ static void what_is_no_plan_is_refused(void **state)
 		{ "\"mode=user\"", "null" },
 		{ ",\"net\":\"mode=user\"", "" },
 		{ ",\"root\":true", "" },
+		{ ",\"waits\":true", "" },
+		{ "\"waits\":true", "\"waits\":\"no\"" },
 		{ "\"root\":true", "\"root\":1" },
 		{ "\"root\":true", "\"root\":\"/\"" },
 		{ "\"root\":true", "\"root\":null" },

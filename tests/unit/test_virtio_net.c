@@ -16,9 +16,9 @@
 #include "driver.h"
 #include "fake_link.h"
 #include "host/worker.h"
+#include "net/virtio_net.h"
 #include "util.h"
 #include "vhost.h"
-#include "virtio/virtio_net.h"
 #include "virtio/virtio_vhost.h"
 
 #define BASE	UINT64_C(0x40000000)

@@ -267,7 +267,7 @@ static void vectors_get(struct state *state)
 		kvm_get_reg(vcpu.fd, KVM_REG_ARM64_SVE_PREG(n, 0), state->predicate[n]);
 }
 
-static void state_set(const struct state *state, uint64_t sctlr, enum window window)
+static void give_state(const struct state *state, uint64_t sctlr, enum window window)
 {
 	const uint64_t asid = 1 + 2 * window + !!(sctlr & SCTLR_EE);
 
@@ -282,7 +282,7 @@ static void state_set(const struct state *state, uint64_t sctlr, enum window win
 	vectors_set(state);
 }
 
-static void state_get(struct state *state)
+static void take_state(struct state *state)
 {
 	memset(state, 0, sizeof(*state));
 	for (unsigned int n = 1; n < 31; n++)
@@ -606,13 +606,13 @@ static void run_window(const struct test *test, enum window window, const uint8_
 	__builtin___clear_cache(memory_at(&memory, CODE, 16),
 				(char *)memory_at(&memory, CODE, 16) + 16);
 	fill_window(window, bytes);
-	state_set(&test->before, test->sctlr, window);
+	give_state(&test->before, test->sctlr, window);
 	/*
 	 * What lies in two pages KVM takes for an access in one, if the CPU describes it, so that
 	 * it is no measure for that.
 	 */
 	run_to_end(window == MIXED || any(2));
-	state_get(after);
+	take_state(after);
 	keep_window(window, bytes_after);
 }
 

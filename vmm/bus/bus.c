@@ -124,3 +124,36 @@ void bus_describe(const struct bus *bus, struct devtree *tree)
 	for (unsigned int i = 0; i < bus->count; i++)
 		bus->sorted[i]->ops->describe(bus->sorted[i], tree);
 }
+
+void bus_rest(const struct bus *bus, bool rest)
+{
+	for (unsigned int i = 0; i < bus->count; i++)
+		if (bus->sorted[i]->ops->rest)
+			bus->sorted[i]->ops->rest(bus->sorted[i], rest);
+}
+
+const struct device *bus_unsaved(const struct bus *bus, const char **why)
+{
+	for (unsigned int i = 0; i < bus->count; i++) {
+		const struct device *device = bus->sorted[i];
+
+		*why = device->ops->unsaved ? device->ops->unsaved(device) : NULL;
+		if (*why)
+			return device;
+	}
+	return NULL;
+}
+
+void bus_save(const struct bus *bus, struct state_writer *writer)
+{
+	for (unsigned int i = 0; i < bus->count; i++)
+		if (bus->sorted[i]->ops->save)
+			bus->sorted[i]->ops->save(bus->sorted[i], writer);
+}
+
+void bus_restore(const struct bus *bus, struct state_reader *reader)
+{
+	for (unsigned int i = 0; i < bus->count; i++)
+		if (bus->sorted[i]->ops->restore)
+			bus->sorted[i]->ops->restore(bus->sorted[i], reader);
+}

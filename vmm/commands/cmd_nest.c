@@ -8,6 +8,7 @@
 #include "host/log.h"
 #include "machine/session.h"
 #include "nest/nest_watch.h"
+#include "snapshot/snapshot.h"
 #include "util.h"
 
 /* RAM without --mem: of the innermost level, and how much more each level around it has. */
@@ -22,6 +23,8 @@ struct request {
 	uint64_t mem; /* bytes, of the innermost level; 0: not given */
 	bool net; /* one of its own choice */
 	const char *json;
+	const char *save; /* file, or NULL */
+	const char *from; /* or NULL */
 	const char *gdb; /* of level 1; or NULL */
 	bool gdb_wait;
 	const char *files[FILES_MAX]; /* for the innermost level */
@@ -126,6 +129,14 @@ static const struct option_row rows[] = {
 	  OPTION_TEXT(struct request, gdb) },
 	{ OPTION("gdb-wait", 0, NULL, "level 1 begins when a debugger lets it"),
 	  OPTION_FLAG(struct request, gdb_wait, true) },
+	{ OPTION("save", 0, "FILE",
+		 "when all levels are up, save the nest to a file, from which --from has it up "
+		 "again at once, and end; the innermost level has run no command yet"),
+	  OPTION_TEXT(struct request, save), OPTION_FILE },
+	{ OPTION("from", 0, "FILE",
+		 "a nest that --save has saved, in place of one that is started; COMMAND runs in "
+		 "its innermost level"),
+	  OPTION_TEXT(struct request, from), OPTION_FILE },
 	{ OPTION("json", 0, "FILE",
 		 "write to a file what the table at the end says, and the statistics of each "
 		 "level"),
@@ -209,6 +220,52 @@ static int plan(struct request *request, const struct options_words *words)
 	return err;
 }
 
+/* What makes no sense together. */
+static int check_saving(const struct request *request, const struct options_words *words)
+{
+	if (request->save && (request->json || words->argc > 0)) {
+		log_error("--save with %s: the nest is only saved; --from then runs a command",
+			  request->json ? "--json" : "a command");
+		return -EINVAL;
+	}
+	if (!request->from)
+		return 0;
+	if (request->save || words->word || request->depth || request->mem ||
+	    request->nest.defaults.kernel >= 0 || request->file_count > 0 || request->net ||
+	    request->nest.net || request->nest.root || request->gdb) {
+		log_error("--from %s: what the nest is was saved with it; besides there may be "
+			  "--name, --control, --json and a command",
+			  request->from);
+		return -EINVAL;
+	}
+	if (words->argc == 0) {
+		log_error("--from %s: give a command for the innermost level, after --",
+			  request->from);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int run_from(struct request *request, const struct options_words *words)
+{
+	const struct nest asked = request->nest;
+	struct snapshot snapshot;
+	int result = snapshot_open(&snapshot, request->from);
+
+	if (result < 0)
+		return nest_status(result);
+	result = nest_read_snapshot(&request->nest, &snapshot);
+	if (result == 0) {
+		request->nest.name = asked.name;
+		request->nest.control = asked.control;
+		result = nest_set_command(&request->nest, request->nest.depth, words->argc,
+					  words->argv);
+	}
+	result = result < 0 ? nest_status(result) : nest_watch(&request->nest, request->json);
+	snapshot_close(&snapshot);
+	return result;
+}
+
 static int run_request(struct request *request, int argc, char **argv)
 {
 	struct options_words words;
@@ -217,8 +274,15 @@ static int run_request(struct request *request, int argc, char **argv)
 	if (result == OPTIONS_HELP)
 		return cmd_help_print(&cmd_nest);
 	if (result == 0)
+		result = check_saving(request, &words);
+	if (result == 0 && request->from)
+		return run_from(request, &words);
+	if (result == 0)
 		result = plan(request, &words);
-	return result < 0 ? nest_status(result) : nest_watch(&request->nest, request->json);
+	if (result < 0)
+		return nest_status(result);
+	return request->save ? nest_watch_save(&request->nest, request->save)
+			     : nest_watch(&request->nest, request->json);
 }
 
 static int run(enum config_flavour flavour, int argc, char **argv)

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guests that live in this process: run, from the beginning, and restore.
+ */
 #include "commands/command.h"
 #include "debugger/debugger.h"
 #include "machine/session.h"
 #include "monitor/monitor.h"
 #include "root/root.h"
+#include "snapshot/snapshot.h"
 
 static enum status live(const struct config *config)
 {
@@ -61,4 +65,59 @@ const struct command cmd_run = {
 		"command line or a file that it names is wrong, 3 the host lacks or refuses "
 		"something, 128 + N signal N ended nidus.",
 	.run = run,
+};
+
+/* The same from where it was saved. */
+
+/* What the guest is, of what was saved, into a configuration that has what is the host's. */
+static int complete(struct config *config, const struct snapshot *snapshot)
+{
+	struct state_reader reader;
+
+	state_reader_create(&reader, snapshot->state, snapshot->header.state_size);
+	/* A nest has its plan before it, and is a guest as any other. */
+	while (!state_is_next(&reader, "guest") && state_skip(&reader))
+		;
+	config_restore_guest(config, &reader);
+	config->snapshot = snapshot;
+	return reader.err;
+}
+
+static int restore(enum config_flavour flavour, int argc, char **argv)
+{
+	struct options_words words;
+	struct snapshot snapshot;
+	struct config config;
+	int result = config_parse_restore(&config, argc, argv, &words);
+
+	(void)flavour;
+	if (result == OPTIONS_HELP)
+		return cmd_help_print(&cmd_restore);
+	if (result < 0)
+		return STATUS_USAGE;
+	if (!words.word) {
+		log_error("restore takes a file that snapshot has made");
+		return STATUS_USAGE;
+	}
+	log_set_level(config.log_level);
+	result = snapshot_open(&snapshot, words.word);
+	if (result < 0)
+		return status_of_error(result, STATUS_USAGE);
+	result = complete(&config, &snapshot);
+	result = result < 0 ? status_of_error(result, STATUS_USAGE) : live(&config);
+	snapshot_close(&snapshot);
+	return result;
+}
+
+const struct command cmd_restore = {
+	.options = &config_restore_options,
+	.arguments = "[OPTIONS] FILE",
+	.summary = "start a guest that was saved",
+	.about =
+		"Starts a guest where it was when snapshot saved it. What it is was saved with it; "
+		"what it has of the host is given anew: disks and networks, as many and in the "
+		"order of then.",
+	.more = "Exit status: as of run; 2 too where the file is no snapshot, or of another guest "
+		"than the options are for.",
+	.run = restore,
 };

@@ -102,7 +102,25 @@ int config_add_root(struct config *config)
 	return 0;
 }
 
-/* Defaults that depend on what was given, and what goes together. */
+/* What is the host's: defaults that depend on what was given, and what goes together. */
+static int settle_host(struct config *config)
+{
+	if (config->hugetlbfs && !config->has_mem_backing)
+		config->mem_backing = MEMORY_HUGETLBFS;
+	if (config->hugetlbfs && config->mem_backing != MEMORY_HUGETLBFS) {
+		log_error("--hugetlbfs with another --mem-backing: leave one of them out");
+		return -EINVAL;
+	}
+	if (config->gdb_wait && !config->gdb) {
+		log_error("--gdb-wait without --gdb: nobody could let the guest begin");
+		return -EINVAL;
+	}
+	if (check_transports(config) < 0)
+		return -EINVAL;
+	return check_memory(config);
+}
+
+/* The same of all. */
 static int settle(struct config *config, enum config_flavour flavour)
 {
 	if (config_settle_firmware(config, flavour) < 0)
@@ -114,18 +132,8 @@ static int settle(struct config *config, enum config_flavour flavour)
 	if (config->mem_size == 0)
 		config->mem_size =
 			flavour == CONFIG_LKVM ? MIB(64) * ((uint64_t)config->cpus + 3) : MIB(512);
-	if (config->hugetlbfs && !config->has_mem_backing)
-		config->mem_backing = MEMORY_HUGETLBFS;
-	if (config->hugetlbfs && config->mem_backing != MEMORY_HUGETLBFS) {
-		log_error("--hugetlbfs with another --mem-backing: leave one of them out");
-		return -EINVAL;
-	}
 	if (config->e2h0 && !config->nested) {
 		log_error("--e2h0 without --nested: it says what kind of EL2 there is to be");
-		return -EINVAL;
-	}
-	if (config->gdb_wait && !config->gdb) {
-		log_error("--gdb-wait without --gdb: nobody could let the guest begin");
 		return -EINVAL;
 	}
 	if (config->nested && config->irqchip == GIC_V2) {
@@ -145,9 +153,7 @@ static int settle(struct config *config, enum config_flavour flavour)
 		return -EINVAL;
 	if (flavour == CONFIG_LKVM && !config->has_network)
 		add_default_network(config);
-	if (check_transports(config) < 0)
-		return -EINVAL;
-	return check_memory(config);
+	return settle_host(config);
 }
 
 int config_parse(struct config *config, enum config_flavour flavour, int argc, char **argv)
@@ -176,4 +182,13 @@ int config_parse(struct config *config, enum config_flavour flavour, int argc, c
 	if (words.word)
 		config->kernel = words.word;
 	return settle(config, flavour);
+}
+
+int config_parse_restore(struct config *config, int argc, char **argv, struct options_words *words)
+{
+	int result;
+
+	*config = (struct config){ .log_level = LOG_WARNING, .emulation = true };
+	result = options_parse(&config_restore_options, config, argc, argv, words);
+	return result != 0 ? result : settle_host(config);
 }

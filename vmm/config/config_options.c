@@ -13,7 +13,6 @@
 #include "served/served_type.h"
 #include "util.h"
 
-#define CPUS_MAX     4096 /* of the parser; KVM's own limit is lower and checked later */
 #define SVE_VL_STEP  128
 #define SVE_VL_MAX   2048
 #define MEM_MULTIPLE KIB(64) /* the largest page that a host may have */
@@ -209,6 +208,12 @@ static const struct option_choice log_levels[] = {
 	{ NULL, 0 },
 };
 
+static const struct option_choice clock_ways[] = {
+	{ "stopped", false },
+	{ "running", true },
+	{ NULL, 0 },
+};
+
 /* For completion. */
 static const struct option_choice networks[] = {
 	{ "mode=user", NETWORK_USER },
@@ -219,6 +224,7 @@ static const struct option_choice networks[] = {
 
 /* The options. */
 
+/* What the guest is, and what it is started from. */
 static const struct option_row rows[] = {
 	{ OPTION("kernel", 'k', "FILE", "kernel: an arm64 Image, or a flat binary (required)"),
 	  OPTION_TEXT(struct config, kernel), OPTION_FILE },
@@ -255,7 +261,7 @@ static const struct option_row rows[] = {
 		 "64M more for each further one)"),
 	  OPTION_CALL(set_mem) },
 	{ OPTION("cpus", 'c', "N", "number of vCPUs (1)"),
-	  OPTION_NUMBER(struct config, cpus, 1, CPUS_MAX) },
+	  OPTION_NUMBER(struct config, cpus, 1, CONFIG_CPUS_MAX) },
 	{ OPTION("console", 0, "KIND",
 		 "console of the guest, on nidus's own input and output: serial, a PL011 "
 		 "(ttyAMA0), or virtio, hvc0, beside a PL011 for early messages (serial)"),
@@ -295,31 +301,16 @@ static const struct option_row rows[] = {
 		 "seed of the kernel's address space randomization, 0 for none (random)"),
 	  OPTION_NUMBER(struct config, kaslr_seed, 0, UINT64_MAX),
 	  OPTION_GIVEN(struct config, has_kaslr_seed) },
-	{ OPTION("disk", 'd', "FILE[,ro][,direct][,format=KIND]",
-		 "a disk: a raw image or a block device; ro: the guest may only read it; "
-		 "direct: past the host's page cache; format: qcow2, vmdk, vdi, vhdx or another "
-		 "that qemu-storage-daemon knows, which serves it then; up to 8 times; a directory "
-		 "is taken as by --root (none)"),
-	  OPTION_CALL(set_disk), OPTION_FILE },
 	{ OPTION("root", 0, "DIR[,rw]",
 		 "a directory that is the guest's root: it may only read it, and what it writes "
 		 "is forgotten; rw: it writes to it (none)"),
 	  OPTION_CALL(set_root), OPTION_DIRECTORY },
-	{ OPTION("block-engine", 0, "KIND",
-		 "how disks are read and written: io_uring, aio or sync (io_uring)"),
-	  OPTION_CHOICE(struct config, block_engine, block_engines) },
 	{ OPTION("virtio-transport", 0, "KIND",
 		 "how virtio devices are attached: by pci, mmio or auto, which is pci "
 		 "where there is a disk or a network and the host can (auto)"),
 	  OPTION_CHOICE(struct config, transport, transports) },
 	{ OPTION("rng", 0, NULL, "a source of random numbers"),
 	  OPTION_FLAG(struct config, rng, true) },
-	{ OPTION("network", 'n', "mode=user|tap|none[,KEY=VALUE]...",
-		 "a network device, on passt (user) or a tap device of the host; further words "
-		 "are trans=pci|mmio, guest_mac, guest_ip, host_ip, vhost=0|1, of user "
-		 "forward=tcp:HOST:GUEST, of tap tapif, fd, bridge, script, downscript, host_mac, mq; up "
-		 "to 4 times (none; as lkvm: user)"),
-	  OPTION_CALL(config_add_network), .choices = networks },
 	{ OPTION("fs", 0, "TAG=DIR[,ro]",
 		 "a directory of the host as a file system of type virtiofs with that tag, served "
 		 "by virtiofsd; ro: the guest may only read it; up to 8 times (none)"),
@@ -334,11 +325,6 @@ static const struct option_row rows[] = {
 	  OPTION_CALL(config_add_vhost_user) },
 	{ OPTION("nodefaults", 0, NULL, "leave out what was not asked for: the PL031 clock"),
 	  OPTION_FLAG(struct config, defaults, false) },
-	{ OPTION("mem-backing", 0, "KIND", "what RAM is made of: anon, memfd or hugetlbfs (anon)"),
-	  OPTION_CHOICE(struct config, mem_backing, backings),
-	  OPTION_GIVEN(struct config, has_mem_backing) },
-	{ OPTION("hugetlbfs", 0, "DIR", "make RAM of pages from this hugetlbfs mount"),
-	  OPTION_TEXT(struct config, hugetlbfs), OPTION_DIRECTORY },
 	{ OPTION("cache-clean", 0, "POLICY",
 		 "what is cleaned to the Point of Coherency before the first vCPU runs: "
 		 "touched, all or none (touched)"),
@@ -347,18 +333,42 @@ static const struct option_row rows[] = {
 		 "accesses to devices that the CPU does not describe to KVM: emulate or "
 		 "abort (emulate)"),
 	  OPTION_CHOICE(struct config, emulation, nisv_ways) },
+	{ OPTION("no-reboot", 0, NULL, "end when the guest resets (as lkvm: always)"),
+	  OPTION_FLAG(struct config, reboot, false) },
+	{ OPTION("dump-dtb", 0, "FILE", "write the guest's device tree to a file"),
+	  OPTION_TEXT(struct config, dump_dtb), OPTION_FILE },
+};
+
+/* What is the host's: a guest that is restored has them as well. */
+static const struct option_row host_rows[] = {
+	{ OPTION("disk", 'd', "FILE[,ro][,direct][,format=KIND]",
+		 "a disk: a raw image or a block device; ro: the guest may only read it; "
+		 "direct: past the host's page cache; format: qcow2, vmdk, vdi, vhdx or another "
+		 "that qemu-storage-daemon knows, which serves it then; up to 8 times; a directory "
+		 "is taken as by --root (none)"),
+	  OPTION_CALL(set_disk), OPTION_FILE },
+	{ OPTION("block-engine", 0, "KIND",
+		 "how disks are read and written: io_uring, aio or sync (io_uring)"),
+	  OPTION_CHOICE(struct config, block_engine, block_engines) },
+	{ OPTION("network", 'n', "mode=user|tap|none[,KEY=VALUE]...",
+		 "a network device, on passt (user) or a tap device of the host; further words "
+		 "are trans=pci|mmio, guest_mac, guest_ip, host_ip, vhost=0|1, of user "
+		 "forward=tcp:HOST:GUEST, of tap tapif, fd, bridge, script, downscript, host_mac, mq; up "
+		 "to 4 times (none; as lkvm: user)"),
+	  OPTION_CALL(config_add_network), .choices = networks },
+	{ OPTION("mem-backing", 0, "KIND", "what RAM is made of: anon, memfd or hugetlbfs (anon)"),
+	  OPTION_CHOICE(struct config, mem_backing, backings),
+	  OPTION_GIVEN(struct config, has_mem_backing) },
+	{ OPTION("hugetlbfs", 0, "DIR", "make RAM of pages from this hugetlbfs mount"),
+	  OPTION_TEXT(struct config, hugetlbfs), OPTION_DIRECTORY },
 	{ OPTION("sandbox", 0, "MODE",
 		 "what nidus gives up before the guest starts: on, full (namespaces of its own "
 		 "besides), report (tells what is forbidden, and lets it through) or off (on)"),
 	  OPTION_CHOICE(struct config, sandbox, sandbox_modes) },
-	{ OPTION("no-reboot", 0, NULL, "end when the guest resets (as lkvm: always)"),
-	  OPTION_FLAG(struct config, reboot, false) },
 	{ OPTION("name", 0, "NAME",
 		 "a name for the guest, shown in statistics and of its threads, and by which it is watched and "
 		 "controlled"),
 	  OPTION_TEXT(struct config, name) },
-	{ OPTION("dump-dtb", 0, "FILE", "write the guest's device tree to a file"),
-	  OPTION_TEXT(struct config, dump_dtb), OPTION_FILE },
 	{ OPTION("report", 0, "FILE",
 		 "what the guest writes to its virtio port org.nidus.report goes to a "
 		 "file, a pipe or a device; fd:N: to descriptor N"),
@@ -413,6 +423,7 @@ static const struct option_row lkvm_rows[] = {
 
 static const struct option_group groups[] = {
 	{ rows, ARRAY_SIZE(rows) },
+	{ host_rows, ARRAY_SIZE(host_rows) },
 	{ lkvm_rows, ARRAY_SIZE(lkvm_rows) },
 };
 
@@ -420,5 +431,24 @@ const struct options config_options = {
 	.command = "run",
 	.groups = groups,
 	.group_count = ARRAY_SIZE(groups),
+	.names = OPTION_NAMES_FILE,
+};
+
+static const struct option_row clock_rows[] = {
+	{ OPTION("clock", 0, "WAY",
+		 "what of the time since it was saved the guest sees: stopped, its counters go on "
+		 "from where they were, or running, as if they had gone on (stopped)"),
+	  OPTION_CHOICE(struct config, clock_runs, clock_ways) },
+};
+
+static const struct option_group restore_groups[] = {
+	{ host_rows, ARRAY_SIZE(host_rows) },
+	{ clock_rows, ARRAY_SIZE(clock_rows) },
+};
+
+const struct options config_restore_options = {
+	.command = "restore",
+	.groups = restore_groups,
+	.group_count = ARRAY_SIZE(restore_groups),
 	.names = OPTION_NAMES_FILE,
 };

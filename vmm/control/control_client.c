@@ -65,20 +65,43 @@ static int wait_for(const struct control_peer *peer, short events, uint64_t unti
 	return count == 0 ? -ETIMEDOUT : 0;
 }
 
+/* Has the descriptors that are to be handed over go with a message. */
+static void attach(const struct control_peer *peer, struct msghdr *message, void *control)
+{
+	const size_t size = peer->hand_count * sizeof(peer->hand[0]);
+	struct cmsghdr *header;
+
+	message->msg_control = control;
+	message->msg_controllen = CMSG_SPACE(size);
+	header = CMSG_FIRSTHDR(message);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(header), peer->hand, size);
+}
+
 static int send_all(const struct control_peer *peer, const char *text, size_t size, uint64_t until)
 {
-	while (size > 0) {
-		const ssize_t done = send(peer->fd, text, size, MSG_NOSIGNAL);
+	char control[CMSG_SPACE(sizeof(peer->hand))]
+		__attribute__((aligned(_Alignof(struct cmsghdr))));
+	size_t done = 0;
+
+	while (done < size) {
+		struct iovec rest = { (char *)text + done, size - done };
+		struct msghdr message = { .msg_iov = &rest, .msg_iovlen = 1 };
+		ssize_t sent;
 		int err = 0;
 
-		if (done > 0) {
-			text += done;
-			size -= done;
-		} else if (done < 0 && errno == EAGAIN) {
+		/* With the first byte. */
+		if (done == 0 && peer->hand_count > 0)
+			attach(peer, &message, control);
+		sent = sendmsg(peer->fd, &message, MSG_NOSIGNAL);
+		if (sent > 0)
+			done += sent;
+		else if (sent < 0 && errno == EAGAIN)
 			err = wait_for(peer, POLLOUT, until);
-		} else if (done < 0 && errno != EINTR) {
+		else if (sent < 0 && errno != EINTR)
 			err = -errno;
-		}
 		if (err < 0)
 			return err;
 	}
@@ -186,6 +209,14 @@ json_t *control_client_ask(struct control_peer *peer, const char *request, json_
 	result = take_result(peer, answer);
 	json_decref(answer);
 	return result;
+}
+
+int control_client_pid(const struct control_peer *peer)
+{
+	struct ucred who;
+	socklen_t size = sizeof(who);
+
+	return getsockopt(peer->fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 ? -errno : who.pid;
 }
 
 int control_client_wait(struct control_peer *peer, int milliseconds)

@@ -33,6 +33,7 @@ struct control_client {
 	bool ended; /* nothing more comes */
 	bool asks; /* its request is not answered yet */
 	json_t *id; /* of it, or NULL */
+	int handed[CONTROL_HANDED_MAX]; /* descriptors that came with it, -1: none */
 	char *answer; /* what is left to be sent of it, or NULL */
 	size_t size, sent;
 };
@@ -47,6 +48,21 @@ static void forget(struct control_client *client)
 	free(client);
 }
 
+/* What came with a request goes with its answer. */
+static void close_handed(struct control_client *client)
+{
+	for (unsigned int i = 0; i < CONTROL_HANDED_MAX; i++) {
+		if (client->handed[i] >= 0)
+			close(client->handed[i]);
+		client->handed[i] = -1;
+	}
+}
+
+int control_server_handed(const struct control_client *client, unsigned int index)
+{
+	return client->handed[index];
+}
+
 /* It stays until its request is answered. */
 static void drop(struct control_client *client)
 {
@@ -59,8 +75,10 @@ static void drop(struct control_client *client)
 	free(client->answer);
 	client->id = NULL;
 	client->answer = NULL;
-	if (!client->asks)
+	if (!client->asks) {
+		close_handed(client);
 		forget(client);
+	}
 }
 
 static const char *line_end(const struct control_client *client)
@@ -115,6 +133,7 @@ static void say(struct control_client *client, json_t *body)
 	char *text;
 
 	client->asks = false;
+	close_handed(client);
 	if (client->source.fd < 0) {
 		json_decref(body);
 		forget(client);
@@ -235,12 +254,43 @@ static void serve(struct control_client *client)
 	take_line(client, text, size);
 }
 
+/* Descriptors that have come take the places that are free; what is too much is closed. */
+static void take_handed(struct control_client *client, struct msghdr *message)
+{
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
+	     header = CMSG_NXTHDR(message, header)) {
+		const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		unsigned int place = 0;
+
+		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(header) + i * sizeof(fd), sizeof(fd));
+			while (place < CONTROL_HANDED_MAX && client->handed[place] >= 0)
+				place++;
+			if (place < CONTROL_HANDED_MAX)
+				client->handed[place] = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
 /* False: the client is gone. */
 static bool receive(struct control_client *client)
 {
 	struct iovec room = { client->line + client->used, sizeof(client->line) - client->used };
-	struct msghdr message = { .msg_iov = &room, .msg_iovlen = 1 };
-	const ssize_t got = recvmsg(client->source.fd, &message, MSG_DONTWAIT);
+	char control[CMSG_SPACE(CONTROL_HANDED_MAX * sizeof(int))]
+		__attribute__((aligned(_Alignof(struct cmsghdr))));
+	struct msghdr message = {
+		.msg_iov = &room,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	const ssize_t got = recvmsg(client->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (got < 0 && errno != EAGAIN && errno != EINTR) {
 		drop(client);
@@ -248,8 +298,10 @@ static bool receive(struct control_client *client)
 	}
 	if (got == 0)
 		client->ended = true;
-	if (got > 0)
+	if (got > 0) {
 		client->used += got;
+		take_handed(client, &message);
+	}
 	if (client->used == sizeof(client->line) && !line_end(client)) {
 		client->too_long = true;
 		client->used = 0;
@@ -303,6 +355,8 @@ static void add(struct control_server *server, int fd)
 	client->source = (struct event_source){ fd, client_ready };
 	client->server = server;
 	client->turn = ++server->turns;
+	for (unsigned int i = 0; i < CONTROL_HANDED_MAX; i++)
+		client->handed[i] = -1;
 	if (event_add(server->loop, &client->source, EPOLLIN) < 0) {
 		close(fd);
 		free(client);

@@ -13,9 +13,11 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -23,6 +25,11 @@
 
 #include "host/file.h"
 #include "host/log.h"
+#include "util.h"
+
+/* Of an entry of /proc/PID/pagemap. */
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
 
 static int complain(const char *path, int error)
 {
@@ -238,6 +245,135 @@ ssize_t file_pread(int fd, void *bytes, size_t size, off_t offset)
 	const struct iovec segment = { bytes, size };
 
 	return preadv2(fd, &segment, 1, offset, 0);
+}
+
+/* #syscalls loop: pwritev2 */
+int file_pwrite(int fd, const void *bytes, size_t size, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		const struct iovec rest = { (char *)bytes + done, size - done };
+		const ssize_t written = pwritev2(fd, &rest, 1, offset + done, 0);
+
+		if (written < 0 && errno != EINTR)
+			return -errno;
+		if (written > 0)
+			done += written;
+	}
+	return 0;
+}
+
+/* Before Linux 6.7 there is an entry for each page to be read. */
+static int entries_touched(int pagemap_fd, uintptr_t *at, uintptr_t end,
+			   struct file_region *regions, unsigned int room)
+{
+	const uintptr_t page = sysconf(_SC_PAGESIZE);
+	uint64_t entries[512];
+	unsigned int count = 0;
+
+	while (*at < end && count < room) {
+		const uint64_t left = (end - *at) / page,
+			       size = left < ARRAY_SIZE(entries) ? left : ARRAY_SIZE(entries);
+		const ssize_t got = file_pread(pagemap_fd, entries, size * sizeof(*entries),
+					       *at / page * sizeof(*entries));
+
+		if (got < (ssize_t)sizeof(*entries))
+			return got < 0 ? -errno : -EIO;
+		for (size_t i = 0; i < got / sizeof(*entries) && count < room; i++, *at += page) {
+			if (!(entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)))
+				continue;
+			if (count > 0 && regions[count - 1].end == *at)
+				regions[count - 1].end = *at + page;
+			else
+				regions[count++] = (struct file_region){ *at, *at + page };
+		}
+	}
+	return count;
+}
+
+/* #syscalls loop: ioctl(PAGEMAP_SCAN) */
+int file_touched(int pagemap_fd, uintptr_t *at, uintptr_t end, struct file_region *regions,
+		 unsigned int room)
+{
+	struct page_region found[FILE_REGIONS_MAX];
+	struct pm_scan_arg scan = {
+		.size = sizeof(scan),
+		.start = *at,
+		.end = end,
+		.vec = (uintptr_t)found,
+		.vec_len = room < ARRAY_SIZE(found) ? room : ARRAY_SIZE(found),
+		.category_inverted = PAGE_IS_PFNZERO,
+		.category_mask = PAGE_IS_PFNZERO,
+		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		.return_mask = PAGE_IS_PRESENT,
+	};
+	const int count = ioctl(pagemap_fd, PAGEMAP_SCAN, &scan);
+
+	if (count < 0)
+		return errno == ENOTTY ? entries_touched(pagemap_fd, at, end, regions, room)
+				       : -errno;
+	for (int i = 0; i < count; i++)
+		regions[i] = (struct file_region){ found[i].start, found[i].end };
+	*at = scan.walk_end;
+	return count;
+}
+
+/* Large ones, by others. */
+
+int file_new_open(struct file_new *file, const char *path)
+{
+	char first[PATH_MAX], second[PATH_MAX];
+
+	*file = (struct file_new){ .path = path, .fd = -1 };
+	if (snprintf(first, sizeof(first), "%s", path) >= (int)sizeof(first))
+		return complain(path, ENAMETOOLONG);
+	snprintf(second, sizeof(second), "%s", path);
+	snprintf(file->name, sizeof(file->name), "%s", basename(first));
+	snprintf(file->other, sizeof(file->other), ".%.200s.%d", file->name, (int)getpid());
+	file->directory = open(dirname(second), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (file->directory < 0)
+		return complain(path, errno);
+	file->fd = openat(file->directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (file->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+		file->fd = openat(file->directory, file->other,
+				  O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+		file->has_other = file->fd >= 0;
+	}
+	if (file->fd < 0) {
+		const int error = errno;
+
+		close(file->directory);
+		return complain(path, error);
+	}
+	return 0;
+}
+
+int file_new_keep(struct file_new *file)
+{
+	char own[64];
+	int err = fsync(file->fd);
+
+	snprintf(own, sizeof(own), "/proc/self/fd/%d", file->fd);
+	if (err == 0 && !file->has_other) {
+		err = linkat(AT_FDCWD, own, file->directory, file->other, AT_SYMLINK_FOLLOW);
+		file->has_other = err == 0;
+	}
+	if (err == 0)
+		err = renameat(file->directory, file->other, file->directory, file->name);
+	if (err < 0)
+		return complain(file->path, errno);
+	file->has_other = false;
+	fsync(file->directory);
+	return 0;
+}
+
+void file_new_close(struct file_new *file)
+{
+	if (file->has_other)
+		unlinkat(file->directory, file->other, 0);
+	close(file->fd);
+	close(file->directory);
 }
 
 int file_check(const char *path)

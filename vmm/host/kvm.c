@@ -204,6 +204,12 @@ int kvm_set_reg(int vcpu_fd, uint64_t id, const void *value)
 	return checked(ioctl(vcpu_fd, KVM_SET_ONE_REG, &reg));
 }
 
+/* #syscalls loop: ioctl(KVM_GET_REG_LIST) */
+int kvm_get_reg_list(int vcpu_fd, struct kvm_reg_list *list)
+{
+	return checked(ioctl(vcpu_fd, KVM_GET_REG_LIST, list));
+}
+
 /* #syscalls vcpu: ioctl(KVM_TRANSLATE) */
 int kvm_translate(int vcpu_fd, struct kvm_arm_translation *translation)
 {
@@ -219,7 +225,7 @@ int kvm_get_mp_state(int vcpu_fd)
 	return err < 0 ? err : (int)state.mp_state;
 }
 
-/* #syscalls vcpu: ioctl(KVM_SET_MP_STATE) */
+/* #syscalls loop vcpu: ioctl(KVM_SET_MP_STATE) */
 int kvm_set_mp_state(int vcpu_fd, unsigned int state)
 {
 	const struct kvm_mp_state mp_state = { .mp_state = state };
@@ -231,6 +237,12 @@ int kvm_set_mp_state(int vcpu_fd, unsigned int state)
 int kvm_set_guest_debug(int vcpu_fd, const struct kvm_guest_debug *debug)
 {
 	return checked(ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug));
+}
+
+/* #syscalls loop: ioctl(KVM_GET_VCPU_EVENTS) */
+int kvm_get_vcpu_events(int vcpu_fd, struct kvm_vcpu_events *events)
+{
+	return checked(ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, events));
 }
 
 /* #syscalls loop vcpu: ioctl(KVM_SET_VCPU_EVENTS) */

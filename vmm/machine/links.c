@@ -11,7 +11,7 @@
 #include "host/clock.h"
 #include "host/limits.h"
 #include "host/log.h"
-#include "virtio/virtio_net.h"
+#include "net/virtio_net.h"
 
 /* In the first byte of a MAC address: it is nobody's in the world, and of one interface. */
 #define LOCAL	0x02

@@ -14,12 +14,8 @@ static void reach(struct machine *machine, enum machine_phase phase)
 	machine->phase[phase].reached = true;
 }
 
-/* The order of everything, and who is to blame when it fails, where it is not for want of means. */
-static const struct step {
-	int (*up)(struct machine *machine);
-	void (*down)(struct machine *machine);
-	enum status blamed;
-} steps[] = {
+/* The order of everything. */
+static const struct step start_steps[] = {
 	{ start_measure, NULL, STATUS_USAGE }, /* kernel, initrd, disks */
 	{ vm_map_ram, vm_unmap_ram, STATUS_USAGE }, /* RAM */
 	{ start_load, NULL, STATUS_USAGE },
@@ -31,6 +27,19 @@ static const struct step {
 	{ start_tell, NULL, STATUS_HOST }, /* and so does the guest */
 	{ start_enter, NULL, STATUS_HOST },
 	{ start_clean, NULL, STATUS_HOST },
+	{ NULL, NULL, STATUS_OK },
+};
+
+/* The same for a guest that was saved. */
+static const struct step restore_steps[] = {
+	{ start_disks, NULL, STATUS_USAGE },
+	{ vm_map_ram, vm_unmap_ram, STATUS_USAGE },
+	{ restore_ram, NULL, STATUS_USAGE },
+	{ vm_create, vm_destroy, STATUS_HOST },
+	{ cpus_create, cpus_destroy, STATUS_HOST },
+	{ devices_create, devices_destroy, STATUS_HOST },
+	{ restore_state, NULL, STATUS_USAGE },
+	{ NULL, NULL, STATUS_OK },
 };
 
 enum status machine_create(struct machine *machine, struct resources *resources,
@@ -44,10 +53,11 @@ enum status machine_create(struct machine *machine, struct resources *resources,
 		.terminal = terminal,
 		.report = report,
 		.verdict = verdict,
+		.steps = resources->config->snapshot ? restore_steps : start_steps,
 	};
 	reach(machine, PHASE_BEGUN);
-	while (machine->built < ARRAY_SIZE(steps)) {
-		const struct step *step = &steps[machine->built];
+	while (machine->steps[machine->built].up) {
+		const struct step *step = &machine->steps[machine->built];
 		const int err = step->up(machine);
 
 		if (err < 0) {
@@ -63,7 +73,7 @@ enum status machine_create(struct machine *machine, struct resources *resources,
 void machine_destroy(struct machine *machine)
 {
 	while (machine->built > 0) {
-		const struct step *step = &steps[--machine->built];
+		const struct step *step = &machine->steps[--machine->built];
 
 		if (step->down)
 			step->down(machine);
@@ -73,7 +83,7 @@ void machine_destroy(struct machine *machine)
 void machine_run(struct machine *machine)
 {
 	struct vcpu_env *env = &machine->env;
-	int err = 0;
+	int err = machine->config->snapshot ? restore_go(machine) : 0;
 
 	reach(machine, PHASE_FIRST_RUN);
 	/* The first vCPU last: by then the others can be called by it. */

@@ -60,7 +60,11 @@ static int files_open(struct resources *resources)
 {
 	const struct config *config = resources->config;
 	struct boot_files *files = &resources->files;
-	int err = boot_files_open(files, config->kernel, config->initrd, config->initramfs);
+	int err;
+
+	if (config->snapshot)
+		return 0;
+	err = boot_files_open(files, config->kernel, config->initrd, config->initramfs);
 
 	files->kernel_address = config->kernel_address;
 	if (err < 0)
@@ -75,6 +79,8 @@ static int files_open(struct resources *resources)
 
 static void files_close(struct resources *resources)
 {
+	if (resources->config->snapshot)
+		return;
 	load_ring_destroy(resources->ring);
 	boot_files_close(&resources->files);
 }

@@ -32,15 +32,22 @@ static int measure_files(struct machine *machine)
 	return boot_place(&machine->boot, RAM_BASE, config->mem_size);
 }
 
-int start_measure(struct machine *machine)
+int start_disks(struct machine *machine)
 {
 	struct resources *resources = machine->resources;
-	int err = measure_files(machine);
+	int err = 0;
 
 	for (unsigned int i = 0; i < resources->disk_count && err == 0; i++)
 		if (!resources->served_disks[i])
 			err = disk_begin(&resources->disks[i]);
 	return err;
+}
+
+int start_measure(struct machine *machine)
+{
+	const int err = measure_files(machine);
+
+	return err < 0 ? err : start_disks(machine);
 }
 
 int start_load(struct machine *machine)

@@ -11,7 +11,16 @@
 
 #include "machine/machine.h"
 
-/* The files, as they are by now, disks included, and places in RAM. */
+/* One of them: how it is made and unmade, and who is to blame when it fails, where it is not for
+ * want of means. */
+struct step {
+	int (*up)(struct machine *machine);
+	void (*down)(struct machine *machine);
+	enum status blamed;
+};
+
+/* Disks as they are by now; the files, likewise, and places in RAM. */
+int start_disks(struct machine *machine);
 int start_measure(struct machine *machine);
 
 int vm_map_ram(struct machine *machine);
@@ -41,5 +50,11 @@ int start_tell(struct machine *machine);
 /* The first vCPU's entry, and cleaning to the Point of Coherency. */
 int start_enter(struct machine *machine);
 int start_clean(struct machine *machine);
+
+/* In place of these for a guest that goes on from a snapshot: RAM, and all else. */
+int restore_ram(struct machine *machine);
+int restore_state(struct machine *machine);
+/* Its counters go on, and its devices: just before vCPUs run. Errors: -errno, said. */
+int restore_go(struct machine *machine);
 
 #endif

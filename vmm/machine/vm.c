@@ -116,11 +116,12 @@ static void enable_events(const struct machine *machine)
 }
 
 /* Before there is a vCPU (api.rst, KVM_CAP_ARM_MTE). Only who was asked for it complains. */
-static int enable_mte(const struct machine *machine)
+static int enable_mte(struct machine *machine)
 {
 	const struct config *config = machine->config;
 
-	if (!config->mte || kvm_enable(machine->vm_fd, KVM_CAP_ARM_MTE) == 0 || !config->has_mte)
+	machine->mte = config->mte && kvm_enable(machine->vm_fd, KVM_CAP_ARM_MTE) == 0;
+	if (machine->mte || !config->mte || !config->has_mte)
 		return 0;
 	log_error("--mte: this host's CPU has no memory tagging (FEAT_MTE2) for a guest");
 	return -ENOTSUP;
@@ -131,13 +132,14 @@ static int enable_mte(const struct machine *machine)
  * one. A hypervisor uses both, so its are the host's unless asked otherwise: an offset of the
  * physical counter makes every use of it an exit on CPUs without FEAT_ECV.
  */
-static int set_counters(const struct machine *machine)
+static int set_counters(struct machine *machine)
 {
 	const struct config *config = machine->config;
 	int err;
 
 	if (!config->has_counter_offset && !config->nested)
 		return 0;
+	machine->counter_offset = config->counter_offset;
 	err = kvm_set_counter_offset(machine->vm_fd, config->counter_offset);
 	if (err < 0)
 		log_error("KVM_ARM_SET_COUNTER_OFFSET: %s", strerror(-err));

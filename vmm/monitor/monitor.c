@@ -75,10 +75,9 @@ static void stop(struct control_client *client, json_t *arguments, void *opaque)
 }
 
 static const struct control_request requests[] = {
-	{ "version", say_version }, { "status", say_status },
-	{ "stat", say_statistics }, { "stop", stop },
-	{ "pause", monitor_pause }, { "resume", monitor_resume },
-	{ "debug", monitor_debug }, { NULL, NULL },
+	{ "version", say_version }, { "status", say_status },	      { "stat", say_statistics },
+	{ "stop", stop },	    { "pause", monitor_pause },	      { "resume", monitor_resume },
+	{ "debug", monitor_debug }, { "snapshot", monitor_snapshot }, { NULL, NULL },
 };
 
 static void begins(struct session_watcher *watcher)
@@ -93,6 +92,7 @@ static void stopped(struct session_watcher *watcher, bool over)
 {
 	struct monitor *monitor = container_of(watcher, struct monitor, watcher);
 
+	saver_end(&monitor->saver);
 	if (!over)
 		return;
 	monitor_pause_end(monitor);
@@ -123,8 +123,13 @@ static int serve(struct monitor *monitor)
 		return 0;
 	err = holds_prepare(&session->holds);
 	if (err == 0)
-		err = control_server_start(&monitor->server, &session->loop, monitor->socket.fd,
-					   requests, monitor);
+		err = monitor_snapshot_prepare(monitor);
+	if (err < 0)
+		return err;
+	err = control_server_start(&monitor->server, &session->loop, monitor->socket.fd, requests,
+				   monitor);
+	if (err < 0)
+		saver_destroy(&monitor->saver);
 	return err;
 }
 
@@ -201,11 +206,14 @@ void monitor_destroy(struct monitor *monitor)
 
 	session_watch_no_more(monitor->session, &monitor->watcher);
 	if (serves) {
+		saver_end(&monitor->saver);
 		monitor_pause_end(monitor);
 		monitor_debug_end(monitor);
 	}
 	/* Who waits for the end of the connection may then start a guest of the same name. */
 	close_all(monitor);
-	if (serves)
+	if (serves) {
 		control_server_stop(&monitor->server);
+		saver_destroy(&monitor->saver);
+	}
 }

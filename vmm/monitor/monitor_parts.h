@@ -13,6 +13,10 @@ void monitor_resume(struct control_client *client, json_t *arguments, void *opaq
 
 void monitor_debug(struct control_client *client, json_t *arguments, void *opaque);
 
+void monitor_snapshot(struct control_client *client, json_t *arguments, void *opaque);
+/* What saving takes. Errors: -errno, said. */
+int monitor_snapshot_prepare(struct monitor *monitor);
+
 /* The last life of the guest has ended, and is not looked at any more. */
 void monitor_debug_end(struct monitor *monitor);
 

@@ -59,7 +59,7 @@ static int start_time(struct monitor *monitor)
 	if (err < 0)
 		return err;
 	monitor->behind += now - monitor->ticks;
-	return kvm_set_counter_offset(machine->vm_fd, config->counter_offset + monitor->behind);
+	return kvm_set_counter_offset(machine->vm_fd, machine->counter_offset + monitor->behind);
 }
 
 /* Pauses. */

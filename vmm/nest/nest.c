@@ -12,9 +12,11 @@
 #include "host/log.h"
 #include "machine/session.h"
 #include "nest_net.h"
+#include "nest_plan.h"
 #include "options/number.h"
 #include "root/root_program.h"
 #include "served/served.h"
+#include "snapshot/snapshot.h"
 #include "util.h"
 
 #define TIME_LIMIT 120 /* seconds */
@@ -39,6 +41,7 @@ void nest_create(struct nest *nest)
 {
 	*nest = (struct nest){
 		.defaults = { .kernel = -1, .hypervisor = -1, .time_limit = TIME_LIMIT },
+		.save_fd = -1,
 	};
 }
 
@@ -574,4 +577,52 @@ int nest_configure(const struct nest *nest, unsigned int level, struct config *c
 		config->filesystems[config->filesystem_count - 1].no_submounts =
 			level == nest->depth;
 	return 0;
+}
+
+int nest_restore_config(const struct nest *nest, struct config *config, struct nest_words *words)
+{
+	struct word_list *list = &words->list;
+	struct options_words none;
+	struct state_reader reader;
+	size_t size;
+	int err = add_word(list, "restore");
+
+	if (err == 0 && nest->net)
+		err = add_words(list, "--network");
+	if (err == 0 && nest->net)
+		err = add_word(list, nest->net);
+	if (err < 0)
+		return tell(err);
+	err = config_parse_restore(config, list->count, list->words, &none);
+	if (err < 0)
+		return err;
+	state_reader_create(&reader, nest->from->state, nest->from->header.state_size);
+	state_take(&reader, NEST_RECORD, 0, &size);
+	config_restore_guest(config, &reader);
+	config->snapshot = nest->from;
+	return reader.err;
+}
+
+int nest_read_snapshot(struct nest *nest, const struct snapshot *snapshot)
+{
+	struct state_reader reader;
+	const char *text;
+	unsigned int level;
+	json_t *plan;
+	size_t size;
+	int err;
+
+	state_reader_create(&reader, snapshot->state, snapshot->header.state_size);
+	if (!state_is_next(&reader, NEST_RECORD)) {
+		log_error("%s: is a snapshot, but not of a nest", snapshot->path);
+		return -EINVAL;
+	}
+	text = state_take(&reader, NEST_RECORD, 0, &size);
+	plan = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+	err = nest_plan_unpack(nest, &level, plan);
+	json_decref(plan);
+	if (err == -EINVAL)
+		log_error("%s: has a plan of a nest that makes no sense", snapshot->path);
+	nest->from = snapshot;
+	return tell(err);
 }

@@ -14,6 +14,7 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "host/log.h"
@@ -28,6 +29,9 @@
 #include "virtio/virtio_report.h"
 
 #define PORTS "/sys/class/virtio-ports"
+
+/* A line with a command is no longer, in bytes. */
+#define COMMAND_MAX 65536
 
 /* The exit status that shells have for a command that they cannot run. */
 #define STATUS_NOT_RUN 127
@@ -112,6 +116,61 @@ static int run_command(const struct word_list *command)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_SIGNAL + WTERMSIG(status);
 }
 
+/* All of a line of the console, which is not shown; NULL: there was none. The caller's to free. */
+static char *read_line(void)
+{
+	char *line = NULL;
+	size_t room = 0, size = 0;
+	char byte;
+
+	while (read(STDIN_FILENO, &byte, 1) == 1 && byte != '\n') {
+		if (size + 1 >= room) {
+			char *more =
+				size < COMMAND_MAX ? realloc(line, room = room * 2 + 256) : NULL;
+
+			if (!more)
+				break;
+			line = more;
+		}
+		line[size++] = byte;
+	}
+	if (line)
+		line[size] = '\0';
+	return line;
+}
+
+static void take_words(struct word_list *command, const json_t *words)
+{
+	json_t *word;
+	size_t i;
+
+	json_array_foreach (words, i, word)
+		if (json_is_string(word))
+			word_list_add(command, json_string_value(word), json_string_length(word));
+}
+
+/* What the innermost level waits for: its command as a line of JSON. What follows is for that. */
+static void wait_command(unsigned int level, int port, struct word_list *command)
+{
+	struct termios before, silent;
+	const bool has_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	char *line;
+	json_t *words;
+
+	silent = before;
+	silent.c_lflag &= ~(ECHO | ICANON);
+	if (has_terminal)
+		tcsetattr(STDIN_FILENO, TCSANOW, &silent);
+	nest_report(port, json_pack("{siss}", "level", level, "is", "ready"));
+	line = read_line();
+	words = line ? json_loads(line, 0, NULL) : NULL;
+	take_words(command, words);
+	json_decref(words);
+	free(line);
+	if (has_terminal)
+		tcsetattr(STDIN_FILENO, TCSANOW, &before);
+}
+
 /* The root that the nest has: the innermost lives in it, the others hand it down. */
 static int take_root(const struct nest *nest, unsigned int level)
 {
@@ -125,9 +184,9 @@ static void report_command(unsigned int level, int port, int status)
 	nest_report(port, json_pack("{sisssi}", "level", level, "is", "command", "status", status));
 }
 
-static void live(const struct nest *nest, unsigned int level, int port)
+static void live(struct nest *nest, unsigned int level, int port)
 {
-	const struct word_list *command = &nest->levels[level - 1].command;
+	struct word_list *command = &nest->levels[level - 1].command;
 
 	report_up(level, port);
 	if (take_root(nest, level) < 0) {
@@ -136,6 +195,8 @@ static void live(const struct nest *nest, unsigned int level, int port)
 	}
 	/* What it cannot have is said; a command may do without. */
 	nest_net_prepare(nest, level);
+	if (nest->waits && level == nest->depth)
+		wait_command(level, port, command);
 	if (command->count > 0)
 		report_command(level, port, run_command(command));
 	if (level < nest->depth)

@@ -24,7 +24,7 @@ static void append(json_t **array, json_t *value)
 	*array = NULL;
 }
 
-static json_t *pack_words(const struct word_list *list)
+json_t *nest_plan_words(const struct word_list *list)
 {
 	json_t *array = json_array();
 
@@ -48,10 +48,10 @@ static json_t *pack_files(const struct nest_level *level)
 
 static json_t *pack_level(const struct nest_level *level)
 {
-	return json_pack("{sososssisisssiso}", "options", pack_words(&level->options), "command",
-			 pack_words(&level->command), "params", level->params ? level->params : "",
-			 "kernel", level->kernel, "hypervisor", level->hypervisor,
-			 "hypervisor-params",
+	return json_pack("{sososssisisssiso}", "options", nest_plan_words(&level->options),
+			 "command", nest_plan_words(&level->command), "params",
+			 level->params ? level->params : "", "kernel", level->kernel, "hypervisor",
+			 level->hypervisor, "hypervisor-params",
 			 level->hypervisor_params ? level->hypervisor_params : "", "time-limit",
 			 (int)level->time_limit, "files", pack_files(level));
 }
@@ -80,9 +80,9 @@ static json_t *pack_sources(const struct nest *nest)
 
 json_t *nest_plan_pack(const struct nest *nest, unsigned int level)
 {
-	return json_pack("{sisososssb}", "level", (int)level, "sources", pack_sources(nest),
+	return json_pack("{sisososssbsb}", "level", (int)level, "sources", pack_sources(nest),
 			 "levels", pack_levels(nest), "net", nest->net ? nest->net : "", "root",
-			 nest->root != NULL);
+			 nest->root != NULL, "waits", nest->waits);
 }
 
 /* Unpacking. */
@@ -210,14 +210,15 @@ int nest_plan_unpack(struct nest *nest, unsigned int *level, json_t *plan)
 	json_t *sources, *levels;
 	json_int_t number = 0;
 	const char *net;
-	int root, err = -EINVAL;
+	int root, waits, err = -EINVAL;
 
 	nest_create(nest);
-	if (json_unpack(plan, "{sIsososssb!}", "level", &number, "sources", &sources, "levels",
-			&levels, "net", &net, "root", &root) == 0)
+	if (json_unpack(plan, "{sIsososssbsb!}", "level", &number, "sources", &sources, "levels",
+			&levels, "net", &net, "root", &root, "waits", &waits) == 0)
 		err = unpack_sources(nest, sources);
 	if (err == 0)
 		err = unpack_levels(nest, levels);
+	nest->waits = err == 0 && waits;
 	if (err == 0 && (number < 1 || number > nest->depth))
 		err = -EINVAL;
 	if (err == 0)

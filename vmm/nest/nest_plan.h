@@ -22,6 +22,12 @@ void nest_plan_path(char *path, size_t size, unsigned int source);
 /* The plan as that level is to find it: the caller's to release. NULL for want of memory. */
 json_t *nest_plan_pack(const struct nest *nest, unsigned int level);
 
+/* Words as an array, likewise. */
+json_t *nest_plan_words(const struct word_list *list);
+
+/* The record of a snapshot that has the plan of a nest, as level 1 was to find it. */
+#define NEST_RECORD "nest"
+
 /*
  * The other way round; nothing of plan, which may be NULL, is taken for granted. Errors, not said:
  * -EINVAL for what is no plan, -ENOMEM; then there is nothing to destroy.

@@ -34,6 +34,8 @@ static bool may_pass(struct nest_relay *relay, const json_t *report)
 	    !nest_report_may(relay->level, level, kind) || relay->passed[level - 1] & 1u << kind)
 		return false;
 	relay->passed[level - 1] |= 1u << kind;
+	if (kind == NEST_REPORT_READY && level == relay->depth && relay->ready)
+		relay->ready(relay);
 	return true;
 }
 

@@ -23,6 +23,8 @@ struct nest_relay {
 	unsigned int depth; /* of the nest */
 	uint8_t passed[NEST_LEVELS_MAX]; /* by level, a bit for each kind of report */
 	unsigned int refused; /* lines */
+	/* The innermost level has said that it waits for its command; or NULL. */
+	void (*ready)(struct nest_relay *relay);
 	bool whole; /* the line has ended and goes out */
 	size_t sent; /* of it */
 	struct nest_line line; /* last: little of it is ever touched */

@@ -57,10 +57,9 @@ void nest_report(int fd, json_t *report)
 bool nest_report_about(const json_t *report, unsigned int *level, enum nest_report_kind *kind)
 {
 	static const char *const names[NEST_REPORT_KINDS] = {
-		[NEST_REPORT_BEGUN] = "begun",
-		[NEST_REPORT_UP] = "up",
-		[NEST_REPORT_COMMAND] = "command",
-		[NEST_REPORT_ENDED] = "ended",
+		[NEST_REPORT_BEGUN] = "begun",	   [NEST_REPORT_UP] = "up",
+		[NEST_REPORT_READY] = "ready",	   [NEST_REPORT_SAVED] = "saved",
+		[NEST_REPORT_COMMAND] = "command", [NEST_REPORT_ENDED] = "ended",
 	};
 	const char *is;
 	json_int_t number;
@@ -79,8 +78,16 @@ bool nest_report_about(const json_t *report, unsigned int *level, enum nest_repo
 
 bool nest_report_may(unsigned int speaker, unsigned int level, enum nest_report_kind kind)
 {
-	return level > speaker ||
-	       (level == speaker && (kind == NEST_REPORT_UP || kind == NEST_REPORT_COMMAND));
+	switch (kind) {
+	case NEST_REPORT_UP:
+	case NEST_REPORT_READY:
+	case NEST_REPORT_COMMAND:
+		return level >= speaker;
+	case NEST_REPORT_SAVED:
+		return false;
+	default:
+		return level > speaker;
+	}
 }
 
 void nest_line_add(struct nest_line *line, char byte)

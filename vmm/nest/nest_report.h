@@ -5,7 +5,10 @@
  *
  *   begun     by the level beneath: it is about to be built
  *   up        by nidus as its init: "linux", "cpus", "memory" in MiB
- *   command   by the same: its command ended with "status" (128 + N: by signal N)
+ *   ready     by that of the innermost level, where it waits for its command
+ *   saved     by what runs level 1: to a file; "ram" bytes, and for how long it was paused, in
+ *             nanoseconds, in "paused"
+ *   command   by nidus as its init: its command ended with "status" (128 + N: by signal N)
  *   ended     by the level beneath: "by" what outcome, the "status" of that run, its statistics
  *             in "stats", and the end of its "console" if it did not power itself off
  *
@@ -23,6 +26,8 @@
 enum nest_report_kind {
 	NEST_REPORT_BEGUN,
 	NEST_REPORT_UP,
+	NEST_REPORT_READY,
+	NEST_REPORT_SAVED,
 	NEST_REPORT_COMMAND,
 	NEST_REPORT_ENDED,
 	NEST_REPORT_KINDS

@@ -29,6 +29,7 @@ void nest_summary_destroy(struct nest_summary *summary)
 		json_decref(summary->level[i].command_report);
 		json_decref(summary->level[i].ended_report);
 	}
+	json_decref(summary->saved_report);
 }
 
 /* Reports. */
@@ -113,21 +114,39 @@ static bool take_ended(struct nest_progress *level, json_t *report)
 	return true;
 }
 
+/* That of level 1 means all of the nest. */
+static bool take_saved(struct nest_summary *summary, json_t *report)
+{
+	if (summary->saved_report || json_unpack(report, "{sIsI}", "ram", &(json_int_t){ 0 },
+						 "paused", &(json_int_t){ 0 }) < 0)
+		return false;
+	summary->saved_report = json_incref(report);
+	return true;
+}
+
+static bool take_ready(struct nest_progress *level, json_t *report)
+{
+	(void)report;
+	return level->up && !level->ended;
+}
+
 bool nest_summary_take(struct nest_summary *summary, json_t *report)
 {
 	static const struct {
 		bool (*take)(struct nest_progress *level, json_t *report);
 	} kinds[NEST_REPORT_KINDS] = {
-		[NEST_REPORT_BEGUN] = { take_begun },
-		[NEST_REPORT_UP] = { take_up },
-		[NEST_REPORT_COMMAND] = { take_command },
+		[NEST_REPORT_BEGUN] = { take_begun }, [NEST_REPORT_UP] = { take_up },
+		[NEST_REPORT_READY] = { take_ready }, [NEST_REPORT_COMMAND] = { take_command },
 		[NEST_REPORT_ENDED] = { take_ended },
 	};
 	enum nest_report_kind kind;
 	unsigned int level;
 
-	return nest_report_about(report, &level, &kind) && level <= summary->nest->depth &&
-	       kinds[kind].take(&summary->level[level - 1], report);
+	if (!nest_report_about(report, &level, &kind) || level > summary->nest->depth)
+		return false;
+	if (kind == NEST_REPORT_SAVED)
+		return take_saved(summary, report);
+	return kinds[kind].take(&summary->level[level - 1], report);
 }
 
 /* Time. */
@@ -135,6 +154,12 @@ bool nest_summary_take(struct nest_summary *summary, json_t *report)
 void nest_summary_started(struct nest_summary *summary)
 {
 	summary->started = clock_ns();
+}
+
+void nest_summary_restored(struct nest_summary *summary)
+{
+	for (unsigned int i = 0; i < summary->nest->depth; i++)
+		summary->level[i].begun = summary->level[i].up = summary->started;
 }
 
 void nest_summary_gone(struct nest_summary *summary, int status)

@@ -25,6 +25,7 @@ struct nest_summary {
 
 	/* The process that runs level 1: when it was started, by clock_ns(), and how it ended. */
 	uint64_t started;
+	json_t *saved_report; /* it was saved, or NULL */
 	bool gone;
 	int status;
 };
@@ -40,6 +41,9 @@ bool nest_summary_take(struct nest_summary *summary, json_t *report);
 /* The process that runs level 1 has been started, now; it has ended with an exit status. */
 void nest_summary_started(struct nest_summary *summary);
 void nest_summary_gone(struct nest_summary *summary, int status);
+
+/* All levels are up from the beginning. */
+void nest_summary_restored(struct nest_summary *summary);
 
 /* Nothing of the nest was at work for so long: the time does not count. */
 void nest_summary_paused(struct nest_summary *summary, uint64_t nanoseconds);

@@ -20,6 +20,7 @@
 
 #include "host/clock.h"
 #include "host/event.h"
+#include "host/file.h"
 #include "host/log.h"
 #include "host/signals.h"
 #include "host/verdict.h"
@@ -383,25 +384,74 @@ static int tell(const struct nest_summary *summary, const char *json_path, int s
 	return status;
 }
 
-int nest_watch(const struct nest *nest, const char *json_path)
+/* Returns what to exit with, in the child too, which has run level 1 then, and *is_child says so.
+ */
+static int live(struct watch *watch, const struct nest *nest, bool *is_child)
 {
-	/* Not on the stack: it holds the longest report that there may be. */
-	static struct watch watch;
-	int status, report_fd = -1;
+	int report_fd = -1;
 	pid_t child;
 
-	watch.process.fd = watch.stops.fd = -1;
-	nest_summary_create(&watch.summary, nest);
-	nest_terminal_save(&watch.terminal);
-	nest_summary_started(&watch.summary);
-	child = child_start(&watch, &report_fd);
+	watch->process.fd = watch->stops.fd = -1;
+	nest_summary_create(&watch->summary, nest);
+	nest_terminal_save(&watch->terminal);
+	nest_summary_started(&watch->summary);
+	if (nest->from)
+		nest_summary_restored(&watch->summary);
+	child = child_start(watch, &report_fd);
+	*is_child = child == 0;
 	if (child == 0)
 		return nest_level_run(nest, 1, report_fd);
-	if (child < 0) {
-		log_error("a process for the nest: %s", strerror(-child));
+	if (child > 0)
+		return watch_child(watch);
+	log_error("a process for the nest: %s", strerror(-child));
+	return STATUS_HOST;
+}
+
+/* Not on the stack: it holds the longest report that there may be. */
+static struct watch watch;
+
+int nest_watch(const struct nest *nest, const char *json_path)
+{
+	bool is_child;
+	int status = live(&watch, nest, &is_child);
+
+	if (!is_child)
+		status = tell(&watch.summary, json_path, status);
+	nest_summary_destroy(&watch.summary);
+	return status;
+}
+
+/* The file is whole: it gets its name. */
+static int keep(struct file_new *file, const struct nest_summary *summary)
+{
+	json_int_t ram, paused;
+
+	json_unpack(summary->saved_report, "{sIsI}", "ram", &ram, "paused", &paused);
+	if (file_new_keep(file) < 0)
 		return STATUS_HOST;
-	}
-	status = tell(&watch.summary, json_path, watch_child(&watch));
+	log_plain("the nest is saved to %s: %" JSON_INTEGER_FORMAT " MiB of RAM", file->path,
+		  ram >> 20);
+	return STATUS_OK;
+}
+
+int nest_watch_save(struct nest *nest, const char *path)
+{
+	struct file_new file;
+	bool is_child;
+	int status;
+
+	if (file_new_open(&file, path) < 0)
+		return STATUS_USAGE;
+	nest->waits = true;
+	nest->save_fd = file.fd;
+	status = live(&watch, nest, &is_child);
+	if (is_child)
+		return status;
+	if (watch.summary.saved_report && verdict_outcome(&watch.verdict) != OUTCOME_KILLED)
+		status = keep(&file, &watch.summary);
+	else
+		nest_summary_print(&watch.summary);
+	file_new_close(&file);
 	nest_summary_destroy(&watch.summary);
 	return status;
 }

@@ -233,13 +233,18 @@ static int take_letters(struct reader *reader, const char *letters)
 
 static int take_word(struct reader *reader, const char *word)
 {
-	if (reader->words->word) {
+	struct options_words *words = reader->words;
+
+	if (!words->word) {
+		words->word = word;
+	} else if (reader->options->takes_two && !words->second) {
+		words->second = word;
+	} else {
 		log_error("%s: %s takes options and no further argument%s", word,
 			  reader->options->command,
 			  reader->options->takes_command ? "; a command comes after --" : "");
 		return -EINVAL;
 	}
-	reader->words->word = word;
 	return 0;
 }
 

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "host/log.h"
-#include "virtio/virtio_net.h"
+#include "net/virtio_net.h"
 #include "virtio_net_parts.h"
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
@@ -289,6 +289,8 @@ static const struct virtio_ops virtio_net_ops = {
 	.process = virtio_net_process,
 	.drain = virtio_net_drain,
 	.settle = virtio_net_drain,
+	.save = virtio_net_control_save,
+	.restore = virtio_net_control_restore,
 	.destroy = virtio_net_destroy,
 };
 

@@ -75,6 +75,7 @@ struct net_pair {
 struct net_settings {
 	struct link_filter filter; /* without the device's own address */
 	bool unicast_overflow, multicast_overflow; /* a list had more than there is room for */
+	unsigned int pairs; /* in use */
 };
 
 struct virtio_net {
@@ -121,6 +122,9 @@ void virtio_net_frames_room(void *device, unsigned int pair);
 void virtio_net_control_reset(struct virtio_net *device);
 /* For process() of the control queue. */
 void virtio_net_control_process(struct virtio_queue *queue);
+/* What the driver has set, for who saves the device: record "virtio-net". */
+void virtio_net_control_save(struct virtio *virtio, struct state_writer *writer, uint64_t index);
+void virtio_net_control_restore(struct virtio *virtio, struct state_reader *reader, uint64_t index);
 /* Tells the link which frames the driver wants. */
 void virtio_net_control_apply(struct virtio_net *device);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "machine/written.h"
+#include "children/written.h"
 
 #include "util.h"
 

@@ -65,7 +65,7 @@ void virtio_net_control_reset(struct virtio_net *device)
 
 	memcpy(&mac, device->link->mac, LINK_ADDRESS);
 	atomic_store(&device->mac, mac);
-	device->settings = (struct net_settings){ .filter.promiscuous = true };
+	device->settings = (struct net_settings){ .filter.promiscuous = true, .pairs = 1 };
 }
 
 /* VIRTIO_NET_CTRL_RX: the switch that a command is for, or NULL. */
@@ -180,6 +180,7 @@ static bool set_pairs(struct virtio_net *device, uint8_t what, struct command *c
 	if (what != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET || !take_last(command, &pairs, sizeof(pairs)) ||
 	    pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN || pairs > device->pair_count)
 		return false;
+	device->settings.pairs = pairs;
 	device->link->ops->use_pairs(device->link, pairs);
 	return true;
 }
@@ -227,4 +228,80 @@ void virtio_net_control_process(struct virtio_queue *queue)
 {
 	virtio_serve(queue, answer);
 	virtio_publish(queue);
+}
+
+/* Saving and restoring. */
+
+struct net_state {
+	uint8_t mac[LINK_ADDRESS];
+	uint16_t pairs;
+	uint8_t promiscuous, all_multicast, all_unicast;
+	uint8_t no_multicast, no_unicast, no_broadcast;
+	uint8_t unicast_overflow, multicast_overflow;
+	uint32_t unicast_count, multicast_count;
+	uint8_t unicast[LINK_ADDRESSES_MAX][LINK_ADDRESS];
+	uint8_t multicast[LINK_ADDRESSES_MAX][LINK_ADDRESS];
+};
+
+void virtio_net_control_save(struct virtio *virtio, struct state_writer *writer, uint64_t index)
+{
+	const struct virtio_net *device = virtio_net_of(virtio);
+	const struct net_settings *settings = &device->settings;
+	const struct link_filter *filter = &settings->filter;
+	const uint64_t mac = atomic_load(&device->mac);
+	struct net_state state = {
+		.pairs = settings->pairs,
+		.promiscuous = filter->promiscuous,
+		.all_multicast = filter->all_multicast,
+		.all_unicast = filter->all_unicast,
+		.no_multicast = filter->no_multicast,
+		.no_unicast = filter->no_unicast,
+		.no_broadcast = filter->no_broadcast,
+		.unicast_overflow = settings->unicast_overflow,
+		.multicast_overflow = settings->multicast_overflow,
+		.unicast_count = filter->unicast_count,
+		.multicast_count = filter->multicast_count,
+	};
+
+	memcpy(state.mac, &mac, LINK_ADDRESS);
+	memcpy(state.unicast, filter->unicast, sizeof(state.unicast));
+	memcpy(state.multicast, filter->multicast, sizeof(state.multicast));
+	state_put(writer, "virtio-net", index, &state, sizeof(state));
+}
+
+void virtio_net_control_restore(struct virtio *virtio, struct state_reader *reader, uint64_t index)
+{
+	struct virtio_net *device = virtio_net_of(virtio);
+	struct link_filter *filter = &device->settings.filter;
+	struct net_state state;
+	uint64_t mac = 0;
+
+	if (!state_get(reader, "virtio-net", index, &state, sizeof(state)))
+		return;
+	if (state.unicast_count > LINK_ADDRESSES_MAX ||
+	    state.multicast_count > LINK_ADDRESSES_MAX || state.pairs < 1 ||
+	    state.pairs > device->pair_count) {
+		state_refuse(reader, "virtio-net", index, "has more than the device has");
+		return;
+	}
+	memcpy(&mac, state.mac, LINK_ADDRESS);
+	atomic_store(&device->mac, mac);
+	*filter = (struct link_filter){
+		.promiscuous = state.promiscuous,
+		.all_multicast = state.all_multicast,
+		.all_unicast = state.all_unicast,
+		.no_multicast = state.no_multicast,
+		.no_unicast = state.no_unicast,
+		.no_broadcast = state.no_broadcast,
+		.unicast_count = state.unicast_count,
+		.multicast_count = state.multicast_count,
+	};
+	memcpy(filter->unicast, state.unicast, sizeof(filter->unicast));
+	memcpy(filter->multicast, state.multicast, sizeof(filter->multicast));
+	device->settings.unicast_overflow = state.unicast_overflow;
+	device->settings.multicast_overflow = state.multicast_overflow;
+	device->settings.pairs = state.pairs;
+	virtio_net_control_apply(device);
+	if (device->link->ops->use_pairs)
+		device->link->ops->use_pairs(device->link, state.pairs);
 }

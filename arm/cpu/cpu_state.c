@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. A register is written down by KVM's number and its bytes. It is taken back
+ * only if KVM has the same register for this vCPU, whose list says so, in the same order: first
+ * those that say what the CPU can, for others are checked by them, and control registers of timers
+ * last, for the compare values are theirs to be compared with.
+ *
+ * What KVM does not let be set is what it is already, or else this host has another CPU. KVM's
+ * answer for a register that is read-only and the same is not an error on some kernels and one on
+ * others, so what was refused is read and compared.
+ */
+#include "cpu/cpu_state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/kvm.h"
+#include "host/log.h"
+#include "util.h"
+
+#define REGISTER_MAX 256 /* bytes: a vector of SVE */
+#define LIST_MAX     4096
+
+#define SIZE_OF(id) ((size_t)1 << (((id)&KVM_REG_SIZE_MASK) >> KVM_REG_SIZE_SHIFT))
+
+/* Op0, Op1 and CRn of a system register's number, where those of identification are 3, 0 and 0. */
+#define SYSREG_SPACE 0xff80
+#define SYSREG_ID    0xc000
+
+enum order { FIRST, THEN, LAST, ORDERS };
+
+struct vcpu_state {
+	uint32_t mp_state;
+	uint32_t zero;
+	struct kvm_vcpu_events events;
+};
+
+static struct kvm_reg_list *list_of(int vcpu_fd)
+{
+	struct kvm_reg_list *list = malloc(sizeof(*list) + LIST_MAX * sizeof(list->reg[0]));
+	int err = list ? 0 : -ENOMEM;
+
+	if (list) {
+		list->n = LIST_MAX;
+		err = kvm_get_reg_list(vcpu_fd, list);
+	}
+	if (err == 0)
+		return list;
+	log_error("registers of a vCPU: %s", strerror(-err));
+	free(list);
+	return NULL;
+}
+
+static bool is_sysreg(uint64_t id)
+{
+	return (id & KVM_REG_ARM_COPROC_MASK) == KVM_REG_ARM64_SYSREG;
+}
+
+static bool is_counter(uint64_t id)
+{
+	return id == KVM_REG_ARM_TIMER_CNT || id == KVM_REG_ARM_PTIMER_CNT;
+}
+
+/* Timers' CTL: CRn 14, CRm 2 or 3, Op2 1, of any exception level. */
+static bool is_timer_control(uint64_t id)
+{
+	const unsigned int crn = id >> 7 & 15, crm = id >> 3 & 15, op2 = id & 7;
+
+	return is_sysreg(id) && crn == 14 && (crm == 2 || crm == 3) && op2 == 1;
+}
+
+/* The set of vector lengths is settled when a vCPU is finalized, which it is. */
+static enum order order_of(uint64_t id)
+{
+	if (id == KVM_REG_ARM64_SVE_VLS || (is_sysreg(id) && (id & SYSREG_SPACE) == SYSREG_ID))
+		return FIRST;
+	return is_timer_control(id) ? LAST : THEN;
+}
+
+/* Saving. */
+
+static void save_registers(struct state_writer *writer, int vcpu_fd, unsigned int index,
+			   const struct kvm_reg_list *list)
+{
+	uint8_t value[REGISTER_MAX] __attribute__((aligned(8)));
+
+	state_begin(writer, "vcpu-registers", index);
+	for (uint64_t i = 0; i < list->n && writer->err == 0; i++) {
+		const uint64_t id = list->reg[i];
+		int err;
+
+		if (is_counter(id) || SIZE_OF(id) > sizeof(value))
+			continue;
+		memset(value, 0, 8);
+		err = kvm_get_reg(vcpu_fd, id, value);
+		/* A register of a feature that the guest has turned off. */
+		if (err == -ENOENT)
+			continue;
+		if (err < 0) {
+			log_error("register 0x%" PRIx64 " of vCPU %u: %s", id, index,
+				  strerror(-err));
+			state_fail_write(writer, err);
+		}
+		state_add(writer, &id, sizeof(id));
+		state_add(writer, value, align_up(SIZE_OF(id), 8));
+	}
+	state_end(writer);
+}
+
+void cpu_save(struct state_writer *writer, int vcpu_fd, unsigned int index)
+{
+	struct kvm_reg_list *list = list_of(vcpu_fd);
+	struct vcpu_state state = { 0 };
+	int err = kvm_get_mp_state(vcpu_fd);
+
+	state.mp_state = err;
+	if (err >= 0)
+		err = kvm_get_vcpu_events(vcpu_fd, &state.events);
+	if (err < 0)
+		log_error("state of vCPU %u: %s", index, strerror(-err));
+	if (err < 0 || !list)
+		state_fail_write(writer, err < 0 ? err : -ENOMEM);
+	state_put(writer, "vcpu", index, &state, sizeof(state));
+	if (list)
+		save_registers(writer, vcpu_fd, index, list);
+	free(list);
+}
+
+/* Restoring. */
+
+static bool is_in(const struct kvm_reg_list *list, uint64_t id)
+{
+	for (uint64_t i = 0; i < list->n; i++)
+		if (list->reg[i] == id)
+			return true;
+	return false;
+}
+
+static int set_register(int vcpu_fd, uint64_t id, const void *value)
+{
+	uint8_t is[REGISTER_MAX] __attribute__((aligned(8)));
+	int err;
+
+	if (id != KVM_REG_ARM64_SVE_VLS && kvm_set_reg(vcpu_fd, id, value) == 0)
+		return 0;
+	err = kvm_get_reg(vcpu_fd, id, is);
+	return err == 0 && memcmp(is, value, SIZE_OF(id)) != 0 ? -EINVAL : err;
+}
+
+/* One register of a record, from at on. Returns its bytes there, 0 where it is none. */
+static size_t restore_register(struct state_reader *reader, const uint8_t *at, size_t left,
+			       int vcpu_fd, unsigned int index, const struct kvm_reg_list *list,
+			       enum order order)
+{
+	uint64_t id;
+	size_t size;
+
+	if (left < sizeof(id)) {
+		state_refuse(reader, "vcpu-registers", index, "is cut off");
+		return 0;
+	}
+	memcpy(&id, at, sizeof(id));
+	size = sizeof(id) + align_up(SIZE_OF(id), 8);
+	if (SIZE_OF(id) > REGISTER_MAX || size > left) {
+		state_refuse(reader, "vcpu-registers", index, "is cut off");
+		return 0;
+	}
+	if (order_of(id) != order)
+		return size;
+	if (is_counter(id) || !is_in(list, id)) {
+		log_error("snapshot: vCPU %u has a register 0x%" PRIx64
+			  ", which this host does not have for it",
+			  index, id);
+		state_fail_read(reader, -ENOTSUP);
+	} else if (set_register(vcpu_fd, id, at + sizeof(id)) < 0) {
+		log_error("snapshot: register 0x%" PRIx64 " of vCPU %u: this host does not take "
+			  "the value that it has",
+			  id, index);
+		state_fail_read(reader, -ENOTSUP);
+	}
+	return reader->err < 0 ? 0 : size;
+}
+
+static void restore_registers(struct state_reader *reader, int vcpu_fd, unsigned int index,
+			      const struct kvm_reg_list *list)
+{
+	size_t size, done;
+	const uint8_t *registers = state_take(reader, "vcpu-registers", index, &size);
+
+	for (enum order order = FIRST; registers && order < ORDERS; order++) {
+		size_t at = 0;
+
+		do {
+			done = restore_register(reader, registers + at, size - at, vcpu_fd, index,
+						list, order);
+			at += done;
+		} while (done > 0 && at < size);
+	}
+}
+
+void cpu_restore(struct state_reader *reader, int vcpu_fd, unsigned int index)
+{
+	struct vcpu_state state;
+	struct kvm_reg_list *list;
+	int err;
+
+	if (!state_get(reader, "vcpu", index, &state, sizeof(state)))
+		return;
+	list = list_of(vcpu_fd);
+	if (!list) {
+		state_fail_read(reader, -ENOMEM);
+		return;
+	}
+	restore_registers(reader, vcpu_fd, index, list);
+	free(list);
+	if (reader->err < 0)
+		return;
+	err = kvm_set_vcpu_events(vcpu_fd, &state.events);
+	if (err == 0)
+		err = kvm_set_mp_state(vcpu_fd, state.mp_state);
+	if (err < 0)
+		state_refuse(reader, "vcpu", index, "has a state that this host does not take");
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A running guest into a file. It is made here, and written by the guest's nidus.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "commands/command.h"
+#include "control/control_client.h"
+#include "host/file.h"
+#include "machine/session.h"
+#include "util.h"
+
+struct request {
+	const char *name, *file;
+	bool stop;
+};
+
+static int complain(const char *path, int err)
+{
+	log_error("%s: %s", path, log_reason(-err));
+	return err;
+}
+
+static int pagemap_of(const struct control_peer *peer)
+{
+	char path[64];
+	int pid = control_client_pid(peer), fd;
+
+	if (pid < 0)
+		return complain(peer->who, pid);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? complain(path, -errno) : fd;
+}
+
+static void say(const struct request *request, const json_t *result)
+{
+	const json_int_t ram = json_integer_value(json_object_get(result, "ram_bytes")),
+			 paused = json_integer_value(json_object_get(result, "paused_ns"));
+
+	printf("Guest %s saved to %s: %" PRId64 " MiB of RAM, paused for %" PRId64 " ms%s\n",
+	       request->name, request->file, (int64_t)(ram >> 20), (int64_t)(paused / 1000000),
+	       request->stop ? ", and ended" : "");
+}
+
+static int save(const struct request *request, struct control_peer *peer, struct file_new *file)
+{
+	json_t *result;
+	int err;
+
+	peer->hand[0] = file->fd;
+	peer->hand[1] = pagemap_of(peer);
+	if (peer->hand[1] < 0)
+		return peer->hand[1];
+	peer->hand_count = 2;
+	result = control_client_ask(peer, "snapshot", json_pack("{sb}", "stop", request->stop), -1);
+	close(peer->hand[1]);
+	if (!result)
+		return -EIO;
+	err = file_new_keep(file);
+	if (err == 0)
+		say(request, result);
+	json_decref(result);
+	return err;
+}
+
+static int act(const struct request *request)
+{
+	struct control_peer peer;
+	struct file_new file;
+	int err = control_client_open(&peer, request->name, false);
+
+	if (err < 0)
+		return status_of_error(err, STATUS_USAGE);
+	if (file_new_open(&file, request->file) < 0) {
+		control_client_close(&peer);
+		return STATUS_USAGE;
+	}
+	err = save(request, &peer, &file);
+	file_new_close(&file);
+	control_client_close(&peer);
+	return err < 0 ? STATUS_HOST : STATUS_OK;
+}
+
+static const struct option_row rows[] = {
+	{ OPTION("stop", 0, NULL, "the guest ends when it is saved"),
+	  OPTION_FLAG(struct request, stop, true) },
+};
+
+static const struct option_group groups[] = { { rows, ARRAY_SIZE(rows) } };
+
+static const struct options options = {
+	.command = "snapshot",
+	.groups = groups,
+	.group_count = ARRAY_SIZE(groups),
+	.names = OPTION_NAMES_FILE,
+	.takes_two = true,
+};
+
+static int run(enum config_flavour flavour, int argc, char **argv)
+{
+	struct request request = { .name = NULL };
+	struct options_words words;
+	const int result = options_parse(&options, &request, argc, argv, &words);
+
+	(void)flavour;
+	if (result == OPTIONS_HELP)
+		return cmd_help_print(&cmd_snapshot);
+	if (result < 0)
+		return STATUS_USAGE;
+	if (!words.second) {
+		log_error("snapshot takes a guest, by its name or the path of its socket, and a "
+			  "file to save it to");
+		return STATUS_USAGE;
+	}
+	request.name = words.word;
+	request.file = words.second;
+	return act(&request);
+}
+
+const struct command cmd_snapshot = {
+	.options = &options,
+	.arguments = "[OPTIONS] NAME FILE",
+	.summary = "save a running guest to a file",
+	.about = "Saves a guest, as it is, to a file from which restore starts it again. Its vCPUs "
+		 "are kept from running meanwhile, and go on then. What is on its disks is not "
+		 "saved.",
+	.more = "Exit status: 0 it was saved, 2 the command line is wrong or there is no such "
+		"guest, 3 the guest's nidus does not answer, or refuses, or the file cannot be "
+		"written; then there is no such file.",
+	.run = run,
+};

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. A guest is saved when nothing of it moves: first its vCPUs rest, then its
+ * devices, which end what they have begun. The order of records is that in which they are taken
+ * back: where counters stand, for KVM goes by that when it takes registers of timers; vCPUs; the
+ * interrupt controller, whose tables are in guest memory by then; devices, which may interrupt.
+ *
+ * A machine that is restored is built as any other, of the same configuration, but without what a
+ * guest finds at its start. Its devices rest until its vCPUs are about to run.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/gic_state.h"
+#include "cpu/pvtime.h"
+#include "host/log.h"
+#include "snapshot/snapshot.h"
+#include "steps.h"
+
+const char *machine_unsaved(const struct machine *machine)
+{
+	const struct device *device;
+	const char *why = config_unsaved(machine->config);
+
+	if (!why && machine->mte)
+		why = "it has memory tagging";
+	if (!why && !gic_can_be_saved(&machine->gic))
+		why = "it has a GICv2";
+	if (why)
+		return why;
+	device = bus_unsaved(&machine->bus, &why);
+	return device ? why : NULL;
+}
+
+void machine_rest(struct machine *machine, bool rest)
+{
+	bus_rest(&machine->bus, rest);
+}
+
+/* MPIDR_EL1 of all vCPUs, the caller's to free. */
+static uint64_t *mpidrs(const struct machine *machine)
+{
+	const struct vcpu_env *env = &machine->env;
+	uint64_t *mpidr = calloc(env->count, sizeof(*mpidr));
+	int err = mpidr ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; i < env->count && err >= 0; i++)
+		err = cpu_get_mpidr(env->vcpus[i].fd, &mpidr[i]);
+	if (err >= 0)
+		return mpidr;
+	log_error("vCPUs' MPIDR_EL1: %s", strerror(-err));
+	free(mpidr);
+	return NULL;
+}
+
+static bool has_offset(const struct machine *machine)
+{
+	return machine->config->has_counter_offset || machine->config->nested;
+}
+
+void machine_save(struct machine *machine, struct state_writer *writer)
+{
+	const struct config_made made = {
+		.irqchip = machine->gic.kind,
+		.report = machine->report != NULL,
+	};
+	struct vcpu_env *env = &machine->env;
+	uint64_t *mpidr = mpidrs(machine);
+
+	if (!mpidr) {
+		state_fail_write(writer, -ENOMEM);
+		return;
+	}
+	config_save_guest(machine->config, &made, writer);
+	cpu_clock_save(writer, env->vcpus[0].fd, has_offset(machine));
+	for (unsigned int i = 0; i < env->count; i++)
+		cpu_save(writer, env->vcpus[i].fd, i);
+	gic_save(writer, &machine->gic, mpidr);
+	pvtime_save(writer, &machine->held, env->count);
+	bus_save(&machine->bus, writer);
+	free(mpidr);
+}
+
+int restore_ram(struct machine *machine)
+{
+	return snapshot_load(machine->config->snapshot, &machine->memory);
+}
+
+static void restore(struct machine *machine, struct state_reader *reader, const uint64_t *mpidr)
+{
+	struct vcpu_env *env = &machine->env;
+	int err;
+
+	cpu_clock_get(reader, &machine->clock);
+	if (reader->err == 0 && machine->clock.has_offset != has_offset(machine))
+		state_refuse(reader, "clock", 0, "is of another kind than the guest's");
+	if (reader->err < 0)
+		return;
+	if (machine->config->clock_runs)
+		cpu_clock_catch_up(&machine->clock);
+	err = cpu_clock_restore(&machine->clock, machine->vm_fd, env->vcpus[0].fd,
+				&machine->counter_offset);
+	if (err < 0)
+		state_fail_read(reader, err);
+	for (unsigned int i = 0; i < env->count; i++)
+		cpu_restore(reader, env->vcpus[i].fd, i);
+	if (reader->err == 0)
+		gic_restore(reader, &machine->gic, mpidr);
+	pvtime_restore(reader, &machine->held, env->count);
+	if (reader->err == 0)
+		bus_restore(&machine->bus, reader);
+	state_done(reader);
+}
+
+int restore_state(struct machine *machine)
+{
+	const struct snapshot *snapshot = machine->config->snapshot;
+	uint64_t *mpidr = mpidrs(machine);
+	struct state_reader reader;
+	size_t size;
+
+	if (!mpidr)
+		return -ENOMEM;
+	state_reader_create(&reader, snapshot->state, snapshot->header.state_size);
+	machine_rest(machine, true);
+	/* What comes before is for others; of that the machine was made. */
+	while (!state_is_next(&reader, "guest") && state_skip(&reader))
+		;
+	state_take(&reader, "guest", 0, &size);
+	restore(machine, &reader, mpidr);
+	free(mpidr);
+	return reader.err;
+}
+
+int restore_go(struct machine *machine)
+{
+	const int err = cpu_clock_restore(&machine->clock, machine->vm_fd, machine->env.vcpus[0].fd,
+					  &machine->counter_offset);
+
+	machine_rest(machine, false);
+	return err;
+}
