@@ -34,6 +34,12 @@ json_t *control_client_ask(struct control_peer *peer, const char *request, json_
 /* The process id of the nidus that answers. Errors: -errno, not said. */
 int control_client_pid(const struct control_peer *peer);
 
+/*
+ * After a request that ends this protocol: passes on what comes at in, and what the peer says to
+ * out, until the peer closes the connection. Errors: -errno, said.
+ */
+int control_client_relay(struct control_peer *peer, int in, int out);
+
 /* Waits for the end of who was asked. Errors: -errno, said unless quiet. */
 int control_client_wait(struct control_peer *peer, int milliseconds);
 

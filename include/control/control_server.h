@@ -62,6 +62,12 @@ void control_server_stop(struct control_server *server);
 void control_server_answer(struct control_client *client, json_t *result);
 void control_server_refuse(struct control_client *client, const char *kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/*
+ * Answers with an empty result, after which the connection is no more of this protocol: returns its
+ * descriptor, the caller's, which does not block. Errors: -errno; the client is answered or gone.
+ * For a request that is being handled.
+ */
+int control_server_hand_over(struct control_client *client);
 
 /*
  * The descriptors that came with the request (SCM_RIGHTS), in their order, or -1; they are closed

@@ -37,12 +37,18 @@ struct gdb_server {
 	char in[512];
 };
 
-/* place and loop outlive it; of place it takes a client that is there. Errors: -errno, said. */
+/*
+ * place and loop outlive it; of place, whose fd may be -1 for nowhere, it takes a client that is
+ * there. Errors: -errno, said.
+ */
 int gdb_server_create(struct gdb_server *server, struct gdb_place *place, struct event_loop *loop,
 		      const struct gdb_ops *ops, void *target,
 		      void (*came)(struct gdb_server *server));
 /* The target is not told any more. */
 void gdb_server_destroy(struct gdb_server *server);
+
+/* A client that somebody else has accepted, where there is none: fd is the server's. */
+void gdb_server_take(struct gdb_server *server, int fd);
 
 /* All has stopped for the client that came, which is served from now on. */
 void gdb_server_begin(struct gdb_server *server, const struct gdb_stop *stop);

@@ -21,8 +21,11 @@ enum monitor_state {
 	MONITOR_ENDED, /* the guest has; what it wrote is still to be taken */
 };
 
+struct debugger;
+
 struct monitor {
 	struct session *session;
+	struct debugger **debugger; /* where it is, or comes to be */
 	struct session_watcher watcher;
 	struct control_socket socket; /* fd -1: there is none */
 	int kept[2];
@@ -54,9 +57,11 @@ struct monitor {
 
 /*
  * Between session_create() and session_run(): opens all that it ever will. STATUS_OK, or what to
- * exit with, said; then there is nothing to destroy. monitor_destroy(): before session_destroy().
+ * exit with, said; then there is nothing to destroy. debugger: as debugger_run() is given it.
+ * monitor_destroy(): before session_destroy().
  */
-enum status monitor_create(struct monitor *monitor, struct session *session);
+enum status monitor_create(struct monitor *monitor, struct session *session,
+			   struct debugger **debugger);
 void monitor_destroy(struct monitor *monitor);
 
 #endif

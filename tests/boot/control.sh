@@ -151,6 +151,26 @@ expect_at_rest "$scratch/socket"
 tell resume "$scratch/socket"
 end
 
+begin "GDB's protocol comes by the same socket, to a guest that nobody had thought of debugging"
+# The board has no GDB; tests/host/gdb.sh does. As long as one is there nobody else gets in, and the guest stands.
+{
+	printf '\044?#3f\044qC#b4'
+	until [ -e "$scratch/enough" ]; do usleep 10000; done
+} | nidus debug --gdb "$scratch/socket" >"$scratch/gdb" 2>&1 &
+debugger=$!
+wait_for 'T05thread:p1' "$scratch/gdb"
+expect grep -q 'QCp1' "$scratch/gdb"
+expect_at_rest "$scratch/socket"
+tell debug --gdb "$scratch/socket"
+expect [ "$told" = 3 ]
+expect grep -q "another debugger is there" "$answer"
+: >"$scratch/enough"
+wait $debugger
+expect [ $? = 0 ]
+expect_at_work "$scratch/socket"
+expect [ ! -s "$messages" ]
+end
+
 begin "half lines, a hundred clients, and those that never read change nothing"
 $clients halves "$scratch/socket" 100 >"$scratch/halves" &
 halves=$!

@@ -34,6 +34,7 @@ static char json[64]; /* where the report is to go, "": nowhere */
 enum status session_create(struct session *session, const struct config *config)
 {
 	started++;
+	session->config = config;
 	if (looks_at)
 		looks_at(config);
 	return comes_to == STATUS_HOST ? STATUS_HOST : STATUS_OK;
@@ -62,7 +63,8 @@ void session_destroy(struct session *session)
 	assert_int_not_equal(comes_to, STATUS_HOST);
 }
 
-enum status monitor_create(struct monitor *monitor, struct session *session)
+enum status monitor_create(struct monitor *monitor, struct session *session,
+			   struct debugger **debugger)
 {
 	return STATUS_OK;
 }
@@ -149,6 +151,14 @@ json_t *control_client_ask(struct control_peer *peer, const char *request, json_
 		return json_pack("{sisssI}", "pid", 1234, "state", "running", "mem_bytes",
 				 (json_int_t)MIB(64));
 	return json_pack("{sbsi}", "changed", strcmp(peer->who, "wren") == 0, "resets", 0);
+}
+
+int control_client_relay(struct control_peer *peer, int in, int out)
+{
+	assert_int_equal(in, STDIN_FILENO);
+	assert_int_equal(out, STDOUT_FILENO);
+	printf("relayed\n");
+	return 0;
 }
 
 static unsigned int waits;
@@ -461,6 +471,7 @@ static void guests_are_told(void **state)
 		{ "debug wren", "wren debug ", "vCPU 0: off\n" },
 		{ "debug -n wren --json", "wren debug ",
 		  "{\n  \"vcpus\": [\n    {\n      \"index\": 0,\n      \"power\": \"off\"\n    }\n  ]\n}\n" },
+		{ "debug --gdb wren", "wren gdb ", "relayed\n" },
 		{ "stat wren", "wren stat ", "{\n  \"changed\": true,\n  \"resets\": 0\n}\n" },
 	};
 
@@ -492,6 +503,9 @@ static void guests_are_not_told(void **state)
 		{ "debug wren -n wren", "debug takes one guest", STATUS_USAGE },
 		{ "debug nobody", "nobody: no guest that runs", STATUS_USAGE },
 		{ "debug mute", "mute: does not answer", STATUS_HOST },
+		{ "debug --gdb mute", "mute: does not answer", STATUS_HOST },
+		{ "debug --gdb nobody", "nobody: no guest that runs", STATUS_USAGE },
+		{ "debug --gdb --json wren", "--gdb with --symbols", STATUS_USAGE },
 		{ "debug wren -s /none/such", "/none/such: No such file", STATUS_USAGE },
 		{ "debug wren -s KERNEL", "is neither a System.map nor an ELF file", STATUS_USAGE },
 		{ "top nobody", "nobody: no guest that runs", STATUS_USAGE },

@@ -365,7 +365,7 @@ static void bad_choices_name_the_good_ones(void **state)
 		{ "--hugetlbfs /m --mem-backing anon", "leave one of them out" },
 		{ "--mem-backing memfd --hugetlbfs /m", "leave one of them out" },
 		{ "--e2h0 -k Image", "--e2h0 without --nested" },
-		{ "--gdb-wait -k Image", "--gdb-wait without --gdb" },
+		{ "--gdb-wait -k Image", "--gdb-wait without --gdb, --name or --control" },
 		{ "--nested --trap-tlbi all -k Image", "--trap-tlbi with --nested" },
 		{ "--trap-tlbi some -k Image", "--trap-tlbi some: must be off, all or precise" },
 		{ "--trap-tlbi all, -k Image", "--trap-tlbi all,: must be off, all or precise" },

@@ -67,9 +67,16 @@ static void refuse(struct control_client *client, json_t *arguments, void *opaqu
 	control_server_refuse(client, CONTROL_NOT_NOW, "not at %d\n\xff", 7);
 }
 
+static int handed_over;
+
+static void hand_over(struct control_client *client, json_t *arguments, void *opaque)
+{
+	handed_over = control_server_hand_over(client);
+}
+
 static const struct control_request requests[] = {
-	{ "echo", echo }, { "wait", wait_for_more }, { "much", tell_much }, { "refuse", refuse },
-	{ NULL, NULL },
+	{ "echo", echo },     { "wait", wait_for_more }, { "much", tell_much },
+	{ "refuse", refuse }, { "over", hand_over },	 { NULL, NULL },
 };
 
 static int begin(void **state)
@@ -350,6 +357,63 @@ static void too_many_make_room(void **state)
 	assert_silent();
 }
 
+static void a_connection_may_be_handed_over(void **state)
+{
+	int fd = call();
+
+	tell(fd, "{\"request\":\"over\",\"id\":5}\n");
+	assert_string_equal(heard(fd), "{\"result\":{},\"id\":5}\n");
+	assert_true(handed_over >= 0);
+	assert_null(server.first);
+	/* Both ways, and the server has no part in it. */
+	tell(fd, "{\"request\":\"echo\"}\n");
+	assert_string_equal(heard(fd), "");
+	assert_string_equal(heard(handed_over), "{\"request\":\"echo\"}\n");
+	tell(handed_over, "word");
+	assert_string_equal(heard(fd), "word");
+	close(handed_over);
+	assert_true(is_closed(fd));
+	close(fd);
+	/* Whose protocol is it that follows? */
+	fd = call();
+	tell(fd, "{\"request\":\"over\"}\n$?#3f");
+	assert_non_null(strstr(heard(fd), "\"kind\":\"bad-request\""));
+	assert_int_equal(handed_over, -EINVAL);
+	close(fd);
+	settle();
+	assert_null(server.first);
+	assert_silent();
+}
+
+/* How many answers a socket takes that nobody reads, and one more. */
+static unsigned int fill(int fd, unsigned int max)
+{
+	unsigned int before;
+
+	handled = 0;
+	do {
+		before = handled;
+		tell(fd, "{\"request\":\"echo\"}\n");
+	} while (handled > before && handled < max);
+	return handled;
+}
+
+static void who_does_not_read_is_not_handed_over(void **state)
+{
+	int fd = call();
+	const unsigned int room = fill(fd, 100000);
+
+	close(fd);
+	assert_in_range(room, 2, 99999);
+	fd = call();
+	assert_int_equal(fill(fd, room - 1), room - 1);
+	tell(fd, "{\"request\":\"over\"}\n");
+	assert_int_equal(handed_over, -EAGAIN);
+	assert_null(server.first);
+	close(fd);
+	assert_silent();
+}
+
 /* Nothing that the server does while it runs opens anything by a path. */
 
 static bool serves(void *opaque)
@@ -615,6 +679,53 @@ static void *say_nonsense(void *opaque)
 	return NULL;
 }
 
+/* Echoes in capital letters, until it is told no more. */
+static void *answer_loudly(void *opaque)
+{
+	char bytes[1000];
+	ssize_t got;
+
+	while ((got = read(handed_over, bytes, sizeof(bytes))) > 0) {
+		for (ssize_t i = 0; i < got; i++)
+			bytes[i] -= 'a' - 'A';
+		assert_int_equal(write(handed_over, bytes, got), got);
+	}
+	close(handed_over);
+	return NULL;
+}
+
+static void clients_relay(void **state)
+{
+	struct control_peer peer;
+	char text[64] = "";
+	pthread_t thread;
+	int in[2], out[2];
+
+	assert_int_equal(pipe(in), 0);
+	assert_int_equal(pipe(out), 0);
+	atomic_store(&done, false);
+	pthread_create(&thread, NULL, turn, NULL);
+	assert_int_equal(control_client_open(&peer, path, false), 0);
+	json_decref(control_client_ask(&peer, "over", NULL, 10000));
+	atomic_store(&done, true);
+	pthread_join(thread, NULL);
+	/* The first word may come with the answer. */
+	assert_int_equal(write(handed_over, "first,", 6), 6);
+	fcntl(handed_over, F_SETFL, 0);
+	pthread_create(&thread, NULL, answer_loudly, NULL);
+	assert_int_equal(write(in[1], "loud", 4), 4);
+	close(in[1]);
+	assert_int_equal(control_client_relay(&peer, in[0], out[1]), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(read(out[0], text, sizeof(text) - 1), 10);
+	assert_string_equal(text, "first,LOUD");
+	close(in[0]);
+	close(out[0]);
+	close(out[1]);
+	control_client_close(&peer);
+	assert_silent();
+}
+
 static void clients_believe_nothing(void **state)
 {
 	static const char *const answers[] = {
@@ -660,6 +771,8 @@ int main(void)
 		on_socket(who_is_gone_before_the_answer_is_no_harm),
 		on_socket(who_does_not_read_waits_for_itself),
 		on_socket(too_many_make_room),
+		on_socket(a_connection_may_be_handed_over),
+		on_socket(who_does_not_read_is_not_handed_over),
 		on_socket(nothing_is_opened),
 		on_socket(sockets_are_the_users),
 		on_socket(the_living_are_left_alone_and_the_dead_replaced),
@@ -670,6 +783,7 @@ int main(void)
 		on_socket(names_that_are_none),
 		on_socket(directories_of_others_are_not_used),
 		on_socket(clients_get_their_answers),
+		on_socket(clients_relay),
 		on_socket(clients_believe_nothing),
 	};
 

@@ -129,7 +129,8 @@ static void machine_starts(void)
 		};
 	session.machine_exists = true;
 	holds_attach(&session.holds, env);
-	session.watchers->begins(session.watchers);
+	if (session.watchers)
+		session.watchers->begins(session.watchers);
 }
 
 static int begin(void **state)
@@ -296,6 +297,38 @@ static void a_client_finds_all_stopped(void **state)
 	assert_int_equal(write(client, "\x03", 1), 1);
 	assert_string_equal(hear(), "T02thread:p1.1;");
 	assert_true(atomic_load(&vcpus[1].stays));
+}
+
+/* As by the control socket: the guest was started by somebody who thought of no debugger. */
+static void a_client_may_come_to_a_guest_that_runs(void **state)
+{
+	const int fd = atoi(where + strlen("fd:"));
+
+	config.gdb = NULL;
+	machine_starts();
+	assert_null(vcpus[0].env->debugged);
+	fake_kvm.journal[0] = '\0';
+	assert_int_equal(debugger_create(&debugger, &session), 0);
+	assert_false(debugger_has_client(debugger));
+	turn();
+	assert_false(atomic_load(&vcpus[0].stays));
+	/* A vCPU may be in the guest: KVM would wait for it. */
+	assert_string_equal(fake_kvm.journal, "");
+	debugger_attach(debugger, fd);
+	assert_true(debugger_has_client(debugger));
+	turn();
+	assert_true(atomic_load(&vcpus[1].stays));
+	ask("QStartNoAckMode");
+	assert_string_equal(ask("?"), "T05thread:p1.1;");
+	assert_string_equal(ask("Z1,40001000,4"), "OK");
+	assert_true(run_all());
+	assert_control(ON | HW);
+	assert_true(exits(0, BREAK, RAM + 0x1000));
+	assert_string_equal(hear(), "T05thread:p1.1;");
+	ask("D;1");
+	assert_control(0);
+	assert_string_equal(hear(), "(end)");
+	assert_false(debugger_has_client(debugger));
 }
 
 static void a_guest_may_wait_for_its_debugger(void **state)
@@ -824,6 +857,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(what_is_no_place_is_said),
 		test(a_client_finds_all_stopped),
+		test(a_client_may_come_to_a_guest_that_runs),
 		test(a_guest_may_wait_for_its_debugger),
 		test(threads_say_where_they_are),
 		test(a_guest_without_el2_has_nothing_inside),

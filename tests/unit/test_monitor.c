@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cpu/ticks.h"
+#include "debugger/debugger.h"
 #include "inspect/inspect.h"
 #include "machine/stats.h"
 #include "monitor/monitor.h"
@@ -164,8 +165,38 @@ int kvm_get_mp_state(int vcpu_fd)
 	return vcpu_fd == 70 ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_STOPPED;
 }
 
+/* In place of vmm/debugger/. */
+
+static struct debugger *debugger;
+static int attached;
+static bool has_client;
+
+int debugger_create(struct debugger **created, struct session *of)
+{
+	assert_ptr_equal(of, &session);
+	assert_null(*created);
+	if (fails < 0)
+		return fails;
+	*created = (struct debugger *)&session;
+	return 0;
+}
+
+bool debugger_has_client(const struct debugger *of)
+{
+	return of && has_client;
+}
+
+void debugger_attach(struct debugger *of, int fd)
+{
+	assert_ptr_equal(of, debugger);
+	attached = fd;
+}
+
 static int begin(void **state)
 {
+	debugger = NULL;
+	attached = -1;
+	has_client = false;
 	snprintf(directory, sizeof(directory), "%s", scratch_begin());
 	snprintf(path, sizeof(path), "%s/socket", directory);
 	snprintf(pidfile, sizeof(pidfile), "%s/pid", directory);
@@ -224,7 +255,7 @@ static int start(void)
 {
 	int fd;
 
-	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_OK);
 	fd = control_socket_connect(path, false);
 	life();
 	return fd;
@@ -541,6 +572,40 @@ static void vcpus_are_looked_at(void **state)
 	finish_all(fd);
 }
 
+static void a_debugger_comes_by_the_socket(void **state)
+{
+	int fd = start(), other = control_socket_connect(path, false);
+
+	assert_null(debugger);
+	assert_answer(fd, "\"gdb\",\"arguments\":{\"a\":1}", "\"kind\":\"bad-request\"");
+	fails = -EMFILE;
+	assert_answer(fd, "\"gdb\"", "\"kind\":\"failed\"");
+	assert_null(debugger);
+	fails = 0;
+	assert_string_equal(ask(fd, "\"gdb\""), "{\"result\":{}}\n");
+	assert_non_null(debugger);
+	assert_true(attached >= 0);
+	/* It is neither listened to any more, nor has it gone. */
+	assert_string_equal(ask(fd, "\"version\""), "");
+	assert_int_equal(send(attached, "$", 1, 0), 1);
+	assert_string_equal(answer(fd), "$");
+	has_client = true;
+	assert_answer(other, "\"gdb\"", "\"kind\":\"not-now\"");
+	/* The next one is served by the same. */
+	has_client = false;
+	close(attached);
+	close(fd);
+	attached = -1;
+	fd = other;
+	other = control_socket_connect(path, false);
+	assert_string_equal(ask(fd, "\"gdb\""), "{\"result\":{}}\n");
+	close(attached);
+	death(true);
+	assert_answer(other, "\"gdb\"", "the guest has ended");
+	close(fd);
+	finish_all(other);
+}
+
 static void a_guest_is_stopped_as_by_its_user(void **state)
 {
 	const int fd = start();
@@ -558,7 +623,7 @@ static void nobody_asked_for_anything(void **state)
 
 	close(before);
 	config = (struct config){ .cpus = 1 };
-	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_OK);
 	after = dup(0);
 	close(after);
 	assert_int_equal(before, after);
@@ -570,19 +635,23 @@ static void nobody_asked_for_anything(void **state)
 static void names_have_sockets(void **state)
 {
 	config.control = NULL;
-	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_OK);
 	snprintf(path, sizeof(path), "%s/nidus/wren.sock", directory);
 	assert_int_equal(access(path, F_OK), 0);
 	monitor_destroy(&monitor);
 	assert_int_equal(access(path, F_OK), -1);
 	config.name = "a/b";
-	assert_int_equal(monitor_create(&monitor, &session), STATUS_USAGE);
+	assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_USAGE);
 	assert_said("--name a/b");
 	config.name = "wren";
 	setenv("XDG_RUNTIME_DIR", "/none/such", 1);
-	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_OK);
 	assert_said("warning: --name wren: cannot be controlled");
 	monitor_destroy(&monitor);
+	/* Nobody could come and let it begin. */
+	config.gdb_wait = true;
+	assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_USAGE);
+	assert_said("warning: --name wren: cannot be controlled");
 }
 
 static void process_ids_are_told(void **state)
@@ -609,12 +678,12 @@ static void process_ids_are_told(void **state)
 	assert_int_equal(unlink(pidfile), 0);
 	/* What goes wrong leaves nothing. */
 	config.pidfile = "/none/such";
-	assert_int_equal(monitor_create(&monitor, &session), STATUS_USAGE);
+	assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_USAGE);
 	assert_said("/none/such");
 	assert_int_equal(access(path, F_OK), -1);
 	config.pidfile = pidfile;
 	config.control = "/none/such";
-	assert_int_equal(monitor_create(&monitor, &session), STATUS_USAGE);
+	assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_USAGE);
 	assert_said("/none/such");
 	assert_int_equal(access(pidfile, F_OK), -1);
 }
@@ -647,7 +716,7 @@ static void managers_are_told(void **state)
 		const int fd = manager(names[i]);
 
 		session.resets = 0;
-		assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+		assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_OK);
 		settle();
 		assert_string_equal(answer(fd), "");
 		life();
@@ -670,7 +739,7 @@ static void what_has_failed_is_not_ready(void **state)
 
 	config.control = NULL;
 	config.name = NULL;
-	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_OK);
 	verdict_reach(&session.verdict, OUTCOME_HOST_ERROR);
 	life();
 	assert_string_equal(answer(fd), "");
@@ -689,13 +758,13 @@ static void managers_that_are_none(void **state)
 	config.name = NULL;
 	for (size_t i = 0; i <= ARRAY_SIZE(names); i++) {
 		setenv("NOTIFY_SOCKET", i < ARRAY_SIZE(names) ? names[i] : large, 1);
-		assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+		assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_OK);
 		assert_said("warning: NOTIFY_SOCKET");
 		assert_null(session.watchers);
 		monitor_destroy(&monitor);
 	}
 	setenv("NOTIFY_SOCKET", "vsock:2:1", 1);
-	assert_int_equal(monitor_create(&monitor, &session), STATUS_OK);
+	assert_int_equal(monitor_create(&monitor, &session, &debugger), STATUS_OK);
 	monitor_destroy(&monitor);
 	assert_silent();
 }
@@ -716,6 +785,7 @@ int main(void)
 		on_session(there_is_no_time_without_a_machine),
 		on_session(time_that_cannot_be_stopped),
 		on_session(vcpus_are_looked_at),
+		on_session(a_debugger_comes_by_the_socket),
 		on_session(a_guest_is_stopped_as_by_its_user),
 		on_session(nobody_asked_for_anything),
 		on_session(names_have_sockets),

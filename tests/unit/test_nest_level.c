@@ -66,7 +66,8 @@ void session_destroy(struct session *session)
 /* In place of vmm/monitor/monitor.c. */
 static enum status unwatched;
 
-enum status monitor_create(struct monitor *monitor, struct session *session)
+enum status monitor_create(struct monitor *monitor, struct session *session,
+			   struct debugger **debugger)
 {
 	assert_string_equal(session->config->name, "wren");
 	assert_string_equal(session->config->control, "/socket");

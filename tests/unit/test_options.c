@@ -160,7 +160,7 @@ static void mistakes_are_named(void **state)
 		{ "-fx", "-x: not an option of try" },
 		{ "-f-", "--: not an option of try" },
 		{ "--text", "--text: needs an argument" },
-		{ "-t", "-t: needs an argument" },
+		{ "-t", "-t: needs an argument, " },
 		{ "-ft", "-t: needs an argument" },
 		{ "--te", "--te: needs an argument" },
 		{ "--flag=1", "--flag=1: takes no argument" },

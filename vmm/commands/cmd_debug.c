@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "commands/command.h"
 #include "control/control_client.h"
@@ -15,6 +17,7 @@ struct request {
 	const char *symbols;
 	bool registers;
 	bool json;
+	bool gdb;
 };
 
 static const struct option_row rows[] = {
@@ -27,6 +30,10 @@ static const struct option_row rows[] = {
 	  OPTION_FLAG(struct request, registers, true) },
 	{ OPTION("json", 0, NULL, "print all of it as JSON"),
 	  OPTION_FLAG(struct request, json, true) },
+	{ OPTION("gdb", 0, NULL,
+		 "speak GDB's remote protocol by standard input and output, for its command "
+		 "\"target remote | nidus debug --gdb NAME\""),
+	  OPTION_FLAG(struct request, gdb, true) },
 };
 
 static const struct option_group groups[] = { { rows, ARRAY_SIZE(rows) } };
@@ -59,6 +66,22 @@ static int ask(const struct request *request, const struct symbols *symbols)
 	return STATUS_OK;
 }
 
+/* Standard input and output are a debugger's. */
+static int relay(const struct request *request)
+{
+	struct control_peer peer;
+	json_t *answer;
+	int err = control_client_open(&peer, request->name, false);
+
+	if (err < 0)
+		return status_of_error(err, STATUS_USAGE);
+	answer = control_client_ask(&peer, "gdb", NULL, PATIENCE);
+	err = answer ? control_client_relay(&peer, STDIN_FILENO, STDOUT_FILENO) : -EPROTO;
+	json_decref(answer);
+	control_client_close(&peer);
+	return err < 0 ? STATUS_HOST : STATUS_OK;
+}
+
 static int run_request(const struct request *request)
 {
 	struct symbols symbols;
@@ -89,9 +112,14 @@ static int run(enum config_flavour flavour, int argc, char **argv)
 		log_error("debug takes one guest, by its name or the path of its socket");
 		return STATUS_USAGE;
 	}
+	if (request.gdb && (request.symbols || request.registers || request.json)) {
+		log_error("--gdb with --symbols, --registers or --json: all of this is the "
+			  "debugger's then; leave one of them out");
+		return STATUS_USAGE;
+	}
 	if (words.word)
 		request.name = words.word;
-	return run_request(&request);
+	return request.gdb ? relay(&request) : run_request(&request);
 }
 
 const struct command cmd_debug = {
@@ -101,7 +129,8 @@ const struct command cmd_debug = {
 	.about =
 		"Shows where each vCPU of a guest is: at which exception level, and in which level "
 		"of a nest; the functions that it is in, by frame pointers; pending interrupts; "
-		"registers. All vCPUs are kept out of the guest while they are looked at.",
+		"registers. All vCPUs are kept out of the guest while they are looked at. With "
+		"--gdb it is a debugger's way to the guest, until that lets go.",
 	.more = "Exit status: 0 it was shown, 2 the command line or a file that it names is wrong, "
 		"or there is no such guest, 3 the guest's nidus does not answer, or refuses.",
 	.run = run,

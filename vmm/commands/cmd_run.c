@@ -16,17 +16,12 @@ static enum status live(const struct config *config)
 	struct monitor monitor;
 	enum status status = session_create(&session, config);
 	struct debugger *debugger = NULL;
-	int err = 0;
 
 	if (status != STATUS_OK)
 		return status;
-	status = monitor_create(&monitor, &session);
+	status = monitor_create(&monitor, &session, &debugger);
 	if (status == STATUS_OK) {
-		if (config->gdb)
-			err = debugger_create(&debugger, &session);
-		status = err < 0 ? status_of_error(err, STATUS_USAGE) : session_run(&session);
-		if (debugger)
-			debugger_destroy(debugger, status);
+		status = debugger_run(&debugger, &session);
 		monitor_destroy(&monitor);
 	}
 	session_destroy(&session);

@@ -111,8 +111,9 @@ static int settle_host(struct config *config)
 		log_error("--hugetlbfs with another --mem-backing: leave one of them out");
 		return -EINVAL;
 	}
-	if (config->gdb_wait && !config->gdb) {
-		log_error("--gdb-wait without --gdb: nobody could let the guest begin");
+	if (config->gdb_wait && !config->gdb && !config->name && !config->control) {
+		log_error("--gdb-wait without --gdb, --name or --control: no debugger could come "
+			  "and let the guest begin");
 		return -EINVAL;
 	}
 	if (check_transports(config) < 0)

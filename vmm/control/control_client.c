@@ -232,3 +232,65 @@ int control_client_wait(struct control_peer *peer, int milliseconds)
 	} while (err == 0 && (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))));
 	return err < 0 ? complain(peer, err) : 0;
 }
+
+/* What has come from the peer goes to out. */
+static int put_out(struct control_peer *peer, int out)
+{
+	const char *text = peer->text;
+
+	while (peer->used > 0) {
+		const ssize_t done = write(out, text, peer->used);
+
+		if (done < 0 && errno != EINTR)
+			return -errno;
+		if (done > 0) {
+			text += done;
+			peer->used -= done;
+		}
+	}
+	return 0;
+}
+
+/* 0: there is more to come. 1: that was the end. */
+static int from_peer(struct control_peer *peer, int out)
+{
+	const ssize_t got = recv(peer->fd, peer->text, peer->room, MSG_DONTWAIT);
+
+	if (got < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	peer->used = got;
+	return got == 0 ? 1 : put_out(peer, out);
+}
+
+static int to_peer(const struct control_peer *peer, struct pollfd *in)
+{
+	char bytes[4096];
+	const ssize_t got = read(in->fd, bytes, sizeof(bytes));
+
+	if (got < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (got > 0)
+		return send_all(peer, bytes, got, UINT64_MAX);
+	/* Its answers are still to come. */
+	shutdown(peer->fd, SHUT_WR);
+	in->fd = -1;
+	return 0;
+}
+
+int control_client_relay(struct control_peer *peer, int in, int out)
+{
+	struct pollfd pollers[] = { { .fd = peer->fd, .events = POLLIN },
+				    { .fd = in, .events = POLLIN } };
+	/* Something may have come behind the last answer. */
+	int err = put_out(peer, out);
+
+	while (err == 0) {
+		if (poll(pollers, 2, -1) < 0)
+			err = errno == EINTR ? 0 : -errno;
+		else if (pollers[0].revents)
+			err = from_peer(peer, out);
+		else if (pollers[1].revents)
+			err = to_peer(peer, &pollers[1]);
+	}
+	return err < 0 ? complain(peer, err) : 0;
+}

@@ -127,8 +127,11 @@ static bool send_answer(struct control_client *client)
 	return true;
 }
 
-/* Takes over body, an object with the answer, and sends it as a line. */
-static void say(struct control_client *client, json_t *body)
+/*
+ * Takes over body, an object with the answer, and sends as much of it as goes, as a line. False:
+ * the client is gone.
+ */
+static bool begin_answer(struct control_client *client, json_t *body)
 {
 	char *text;
 
@@ -137,7 +140,7 @@ static void say(struct control_client *client, json_t *body)
 	if (client->source.fd < 0) {
 		json_decref(body);
 		forget(client);
-		return;
+		return false;
 	}
 	if (client->id && body)
 		json_object_set(body, "id", client->id);
@@ -148,14 +151,19 @@ static void say(struct control_client *client, json_t *body)
 	if (!text) {
 		/* Better no client than one that waits. */
 		drop(client);
-		return;
+		return false;
 	}
 	client->answer = text;
 	client->size = strlen(text) + 1;
 	client->sent = 0;
 	/* In the place of its end. */
 	text[client->size - 1] = '\n';
-	if (send_answer(client))
+	return send_answer(client);
+}
+
+static void say(struct control_client *client, json_t *body)
+{
+	if (begin_answer(client, body))
 		settle(client);
 }
 
@@ -177,6 +185,28 @@ void control_server_refuse(struct control_client *client, const char *kind, cons
 		if (*byte < ' ' || *byte > '~')
 			*byte = '?';
 	say(client, json_pack("{s{ssss}}", "error", "kind", kind, "message", message));
+}
+
+int control_server_hand_over(struct control_client *client)
+{
+	const int fd = client->source.fd;
+
+	if (client->used > 0) {
+		control_server_refuse(client, CONTROL_BAD,
+				      "what follows this request has to wait for its answer");
+		return -EINVAL;
+	}
+	if (!begin_answer(client, json_pack("{s{}}", "result")))
+		return -EPIPE;
+	if (client->answer) {
+		/* It has not read what it was told before. */
+		drop(client);
+		return -EAGAIN;
+	}
+	event_remove(client->server->loop, &client->source);
+	client->source.fd = -1;
+	drop(client);
+	return fd;
 }
 
 static const struct control_request *find(const struct control_server *server, const char *name)

@@ -147,9 +147,9 @@ static void hit(struct event_notifier *notifier)
 			debugger_stop(debugger);
 }
 
-static void machine_begins(struct session_watcher *watcher)
+/* The machine's vCPUs come to this debugger from now on; KVM is told nothing. */
+static bool adopt(struct debugger *debugger)
 {
-	struct debugger *debugger = container_of(watcher, struct debugger, watcher);
 	struct machine *machine = &debugger->session->machine;
 	struct vcpu_env *env = &machine->env;
 
@@ -159,15 +159,26 @@ static void machine_begins(struct session_watcher *watcher)
 	debugger->count = debugger->debugged ? env->count : 0;
 	if (!debugger->debugged) {
 		log_warning("no memory for debugging this guest");
-		return;
+		return false;
 	}
+	for (unsigned int i = 0; i < env->count; i++)
+		debugger->debugged[i].action = GDB_CONTINUE;
 	env->debugged = debugger_events_exit;
 	env->debugger = debugger;
 	debugger->breakpoints = kvm_check(machine->vm_fd, KVM_CAP_GUEST_DEBUG_HW_BPS);
 	debugger->watchpoints = kvm_check(machine->vm_fd, KVM_CAP_GUEST_DEBUG_HW_WPS);
+	return true;
+}
+
+static void machine_begins(struct session_watcher *watcher)
+{
+	struct debugger *debugger = container_of(watcher, struct debugger, watcher);
+	struct vcpu_env *env = &debugger->session->machine.env;
+
+	if (!adopt(debugger))
+		return;
 	debugger_points_forget(debugger);
 	for (unsigned int i = 0; i < env->count; i++) {
-		debugger->debugged[i].action = GDB_CONTINUE;
 		debugger_points_arm(debugger, &env->vcpus[i]);
 		if (debugger->stopped)
 			vcpu_stay(&env->vcpus[i]);
@@ -198,16 +209,21 @@ int debugger_create(struct debugger **created, struct session *session)
 {
 	const struct config *config = session->config;
 	struct debugger *debugger;
-	int err;
+	int err = 0;
 
+	*created = NULL;
 	debugger = calloc(1, sizeof(*debugger));
-	if (!debugger)
+	if (!debugger) {
+		log_error("debugger: %s", log_reason(ENOMEM));
 		return -ENOMEM;
+	}
 	debugger->session = session;
 	debugger->stopped = config->gdb_wait;
 	debugger->regime = INSPECT_NOW;
 	debugger->vmid = VMID_ANY;
-	err = gdb_place_open(&debugger->place, config->gdb);
+	debugger->place.fd = -1;
+	if (config->gdb)
+		err = gdb_place_open(&debugger->place, config->gdb);
 	if (err < 0)
 		goto release;
 	debugger->removal.serve = remove_place;
@@ -223,11 +239,17 @@ int debugger_create(struct debugger **created, struct session *session)
 				&debugger_target, debugger, client_came);
 	if (err < 0)
 		goto destroy_hits;
+	if (session->machine_exists && !adopt(debugger)) {
+		err = -ENOMEM;
+		goto destroy_server;
+	}
 	debugger->watcher.begins = machine_begins;
 	session_watch(session, &debugger->watcher);
 	*created = debugger;
 	return 0;
 
+destroy_server:
+	gdb_server_destroy(&debugger->server);
 destroy_hits:
 	event_notifier_destroy(&debugger->hits);
 give_place_up:
@@ -248,4 +270,14 @@ void debugger_destroy(struct debugger *debugger, unsigned int status)
 	close_place(debugger);
 	free(debugger->debugged);
 	free(debugger);
+}
+
+bool debugger_has_client(const struct debugger *debugger)
+{
+	return debugger && gdb_server_has_client(&debugger->server);
+}
+
+void debugger_attach(struct debugger *debugger, int fd)
+{
+	gdb_server_take(&debugger->server, fd);
 }

@@ -132,7 +132,9 @@ int gdb_place_open(struct gdb_place *place, const char *where)
 		return open_listener(place, where, AF_INET);
 	if (strncmp(where, "fd:", 3) == 0)
 		return take_descriptor(place, where);
-	log_error("--gdb %s: must be unix:PATH, tcp:PORT or fd:N", where);
+	log_error("--gdb %s: must be unix:PATH, tcp:PORT or fd:N; a guest with --name needs none, "
+		  "as nidus debug --gdb NAME leads a debugger there",
+		  where);
 	return -EINVAL;
 }
 

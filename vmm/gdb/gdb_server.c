@@ -107,7 +107,7 @@ static void client_waits(struct event_source *source, uint32_t events)
 		drop_client(server);
 }
 
-static void take_client(struct gdb_server *server, int fd)
+void gdb_server_take(struct gdb_server *server, int fd)
 {
 	server->client = (struct event_source){ .fd = fd, .ready = client_waits };
 	server->in_used = 0;
@@ -131,7 +131,7 @@ static void listener_ready(struct event_source *source, uint32_t events)
 	if (gdb_server_has_client(server))
 		close(fd);
 	else
-		take_client(server, fd);
+		gdb_server_take(server, fd);
 }
 
 int gdb_server_create(struct gdb_server *server, struct gdb_place *place, struct event_loop *loop,
@@ -145,10 +145,12 @@ int gdb_server_create(struct gdb_server *server, struct gdb_place *place, struct
 	server->client.fd = server->listener.fd = -1;
 	gdb_create(&server->gdb, ops, target);
 	if (place->connected) {
-		take_client(server, place->fd);
+		gdb_server_take(server, place->fd);
 		place->fd = -1;
 		return gdb_server_has_client(server) ? 0 : -EBADF;
 	}
+	if (place->fd < 0)
+		return 0;
 	server->listener = (struct event_source){ .fd = place->fd, .ready = listener_ready };
 	err = event_add(loop, &server->listener, EPOLLIN);
 	if (err < 0) {

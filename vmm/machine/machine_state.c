@@ -25,6 +25,9 @@ const char *machine_unsaved(const struct machine *machine)
 
 	if (!why && machine->mte)
 		why = "it has memory tagging";
+	/* Its breakpoints are in the guest's memory. */
+	if (!why && machine->env.debugged)
+		why = "a debugger has it";
 	if (!why && !gic_can_be_saved(&machine->gic))
 		why = "it has a GICv2";
 	if (why)

@@ -75,9 +75,11 @@ static void stop(struct control_client *client, json_t *arguments, void *opaque)
 }
 
 static const struct control_request requests[] = {
-	{ "version", say_version }, { "status", say_status },	      { "stat", say_statistics },
-	{ "stop", stop },	    { "pause", monitor_pause },	      { "resume", monitor_resume },
-	{ "debug", monitor_debug }, { "snapshot", monitor_snapshot }, { NULL, NULL },
+	{ "version", say_version },	  { "status", say_status },
+	{ "stat", say_statistics },	  { "stop", stop },
+	{ "pause", monitor_pause },	  { "resume", monitor_resume },
+	{ "debug", monitor_debug },	  { "gdb", monitor_gdb },
+	{ "snapshot", monitor_snapshot }, { NULL, NULL },
 };
 
 static void begins(struct session_watcher *watcher)
@@ -110,8 +112,8 @@ static int open_socket(struct monitor *monitor, const struct config *config)
 		return control_socket_open(&monitor->socket, config->control);
 	if (config->name)
 		err = control_socket_open_named(&monitor->socket, config->name);
-	/* It is a guest without a socket, which was said. */
-	return err == -ENOENT ? 0 : err;
+	/* It is a guest without a socket, which was said; but who waits for somebody needs one. */
+	return err == -ENOENT && (config->gdb || !config->gdb_wait) ? 0 : err;
 }
 
 static int serve(struct monitor *monitor)
@@ -172,12 +174,14 @@ static void close_all(struct monitor *monitor)
 	control_socket_close(&monitor->socket);
 }
 
-enum status monitor_create(struct monitor *monitor, struct session *session)
+enum status monitor_create(struct monitor *monitor, struct session *session,
+			   struct debugger **debugger)
 {
 	int err;
 
 	*monitor = (struct monitor){
 		.session = session,
+		.debugger = debugger,
 		.watcher = { .begins = begins, .stopped = stopped },
 	};
 	err = open_socket(monitor, session->config);

@@ -17,6 +17,8 @@ void monitor_snapshot(struct control_client *client, json_t *arguments, void *op
 /* What saving takes. Errors: -errno, said. */
 int monitor_snapshot_prepare(struct monitor *monitor);
 
+void monitor_gdb(struct control_client *client, json_t *arguments, void *opaque);
+
 /* The last life of the guest has ended, and is not looked at any more. */
 void monitor_debug_end(struct monitor *monitor);
 

@@ -418,6 +418,22 @@ void nest_release(struct nest_words *words)
 	word_list_clear(&words->list);
 }
 
+/* By which level 1 is reached. */
+static int add_names(const struct nest *nest, struct word_list *list)
+{
+	int err = 0;
+
+	if (nest->name)
+		err = add_words(list, "--name");
+	if (err == 0 && nest->name)
+		err = add_word(list, nest->name);
+	if (err == 0 && nest->control)
+		err = add_words(list, "--control");
+	if (err == 0 && nest->control)
+		err = add_word(list, nest->control);
+	return err;
+}
+
 /*
  * The words of `run` that a level is started by. Returns which of them names the kernel, or
  * -ENOMEM.
@@ -448,6 +464,8 @@ static int compose_words(const struct nest *nest, unsigned int number, struct wo
 		err = add_word(list, nest->root);
 	if (err == 0)
 		err = word_list_add_all(list, &level->options);
+	if (err == 0 && number == 1)
+		err = add_names(nest, list);
 	return err < 0 ? err : kernel;
 }
 

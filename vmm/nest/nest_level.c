@@ -153,30 +153,17 @@ static json_t *console_end(struct session *session)
 	return json_stringn(text, size);
 }
 
-static enum status level_debugged(struct level_run *level)
-{
-	struct debugger *debugger = NULL;
-	enum status status;
-	int err = 0;
-
-	if (level->session.config->gdb)
-		err = debugger_create(&debugger, &level->session);
-	status = err < 0 ? status_of_error(err, STATUS_USAGE) : session_run(&level->session);
-	if (debugger)
-		debugger_destroy(debugger, status);
-	return status;
-}
-
 /* watched: somebody may be there who watches it; in a level of a nest that is nobody. */
 static enum status level_session(struct level_run *level, bool watched)
 {
+	struct debugger *debugger = NULL;
 	enum status status;
 
 	if (!watched)
-		return level_debugged(level);
-	status = monitor_create(&level->monitor, &level->session);
+		return debugger_run(&debugger, &level->session);
+	status = monitor_create(&level->monitor, &level->session, &debugger);
 	if (status == STATUS_OK) {
-		status = level_debugged(level);
+		status = debugger_run(&debugger, &level->session);
 		monitor_destroy(&level->monitor);
 	}
 	return status;
@@ -226,10 +213,6 @@ static enum status level_build(struct level_run *level, const struct nest *nest,
 		snprintf(report, sizeof(report), "fd:%d", report_fd);
 		config.report = report;
 		config.initramfs = archive;
-		if (number == 1 && nest->name)
-			config.name = nest->name;
-		if (number == 1 && nest->control)
-			config.control = nest->control;
 		status = level_live(level, nest, number, &config);
 	} else {
 		status = nest_status(err);

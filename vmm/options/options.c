@@ -186,7 +186,7 @@ static int take_option(struct reader *reader, const struct option_row *row, cons
 		return OPTIONS_HELP;
 	if (row->argument && !argument) {
 		if (reader->next == reader->argc) {
-			log_error("%s: needs an argument", shown);
+			log_error("%s: needs an argument, %s: %s", shown, row->argument, row->help);
 			return -EINVAL;
 		}
 		argument = reader->argv[reader->next++];
