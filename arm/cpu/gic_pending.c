@@ -4,13 +4,18 @@
  * space GICD_ISPENDR and GICR_ISPENDR0 of a GICv3 have what is latched, and lines are asked for by
  * themselves.
  */
+#include <errno.h>
+
 #include "arm/sysreg.h"
 #include "cpu/gic.h"
 #include "host/kvm.h"
 #include "memmap.h"
 
+#define GICD_IGROUPR	 0x080
 #define GICD_ISENABLER	 0x100
 #define GICD_ISPENDR	 0x200
+#define GICD_ISACTIVER	 0x300
+#define GICD_IPRIORITYR	 0x400
 #define GICR_SGI_FRAME	 0x10000
 #define LINES		 (VGIC_LEVEL_INFO_LINE_LEVEL << KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT)
 #define MPIDR_AFF_0_TO_2 BITS(23, 0)
@@ -31,7 +36,7 @@ static int get(const struct bank *bank, unsigned int offset, uint32_t *value)
 	unsigned int group = KVM_DEV_ARM_VGIC_GRP_DIST_REGS;
 
 	if (!bank->own)
-		offset += GIC_SPI_BASE / 8;
+		offset += offset < GICD_IPRIORITYR ? GIC_SPI_BASE / 8 : GIC_SPI_BASE;
 	else if (bank->v3) {
 		group = KVM_DEV_ARM_VGIC_GRP_REDIST_REGS;
 		offset += GICR_SGI_FRAME;
@@ -65,18 +70,75 @@ static int bank_pending(const struct bank *bank, uint64_t *pending, uint64_t *en
 	return 0;
 }
 
+/* As attributes have a vCPU: affinities without a gap, or the number of the CPU interface. */
+static uint64_t who(const struct gic *gic, unsigned int index, uint64_t mpidr)
+{
+	const uint64_t number = gic->kind == GIC_V2 ? index
+						    : (mpidr & MPIDR_AFF_0_TO_2) |
+							      field_get(MPIDR_AFF3, mpidr) << 24;
+
+	return number << KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT;
+}
+
 int gic_pending(const struct gic *gic, unsigned int index, uint64_t mpidr, uint64_t *pending,
 		uint64_t *enabled)
 {
-	struct bank bank = { .fd = gic->fd, .own = true, .v3 = gic->kind != GIC_V2 };
+	struct bank bank = {
+		.fd = gic->fd,
+		.own = true,
+		.v3 = gic->kind != GIC_V2,
+		.who = who(gic, index, mpidr),
+	};
 	int err;
 
-	/* Affinities without a gap, or the number of the CPU interface. */
-	bank.who =
-		bank.v3 ? (mpidr & MPIDR_AFF_0_TO_2) | field_get(MPIDR_AFF3, mpidr) << 24 : index;
-	bank.who <<= KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT;
 	*pending = *enabled = 0;
 	err = bank_pending(&bank, pending, enabled);
 	bank.own = false;
 	return err < 0 ? err : bank_pending(&bank, pending, enabled);
+}
+
+static int bank_look(const struct bank *bank, struct gic_look *look)
+{
+	const unsigned int shift = bank->own ? 0 : GIC_SPI_BASE;
+	uint32_t active, group, priority;
+	int err = get(bank, GICD_ISACTIVER, &active);
+
+	if (err >= 0)
+		err = get(bank, GICD_IGROUPR, &group);
+	for (unsigned int i = 0; i < 32 && err >= 0; i += 4) {
+		err = get(bank, GICD_IPRIORITYR + i, &priority);
+		for (unsigned int j = 0; j < 4 && err >= 0; j++)
+			look->priority[shift + i + j] = priority >> 8 * j;
+	}
+	if (err < 0)
+		return err;
+	look->active |= (uint64_t)active << shift;
+	look->group1 |= (uint64_t)group << shift;
+	return 0;
+}
+
+int gic_look(const struct gic *gic, unsigned int index, uint64_t mpidr, struct gic_look *look)
+{
+	struct bank bank = {
+		.fd = gic->fd,
+		.own = true,
+		.v3 = gic->kind != GIC_V2,
+		.who = who(gic, index, mpidr),
+	};
+	int err;
+
+	*look = (struct gic_look){ 0 };
+	err = gic_pending(gic, index, mpidr, &look->pending, &look->enabled);
+	if (err >= 0)
+		err = bank_look(&bank, look);
+	bank.own = false;
+	return err < 0 ? err : bank_look(&bank, look);
+}
+
+int gic_cpu_register(const struct gic *gic, uint64_t mpidr, uint64_t id, uint64_t *value)
+{
+	if (gic->kind == GIC_V2)
+		return -ENOENT;
+	return kvm_get_attr(gic->fd, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
+			    who(gic, 0, mpidr) | (id & KVM_DEV_ARM_VGIC_SYSREG_INSTR_MASK), value);
 }

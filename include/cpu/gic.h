@@ -50,6 +50,20 @@ uint32_t gic_ppi_flags(const struct gic *gic);
 int gic_pending(const struct gic *gic, unsigned int index, uint64_t mpidr, uint64_t *pending,
 		uint64_t *enabled);
 
+/* The same and more: bits of words are INTIDs, as are indices. */
+struct gic_look {
+	uint64_t pending, enabled, active, group1;
+	uint8_t priority[64];
+};
+
+int gic_look(const struct gic *gic, unsigned int index, uint64_t mpidr, struct gic_look *look);
+
+/*
+ * A system register of a vCPU's interface to a GICv3, ICC_*_EL1, or of its EL2's, ICH_*_EL2; id as
+ * ARM64_SYS_REG() has it. No vCPU is in KVM_RUN. Errors: -errno, not said: it or KVM has none.
+ */
+int gic_cpu_register(const struct gic *gic, uint64_t mpidr, uint64_t id, uint64_t *value);
+
 const char *gic_kind_name(enum gic_kind kind);
 
 #endif

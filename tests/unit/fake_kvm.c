@@ -81,7 +81,11 @@ int kvm_set_attr(int fd, unsigned int group, uint64_t attr, const void *value)
 
 int kvm_get_attr(int fd, unsigned int group, uint64_t attr, void *value)
 {
-	if (!fake_kvm.get_attr)
+	if (group == KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS && fake_kvm.get_attr_64) {
+		*(uint64_t *)value = fake_kvm.get_attr_64(attr);
+		return 0;
+	}
+	if (group == KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS || !fake_kvm.get_attr)
 		return -ENXIO;
 	*(uint32_t *)value = fake_kvm.get_attr(group, attr);
 	return 0;

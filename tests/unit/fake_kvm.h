@@ -23,8 +23,9 @@ struct fake_kvm {
 
 	int capability[1024]; /* what kvm_check() says */
 	int trap_tlbi; /* of KVM_CAP_ARM_TRAP_TLBI */
-	/* What kvm_get_attr() says, 32 bits; NULL: -ENXIO. */
+	/* What kvm_get_attr() says, 64 bits of system registers, else 32; NULL: -ENXIO. */
 	uint32_t (*get_attr)(unsigned int group, uint64_t attr);
+	uint64_t (*get_attr_64)(uint64_t attr);
 	bool no_gicv3, no_gicv2, no_its; /* kvm_create_device() says -ENODEV */
 	int device_fd, its_fd; /* what it hands out: the test's to open */
 

@@ -850,6 +850,67 @@ static void users_ask_for_more(void **state)
 	assert_non_null(strstr(said, "each process"));
 }
 
+/* Of a hypervisor with two list registers, of which one is in use. */
+static uint64_t vgic_register(uint64_t attr)
+{
+	switch (attr & 0xffff) {
+	case 0xc230: /* ICC_PMR_EL1 */
+		return 0xf0;
+	case 0xc667: /* ICC_IGRPEN1_EL1 */
+		return 1;
+	case 0xe658: /* ICH_HCR_EL2 */
+		return 1;
+	case 0xe659: /* ICH_VTR_EL2 */
+		return 1;
+	case 0xe65f: /* ICH_VMCR_EL2 */
+		return 0xe0000003;
+	case 0xe661: /* ICH_LR1_EL2 */
+		return UINT64_C(0x70a0001b0000001e);
+	default:
+		return 0;
+	}
+}
+
+/* Of its own, 27 is pending and active; of SPIs, 33 pending. */
+static uint32_t vgic_attribute(unsigned int group, uint64_t attr)
+{
+	const uint32_t offset = (uint32_t)attr;
+
+	if (group == KVM_DEV_ARM_VGIC_GRP_REDIST_REGS)
+		return offset == 0x10200 || offset == 0x10300 || offset == 0x10100 ? 1u << 27
+		       : offset == 0x10418					   ? 0xa0000000
+										   : 0;
+	return group == KVM_DEV_ARM_VGIC_GRP_DIST_REGS && offset == 0x204 ? 2 : 0;
+}
+
+static void interrupts_are_shown(void **state)
+{
+	char said[2048];
+
+	attach_client();
+	session.machine.gic.kind = GIC_V3;
+	monitor("vgic", said, sizeof(said));
+	assert_string_equal(said, "vCPU 0, gicv3\nCPU interface: KVM does not tell\n"
+				  "interrupts: KVM does not tell\n");
+	fake_kvm.get_attr = vgic_attribute;
+	fake_kvm.get_attr_64 = vgic_register;
+	give_el2(HCR_VM, EL1H);
+	monitor("vgic", said, sizeof(said));
+	assert_string_equal(
+		said,
+		"vCPU 0, gicv3\n"
+		"CPU interface: priority mask 0xf0, groups enabled: 1, EOImode 0, active priorities "
+		"0x0 0x0\n"
+		"INTID 27: pending and active, enabled, priority 0xa0, group 0\n"
+		"INTID 33: pending, disabled, priority 0x00, group 0\n"
+		"ICH_HCR_EL2 0x00000001: the guest's interface is on, EOIs without a list register: "
+		"0\n"
+		"ICH_VMCR_EL2 0xe0000003: priority mask 0xe0, groups enabled: 0 and 1, EOImode 0\n"
+		"ICH_LR1_EL2 0x70a0001b0000001e: virtual INTID 30, pending, priority 0xa0, group 1, "
+		"HW: INTID 27\n"
+		"1 of 2 list registers in use\n");
+}
+
 #define test(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
 int main(void)
@@ -885,6 +946,7 @@ int main(void)
 		test(the_end_is_told),
 		test(after_the_guest_has_gone_there_is_nothing),
 		test(users_ask_for_more),
+		test(interrupts_are_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

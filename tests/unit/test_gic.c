@@ -277,9 +277,19 @@ static uint32_t v3_attribute(unsigned int group, uint64_t attr)
 
 	assert_int_equal(attr & ~UINT64_C(0xffffffff), who);
 	if (group == KVM_DEV_ARM_VGIC_GRP_REDIST_REGS)
-		return (uint32_t)attr == 0x10200 ? 0x1 : (uint32_t)attr == 0x10100 ? 0x8000001 : 0;
+		return (uint32_t)attr == 0x10200   ? 0x1
+		       : (uint32_t)attr == 0x10100 ? 0x8000001
+		       : (uint32_t)attr == 0x10300 ? 0x10
+		       : (uint32_t)attr == 0x10080 ? 0xffffffff
+		       : (uint32_t)attr == 0x10404 ? 0xa0b0c0d0
+						   : 0;
 	if (group == KVM_DEV_ARM_VGIC_GRP_DIST_REGS)
-		return (uint32_t)attr == 0x204 ? 0x2 : (uint32_t)attr == 0x104 ? 0x6 : 0;
+		return (uint32_t)attr == 0x204	 ? 0x2
+		       : (uint32_t)attr == 0x104 ? 0x6
+		       : (uint32_t)attr == 0x304 ? 0x8
+		       : (uint32_t)attr == 0x084 ? 0x1
+		       : (uint32_t)attr == 0x420 ? 0x40302010
+						 : 0;
 	assert_int_equal(group, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO);
 	return (uint32_t)attr == 0 ? 0x8000000 : (uint32_t)attr == 32 ? 0x8 : 0;
 }
@@ -320,10 +330,46 @@ static void pending_interrupts(void **state)
 	fake_kvm_reset();
 }
 
+static uint64_t cpu_register(uint64_t attr)
+{
+	/* ICH_LR1_EL2, of the same vCPU. */
+	assert_int_equal(attr, UINT64_C(0x0403020100000000) | 0xe661);
+	return UINT64_C(0x5000000000000001);
+}
+
+static void all_of_an_interrupt(void **state)
+{
+	struct gic gic = { .kind = GIC_V3 };
+	const uint64_t lr1 = ARM64_SYS_REG(3, 4, 12, 12, 1);
+	struct gic_look look;
+	uint64_t value;
+
+	fake_kvm_reset();
+	assert_true(gic_look(&gic, 5, 0x8004030201, &look) < 0);
+	assert_true(gic_cpu_register(&gic, 0x0480030201, lr1, &value) < 0);
+	fake_kvm.get_attr = v3_attribute;
+	fake_kvm.get_attr_64 = cpu_register;
+	assert_int_equal(gic_look(&gic, 5, 0x0480030201, &look), 0);
+	assert_int_equal(look.pending, 0xa08000001);
+	assert_int_equal(look.enabled, 0x608000001);
+	assert_int_equal(look.active, 0x800000010);
+	assert_int_equal(look.group1, 0x1ffffffff);
+	assert_int_equal(look.priority[4], 0xd0);
+	assert_int_equal(look.priority[7], 0xa0);
+	assert_int_equal(look.priority[32], 0x10);
+	assert_int_equal(look.priority[35], 0x40);
+	assert_int_equal(gic_cpu_register(&gic, 0x0480030201, lr1, &value), 0);
+	assert_int_equal(value, 0x5000000000000001);
+	gic.kind = GIC_V2;
+	assert_true(gic_cpu_register(&gic, 0x0480030201, lr1, &value) < 0);
+	fake_kvm_reset();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		caught_test(pending_interrupts),
+		caught_test(all_of_an_interrupt),
 		on_kvm(gicv3_places_its_regions_in_order),
 		on_kvm(gicv2_places_its_interfaces_in_order),
 		on_kvm(maintenance_interrupt_comes_before_init),

@@ -146,6 +146,10 @@ enum inspect_regime debugger_target_regime(struct debugger *debugger, struct gdb
 void debugger_monitor(struct debugger *debugger, struct gdb_thread thread, const char *line,
 		      struct gdb_text *text);
 
+/* What interrupts of a vCPU that rests are waiting for; el2: it has one. */
+void debugger_vgic(const struct debugger *debugger, const struct vcpu *vcpu, bool el2,
+		   struct gdb_text *text);
+
 /* Running and stopping. */
 void debugger_stop(struct debugger *debugger);
 void debugger_resume(struct debugger *debugger);

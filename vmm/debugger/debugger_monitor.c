@@ -181,6 +181,13 @@ static void count_exits(struct command *command)
 	}
 }
 
+static void show_vgic(struct command *command)
+{
+	debugger_vgic(command->debugger,
+		      debugger_vcpu(command->debugger, command->thread.thread - 1),
+		      command->inspect.el2, command->text);
+}
+
 static void help(struct command *command);
 
 static const struct {
@@ -195,6 +202,7 @@ static const struct {
 	{ "translate", translate_address, "ADDRESS: where it leads" },
 	{ "s2", translate_stage2, "ADDRESS: where stage 2 of the guest inside leads it" },
 	{ "pa", dump_physical, "ADDRESS: bytes at a physical address" },
+	{ "vgic", show_vgic, "what interrupts of this vCPU are waiting for" },
 	{ "exits", count_exits, "what vCPUs have come out to nidus for" },
 };
 
