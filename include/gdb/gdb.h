@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define GDB_PACKET   4096 /* bytes between $ and # */
-#define GDB_REGISTER 16 /* bytes of the longest register */
+#define GDB_REGISTER 256 /* bytes of the longest register */
 
 /* Both from 1 on; 0: any of them, -1: all. */
 struct gdb_thread {

@@ -72,9 +72,27 @@ enum { INSPECT_SP = 31, INSPECT_PC, INSPECT_CPSR, INSPECT_CORE };
 int inspect_core(const struct inspect *inspect, unsigned int n, uint64_t *value);
 int inspect_set_core(struct inspect *inspect, unsigned int n, uint64_t value);
 
+#define INSPECT_VECTORS 32
+
 /* V0 to V31, 16 bytes, the least significant first. Setting leaves the rest of a Z register. */
 int inspect_vector(const struct inspect *inspect, unsigned int n, uint8_t value[16]);
 int inspect_set_vector(struct inspect *inspect, unsigned int n, const uint8_t value[16]);
+
+/*
+ * SVE: the length of its vectors in bytes, the longest that the vCPU may have, and 0 where it has
+ * none; and its registers by number, Z0 to Z31, then these. Of a Z as many bytes count, of others
+ * an eighth, the least significant first.
+ */
+enum { INSPECT_P = 32, INSPECT_FFR = 48, INSPECT_SVE };
+#define INSPECT_SVE_BYTES 256
+
+unsigned int inspect_sve_length(const struct inspect *inspect);
+int inspect_sve(const struct inspect *inspect, unsigned int n, uint8_t value[INSPECT_SVE_BYTES]);
+int inspect_set_sve(const struct inspect *inspect, unsigned int n,
+		    const uint8_t value[INSPECT_SVE_BYTES]);
+/* How long its vectors are now, in bytes, by ZCR_EL1 and ZCR_EL2. */
+int inspect_sve_length_now(const struct inspect *inspect, uint64_t *length);
+
 /* FPSR, or FPCR. */
 int inspect_fp_status(const struct inspect *inspect, bool control, uint32_t *value);
 int inspect_set_fp_status(struct inspect *inspect, bool control, uint32_t value);

@@ -396,6 +396,34 @@ static void registers_are_set(void **state)
 	assert_non_null(strstr(ask("qXfer:features:read:target.xml:0,fff"), "aarch64.core"));
 }
 
+static void vectors_may_be_long(void **state)
+{
+	const char *text;
+
+	model.init.features[0] = 1 << KVM_ARM_VCPU_SVE;
+	fake_kvm.sve_lengths[0] = 3;
+	fake_kvm_give(ARM64_SYS_REG(3, 0, 1, 2, 0), 0);
+	fake_kvm_give(KVM_REG_ARM64_SVE_ZREG(1, 0), 0x1122);
+	fake_kvm_give(KVM_REG_ARM64_SVE_PREG(2, 0), 0xabcd);
+	attach_client();
+	text = ask("qXfer:features:read:target.xml:0,fff");
+	assert_null(strstr(text, "aarch64.fpu"));
+	assert_non_null(strstr(text, "org.gnu.gdb.aarch64.sve"));
+	/* Z1 of 256 bits, P2 of 32, VG by ZCR_EL1; then system registers. */
+	assert_string_equal(ask("p23"),
+			    "2211000000000000000000000000000000000000000000000000000000000000");
+	assert_string_equal(ask("p46"), "cdab0000");
+	assert_string_equal(ask("p55"), "0200000000000000");
+	assert_string_equal(ask("p56"), "0040000000000000");
+	assert_string_equal(ask("P46=01020304"), "OK");
+	assert_int_equal(fake_kvm_value(KVM_REG_ARM64_SVE_PREG(2, 0)), 0x04030201);
+	assert_string_equal(
+		ask("P23=3344000000000000000000000000000000000000000000000000000000000000"), "OK");
+	assert_int_equal(fake_kvm_value(KVM_REG_ARM64_SVE_ZREG(1, 0)), 0x4433);
+	assert_string_equal(ask("P55=0400000000000000"), "E01");
+	model.init.features[0] = 0;
+}
+
 static void a_breakpoint_of_another_level_is_passed_in_silence(void **state)
 {
 	char said[512];
@@ -924,6 +952,7 @@ int main(void)
 		test(a_guest_without_el2_has_nothing_inside),
 		test(registers_of_the_level_that_is_out_are_few),
 		test(registers_are_set),
+		test(vectors_may_be_long),
 		test(a_breakpoint_of_another_level_is_passed_in_silence),
 		test(a_breakpoint_may_be_for_one_vmid),
 		test(processes_have_breakpoints_of_their_own),

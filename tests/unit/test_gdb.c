@@ -11,6 +11,8 @@
 static struct {
 	unsigned int processes;
 	uint64_t registers[3];
+	unsigned int vectors; /* of 256 bytes, behind them */
+	uint8_t vector;
 	uint8_t memory[64];
 	enum gdb_action action[3][3];
 	char journal[512];
@@ -73,12 +75,17 @@ static void describe(void *opaque, struct gdb_text *text)
 
 static unsigned int register_count(void *opaque)
 {
-	return 3;
+	return 3 + target.vectors;
 }
 
 static unsigned int get_register(void *opaque, struct gdb_thread thread, unsigned int n,
 				 uint8_t value[GDB_REGISTER], bool *known)
 {
+	if (n > 2) {
+		memset(value, target.vector, GDB_REGISTER);
+		*known = true;
+		return GDB_REGISTER;
+	}
 	memcpy(value, &target.registers[n], 8);
 	*known = !(thread.process == 2 && n == 1);
 	return n == 2 ? 4 : 8;
@@ -87,7 +94,10 @@ static unsigned int get_register(void *opaque, struct gdb_thread thread, unsigne
 static int set_register(void *opaque, struct gdb_thread thread, unsigned int n,
 			const uint8_t value[GDB_REGISTER])
 {
-	memcpy(&target.registers[n], value, n == 2 ? 4 : 8);
+	if (n > 2)
+		target.vector = value[GDB_REGISTER - 1];
+	else
+		memcpy(&target.registers[n], value, n == 2 ? 4 : 8);
 	note("set %u\n", n);
 	return 0;
 }
@@ -317,6 +327,30 @@ static void what_both_can_is_told(void **state)
 	assert_string_equal(ask("QNonStop:1"), "E.all vCPUs stop together: set non-stop off");
 }
 
+/* g has as many as a packet holds, and so has G; all can be had one by one. */
+static void registers_may_be_more_than_a_packet_holds(void **state)
+{
+	char packet[GDB_PACKET + 2] = "G", one[2 * GDB_REGISTER + 16];
+	const char *text;
+
+	target.vectors = 10;
+	target.vector = 0xa5;
+	text = ask("g");
+	assert_int_equal(strlen(text), 40 + 7 * 2 * GDB_REGISTER);
+	strcat(packet, text);
+	assert_string_equal(ask(packet), "OK");
+	packet[strlen(packet) - 2] = '\0';
+	assert_string_equal(ask(packet), "E16");
+	text = ask("pc");
+	assert_int_equal(strlen(text), 2 * GDB_REGISTER);
+	assert_int_equal(strncmp(text + 2 * GDB_REGISTER - 4, "a5a5", 4), 0);
+	snprintf(one, sizeof(one), "Pc=%s", text);
+	memset(one + strlen(one) - 2, '7', 2);
+	assert_string_equal(ask(one), "OK");
+	assert_int_equal(target.vector, 0x77);
+	target.vectors = 0;
+}
+
 static void registers_are_read_and_written(void **state)
 {
 	target.registers[0] = 0x1122334455667788;
@@ -513,6 +547,7 @@ int main(void)
 		test(a_packet_that_is_too_long_is_refused),
 		test(input_waits_for_answers_to_be_sent),
 		test(what_both_can_is_told),
+		test(registers_may_be_more_than_a_packet_holds),
 		test(registers_are_read_and_written),
 		test(memory_is_read_and_written),
 		test(points_are_of_a_process),

@@ -305,6 +305,53 @@ static void vectors_are_of_fp_or_sve(void **state)
 	assert_int_equal(fake_kvm.given[fake_kvm.given_count - 1].value[16], 0x99);
 }
 
+static void sve_has_lengths(void **state)
+{
+	const uint64_t zcr_el1 = ARM64_SYS_REG(3, 0, 1, 2, 0),
+		       zcr_el2 = ARM64_SYS_REG(3, 4, 1, 2, 0);
+	uint8_t value[INSPECT_SVE_BYTES] = { 0 };
+	uint64_t length;
+
+	look(EL1H);
+	assert_int_equal(inspect_sve_length(&inspect), 0);
+	/* 128, 256 and 512 bits. */
+	model.init.features[0] = 1 << KVM_ARM_VCPU_SVE;
+	fake_kvm.sve_lengths[0] = 0xb;
+	fake_kvm_give(zcr_el1, 15);
+	fake_kvm_give(KVM_REG_ARM64_SVE_PREG(15, 0), 0x66);
+	fake_kvm_give(KVM_REG_ARM64_SVE_FFR(0), 0x77);
+	look(EL1H);
+	assert_int_equal(inspect_sve_length(&inspect), 64);
+	assert_int_equal(inspect_sve_length_now(&inspect, &length), 0);
+	assert_int_equal(length, 64);
+	/* There is none of 384. */
+	fake_kvm_give(zcr_el1, 2);
+	assert_int_equal(inspect_sve_length_now(&inspect, &length), 0);
+	assert_int_equal(length, 32);
+	assert_int_equal(inspect_sve(&inspect, INSPECT_P + 15, value), 0);
+	assert_int_equal(value[0], 0x66);
+	assert_int_equal(inspect_sve(&inspect, INSPECT_FFR, value), 0);
+	assert_int_equal(value[0], 0x77);
+	value[0] = 0x78;
+	assert_int_equal(inspect_set_sve(&inspect, INSPECT_FFR, value), 0);
+	assert_int_equal(fake_kvm_value(KVM_REG_ARM64_SVE_FFR(0)), 0x78);
+	assert_int_equal(inspect_sve(&inspect, 0, value), -ENOENT);
+	/* A hypervisor has the last word; its own length is that alone. */
+	fake_kvm_give(ARM64_SYS_REG(3, 4, 2, 1, 0), 0);
+	fake_kvm_give(ARM64_SYS_REG(3, 4, 1, 1, 0), 1);
+	fake_kvm_give(zcr_el1, 3);
+	fake_kvm_give(zcr_el2, 1);
+	look(EL1H);
+	inspect_sve_length_now(&inspect, &length);
+	assert_int_equal(length, 32);
+	fake_kvm_give(zcr_el1, 0);
+	inspect_sve_length_now(&inspect, &length);
+	assert_int_equal(length, 16);
+	look(EL2H);
+	inspect_sve_length_now(&inspect, &length);
+	assert_int_equal(length, 32);
+}
+
 static char *read_text(enum inspect_regime regime, uint64_t address, size_t size)
 {
 	static char text[64];
@@ -496,6 +543,7 @@ int main(void)
 		test(registers_of_the_core_have_their_numbers),
 		test(system_registers_have_names),
 		test(vectors_are_of_fp_or_sve),
+		test(sve_has_lengths),
 		test(memory_is_that_of_the_exception_level),
 		test(what_is_written_reaches_instructions),
 		test(both_stages_lead_to_the_guest_inside),

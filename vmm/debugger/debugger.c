@@ -70,10 +70,12 @@ static void all_stopped(struct debugger *debugger)
 	if (!debugger->stopped)
 		return;
 	describe_stop(debugger, &stop);
-	if (debugger->waiting)
+	if (debugger->waiting) {
+		debugger_target_begin(debugger);
 		gdb_server_begin(&debugger->server, &stop);
-	else
+	} else {
 		gdb_server_stopped(&debugger->server, &stop);
+	}
 	debugger->waiting = debugger->interrupted = false;
 }
 

@@ -87,6 +87,7 @@ struct debugger {
 	bool waiting; /* a client is to be told when all has stopped */
 	int last; /* the vCPU of the last stop */
 
+	unsigned int sve_length; /* as the client has been told, in bytes; 0: vCPUs have no SVE */
 	bool split; /* the client has the guest inside as a process of its own */
 	enum inspect_regime regime; /* of memory; INSPECT_NOW: as the thread has it */
 	unsigned int level; /* of points to come, as long as the processes are not split */
@@ -142,6 +143,10 @@ int debugger_inject(struct inspect *inspect, const struct inspect_where *where, 
 extern const struct gdb_ops debugger_target;
 /* The thread that a vCPU is now. */
 struct gdb_thread debugger_target_thread(struct debugger *debugger, const struct vcpu *vcpu);
+/* All stay: what is to be told of vCPUs to a client that has come. */
+void debugger_target_begin(struct debugger *debugger);
+/* The target description of vCPUs, with SVE of that length. */
+void debugger_describe(unsigned int sve_length, struct gdb_text *text);
 enum inspect_regime debugger_target_regime(struct debugger *debugger, struct gdb_thread thread);
 void debugger_monitor(struct debugger *debugger, struct gdb_thread thread, const char *line,
 		      struct gdb_text *text);

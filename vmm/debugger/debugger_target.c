@@ -13,12 +13,15 @@
 #include "arm/sysreg.h"
 #include "util.h"
 
-/* Registers in the order of describe(). */
-#define VECTORS	     32
+/* Registers in the order of describe(): a vector is a Z with SVE, else a V. */
 #define FIRST_VECTOR INSPECT_CORE
-#define FPSR	     (FIRST_VECTOR + VECTORS)
+#define FPSR	     (FIRST_VECTOR + INSPECT_VECTORS)
 #define FPCR	     (FPSR + 1)
-#define FIRST_SYSTEM (FPCR + 1)
+/* With SVE only. */
+#define FIRST_PREDICATE (FPCR + 1)
+#define PREDICATES	(INSPECT_SVE - INSPECT_P) /* with FFR */
+#define VG		(FIRST_PREDICATE + PREDICATES)
+#define V_SIZE		16 /* bytes */
 
 #define CHUNK KIB(4)
 #define EL2H  9
@@ -109,52 +112,42 @@ static int attach(void *target, int process)
 	return 0;
 }
 
-static void describe_vectors(struct gdb_text *text)
-{
-	gdb_text_add(text, "<feature name=\"org.gnu.gdb.aarch64.fpu\">"
-			   "<vector id=\"d2\" type=\"ieee_double\" count=\"2\"/>"
-			   "<vector id=\"s4\" type=\"ieee_single\" count=\"4\"/>"
-			   "<vector id=\"b16\" type=\"uint8\" count=\"16\"/>");
-	gdb_text_add(text, "<vector id=\"q1\" type=\"uint128\" count=\"1\"/>"
-			   "<union id=\"v\"><field name=\"d\" type=\"d2\"/>"
-			   "<field name=\"s\" type=\"s4\"/><field name=\"b\" type=\"b16\"/>"
-			   "<field name=\"q\" type=\"q1\"/></union>");
-	for (unsigned int i = 0; i < VECTORS; i++)
-		gdb_text_add(text, "<reg name=\"v%u\" bitsize=\"128\" type=\"v\"/>", i);
-	gdb_text_add(text, "<reg name=\"fpsr\" bitsize=\"32\"/><reg name=\"fpcr\" bitsize=\"32\"/>"
-			   "</feature>");
-}
-
 static void describe(void *target, struct gdb_text *text)
 {
-	(void)target;
-	gdb_text_add(text, "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\">"
-			   "<target><architecture>aarch64</architecture>"
-			   "<feature name=\"org.gnu.gdb.aarch64.core\">");
-	for (unsigned int i = 0; i < INSPECT_SP; i++)
-		gdb_text_add(text, "<reg name=\"x%u\" bitsize=\"64\"/>", i);
-	gdb_text_add(text, "<reg name=\"sp\" bitsize=\"64\" type=\"data_ptr\"/>"
-			   "<reg name=\"pc\" bitsize=\"64\" type=\"code_ptr\"/>"
-			   "<reg name=\"cpsr\" bitsize=\"32\"/></feature>");
-	describe_vectors(text);
-	gdb_text_add(text, "<feature name=\"nidus.system\">");
-	for (unsigned int i = 0; i < inspect_system_count(); i++)
-		gdb_text_add(text, "<reg name=\"%s\" bitsize=\"64\" group=\"system\"/>",
-			     inspect_system_name(i));
-	gdb_text_add(text, "</feature></target>");
+	const struct debugger *debugger = target;
+
+	debugger_describe(debugger->sve_length, text);
+}
+
+static unsigned int first_system(const struct debugger *debugger)
+{
+	return debugger->sve_length > 0 ? VG + 1 : FPCR + 1;
 }
 
 static unsigned int register_count(void *target)
 {
-	(void)target;
-	return FIRST_SYSTEM + inspect_system_count();
+	return first_system(target) + inspect_system_count();
 }
 
-static unsigned int register_size(unsigned int n)
+static bool is_vector(unsigned int n)
+{
+	return n >= FIRST_VECTOR && n < FPSR;
+}
+
+static bool is_predicate(const struct debugger *debugger, unsigned int n)
+{
+	return debugger->sve_length > 0 && n >= FIRST_PREDICATE && n < VG;
+}
+
+static unsigned int register_size(const struct debugger *debugger, unsigned int n)
 {
 	if (n == INSPECT_CPSR || n == FPSR || n == FPCR)
 		return sizeof(uint32_t);
-	return n >= FIRST_VECTOR && n < FPSR ? 16 : sizeof(uint64_t);
+	if (is_predicate(debugger, n))
+		return debugger->sve_length / 8;
+	if (!is_vector(n))
+		return sizeof(uint64_t);
+	return debugger->sve_length > 0 ? debugger->sve_length : V_SIZE;
 }
 
 /* Of a thread that is not in. */
@@ -179,16 +172,56 @@ static int get_stored(const struct inspect *inspect, bool hypervisor, unsigned i
 	}
 }
 
-static int get_number(const struct inspect *inspect, struct gdb_thread thread, bool in,
-		      unsigned int n, uint64_t *value)
+static int get_number(const struct debugger *debugger, const struct inspect *inspect,
+		      struct gdb_thread thread, bool in, unsigned int n, uint64_t *value)
 {
-	if (n >= FIRST_SYSTEM)
-		return inspect_system(inspect, n - FIRST_SYSTEM, value);
+	int err;
+
+	if (n >= first_system(debugger))
+		return inspect_system(inspect, n - first_system(debugger), value);
 	if (!in)
 		return get_stored(inspect, thread.process == 1, n, value);
 	if (n < INSPECT_CORE)
 		return inspect_core(inspect, n, value);
-	return inspect_fp_status(inspect, n == FPCR, (uint32_t *)value);
+	if (n != VG)
+		return inspect_fp_status(inspect, n == FPCR, (uint32_t *)value);
+	err = inspect_sve_length_now(inspect, value);
+	*value /= sizeof(uint64_t);
+	return err;
+}
+
+/* As inspect_sve() numbers what is_vector() or is_predicate(). */
+static unsigned int sve_number(unsigned int n)
+{
+	return is_vector(n) ? n - FIRST_VECTOR : INSPECT_P + n - FIRST_PREDICATE;
+}
+
+static int get_vector(const struct debugger *debugger, const struct inspect *inspect,
+		      unsigned int n, uint8_t value[GDB_REGISTER])
+{
+	if (debugger->sve_length == 0)
+		return inspect_vector(inspect, n - FIRST_VECTOR, value);
+	return inspect_sve(inspect, sve_number(n), value);
+}
+
+static int set_vector(const struct debugger *debugger, struct inspect *inspect, unsigned int n,
+		      const uint8_t value[GDB_REGISTER])
+{
+	uint8_t padded[INSPECT_SVE_BYTES] = { 0 };
+
+	if (debugger->sve_length == 0)
+		return inspect_set_vector(inspect, n - FIRST_VECTOR, value);
+	memcpy(padded, value, register_size(debugger, n));
+	return inspect_set_sve(inspect, sve_number(n), padded);
+}
+
+void debugger_target_begin(struct debugger *debugger)
+{
+	struct inspect inspect;
+
+	debugger->sve_length = 0;
+	if (look(debugger, (struct gdb_thread){ 1, 1 }, &inspect))
+		debugger->sve_length = inspect_sve_length(&inspect);
 }
 
 static unsigned int get_register(void *target, struct gdb_thread thread, unsigned int n,
@@ -201,32 +234,32 @@ static unsigned int get_register(void *target, struct gdb_thread thread, unsigne
 
 	*known = false;
 	if (!look(debugger, thread, &inspect))
-		return register_size(n);
+		return register_size(debugger, n);
 	in = is_in(debugger, &inspect, thread);
-	if (n >= FIRST_VECTOR && n < FPSR) {
-		*known = in && inspect_vector(&inspect, n - FIRST_VECTOR, value) >= 0;
+	if (is_vector(n) || is_predicate(debugger, n)) {
+		*known = in && get_vector(debugger, &inspect, n, value) >= 0;
 	} else {
-		*known = get_number(&inspect, thread, in, n, &number) >= 0;
+		*known = get_number(debugger, &inspect, thread, in, n, &number) >= 0;
 		number = htole64(number);
 		memcpy(value, &number, sizeof(number));
 	}
-	return register_size(n);
+	return register_size(debugger, n);
 }
 
 static int set_register(void *target, struct gdb_thread thread, unsigned int n,
 			const uint8_t value[GDB_REGISTER])
 {
 	struct debugger *debugger = target;
+	const unsigned int size = register_size(debugger, n);
 	struct inspect inspect;
 	uint64_t number = 0;
 
 	if (!look(debugger, thread, &inspect))
 		return -ESRCH;
-	memcpy(&number, value,
-	       register_size(n) < sizeof(number) ? register_size(n) : sizeof(number));
+	memcpy(&number, value, size < sizeof(number) ? size : sizeof(number));
 	number = le64toh(number);
-	if (n >= FIRST_SYSTEM)
-		return inspect_set_system(&inspect, n - FIRST_SYSTEM, number);
+	if (n >= first_system(debugger))
+		return inspect_set_system(&inspect, n - first_system(debugger), number);
 	if (!is_in(debugger, &inspect, thread))
 		return -ENOENT;
 	if (n == INSPECT_CPSR)
@@ -235,7 +268,10 @@ static int set_register(void *target, struct gdb_thread thread, unsigned int n,
 		return inspect_set_core(&inspect, n, number);
 	if (n == FPSR || n == FPCR)
 		return inspect_set_fp_status(&inspect, n == FPCR, number);
-	return inspect_set_vector(&inspect, n - FIRST_VECTOR, value);
+	/* That is ZCR_EL1's, or ZCR_EL2's. */
+	if (n == VG)
+		return -EPERM;
+	return set_vector(debugger, &inspect, n, value);
 }
 
 /* Where the bytes at an address are, and how many of them lie there together. */

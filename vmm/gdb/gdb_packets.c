@@ -10,34 +10,53 @@
 
 #define MEMORY_MAX (GDB_PACKET / 2)
 
-static void add_register(struct gdb *gdb, unsigned int n)
+/* Takes the room of a register, as digits. False: there is not so much. */
+static bool take_room(size_t *room, unsigned int size)
+{
+	if (*room < 2 * size)
+		return false;
+	*room -= 2 * size;
+	return true;
+}
+
+/* False: it has no room. */
+static bool add_register(struct gdb *gdb, unsigned int n, size_t *room)
 {
 	uint8_t value[GDB_REGISTER];
 	bool known = false;
 	const unsigned int size =
 		gdb->ops->get_register(gdb->target, gdb->general, n, value, &known);
 
+	if (!take_room(room, size))
+		return false;
 	if (known)
 		gdb_add_hex(gdb, value, size);
 	for (unsigned int i = 0; i < size && !known; i++)
 		gdb_add(gdb, "xx");
+	return true;
 }
 
+/* As many as a packet holds; a client asks for the others one by one. */
 static void get_registers(struct gdb *gdb)
 {
+	size_t room = GDB_PACKET;
+
 	gdb_begin(gdb);
 	for (unsigned int n = 0; n < gdb->ops->register_count(gdb->target); n++)
-		add_register(gdb, n);
+		if (!add_register(gdb, n, &room))
+			break;
 	gdb_end(gdb);
 }
 
-/* One register out of a packet; what is unknown (xx) stays as it is. */
-static int set_register(struct gdb *gdb, const char **text, unsigned int n)
+/* One register out of a packet; what is unknown (xx) stays as it is. 1: it has no room there. */
+static int set_register(struct gdb *gdb, const char **text, unsigned int n, size_t *room)
 {
 	uint8_t value[GDB_REGISTER], old[GDB_REGISTER];
 	bool known = false;
 	const unsigned int size = gdb->ops->get_register(gdb->target, gdb->general, n, old, &known);
 
+	if (!take_room(room, size))
+		return 1;
 	if (**text == 'x' && strlen(*text) >= 2 * size) {
 		*text += 2 * size;
 		return 0;
@@ -51,11 +70,18 @@ static int set_register(struct gdb *gdb, const char **text, unsigned int n)
 
 static void set_registers(struct gdb *gdb, const char *text)
 {
+	size_t room = GDB_PACKET;
 	int err = 0;
 
-	/* Those that cannot be set are told of by nothing but their value afterwards. */
-	for (unsigned int n = 0; n < gdb->ops->register_count(gdb->target) && err != -EINVAL; n++)
-		err = set_register(gdb, &text, n);
+	/*
+	 * Those that cannot be set are told of by nothing but their value afterwards. There are as
+	 * many as g has told of.
+	 */
+	for (unsigned int n = 0; n < gdb->ops->register_count(gdb->target); n++) {
+		err = set_register(gdb, &text, n, &room);
+		if (err == -EINVAL || err > 0)
+			break;
+	}
 	gdb_answer_error(gdb, err == -EINVAL || *text ? -EINVAL : 0);
 }
 
@@ -66,6 +92,7 @@ static bool read_register_number(struct gdb *gdb, const char **text, uint64_t *n
 
 static void get_register(struct gdb *gdb, const char *text)
 {
+	size_t room = GDB_PACKET;
 	uint64_t n;
 
 	if (!read_register_number(gdb, &text, &n)) {
@@ -73,17 +100,18 @@ static void get_register(struct gdb *gdb, const char *text)
 		return;
 	}
 	gdb_begin(gdb);
-	add_register(gdb, n);
+	add_register(gdb, n, &room);
 	gdb_end(gdb);
 }
 
 static void set_one_register(struct gdb *gdb, const char *text)
 {
+	size_t room = GDB_PACKET;
 	int err = -EINVAL;
 	uint64_t n;
 
 	if (read_register_number(gdb, &text, &n) && gdb_read_char(&text, '='))
-		err = set_register(gdb, &text, n);
+		err = set_register(gdb, &text, n, &room);
 	gdb_answer_error(gdb, err);
 }
 
