@@ -173,7 +173,7 @@ static void served_destroy(struct virtio *virtio)
 static const char *served_unsaved(const struct virtio *virtio)
 {
 	(void)virtio;
-	return "is served by another process, which cannot be saved";
+	return "another process serves a device of its";
 }
 
 static const struct virtio_ops served_ops = {

@@ -150,6 +150,7 @@ struct config {
 	struct config_vhost_user vhost_users[CONFIG_VHOST_USERS_MAX];
 	unsigned int vhost_user_count;
 	bool rng;
+	bool balloon;
 	enum config_transport transport;
 	enum gic_kind irqchip;
 	enum memory_backing mem_backing;

@@ -60,6 +60,7 @@ struct machine {
 	void *readable_pci, *readable_mmio;
 	struct irq_routes routes;
 	struct pci *pci; /* NULL: there is none */
+	struct virtio *balloon; /* of balloon/balloon.h; NULL: there is none */
 	struct devtree tree; /* until the guest has it */
 	int tree_size; /* bytes */
 	struct poc_report cleaned;

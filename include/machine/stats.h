@@ -20,6 +20,9 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets);
 /* Adds to that what each vCPU accessed by MMIO, which it has for all of them together. */
 void stats_add_mmio(json_t *stats, const struct machine *machine);
 
+/* The part of it that is about the guest's balloon; NULL: it has none. */
+json_t *stats_balloon(const struct machine *machine);
+
 /* Writes the same, or nothing where nobody wants it. Errors: -errno, said. */
 int stats_write(struct written *written, const struct machine *machine, unsigned int resets);
 

@@ -84,6 +84,15 @@ void memory_collapse(const struct memory *memory, uint64_t gpa, uint64_t length)
 void *memory_at(const struct memory *memory, uint64_t gpa, uint64_t length);
 
 /*
+ * Gives the host's pages that lie in [host, host + length) with all of theirs back to the host;
+ * host is memory_at()'s. What was there reads as zeroes from then on, for all who map RAM, and
+ * takes memory again when it is touched. Not of RAM of huge pages that were set aside: those would
+ * not come back for certain. A worker, while vCPUs run. Returns how many bytes it were, 0 where the
+ * host refuses.
+ */
+uint64_t memory_discard(const struct memory *memory, void *host, uint64_t length);
+
+/*
  * Load calls: write RAM and record it. Errors: -EFAULT outside RAM, -EBUSY once sealed, -ENOSPC
  * with too many ranges. Nothing is said.
  */

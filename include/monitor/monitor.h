@@ -48,6 +48,9 @@ struct monitor {
 	struct hold look;
 	struct control_client *looks; /* who waits for that, or NULL */
 
+	/* monitor_balloon.c */
+	uint64_t balloon_target; /* bytes */
+
 	/* monitor_service.c */
 	int notify_fd; /* the service manager's socket, or -1 */
 	struct event_notifier begun; /* with notify_fd */

@@ -86,14 +86,14 @@ struct options {
 	const struct option_group *groups;
 	size_t group_count;
 	enum option_names names; /* of the word that may stand by itself, the last one */
-	bool takes_two; /* such words */
+	bool takes_second; /* a second word may */
 	bool takes_command; /* what stands after "--" is a command line of another program */
 };
 
 /* The words that belong to no option. NULL and 0 where there are none; strings are argv's. */
 struct options_words {
 	const char *word;
-	const char *second; /* with takes_two */
+	const char *second; /* with takes_second */
 	int argc; /* the words after "--", with takes_command */
 	char **argv;
 };
@@ -103,7 +103,7 @@ struct options_words {
 
 /*
  * Reads a command line, whose argv[0] is the name of the subcommand, from left to right. Options
- * and the one word may be mixed; a long option may be cut as long as it is still the only one.
+ * and words may be mixed; a long option may be cut as long as it is still the only one.
  * Returns 0 or OPTIONS_HELP. Errors: -EINVAL or what a row's set() returned, said.
  */
 int options_parse(const struct options *options, void *object, int argc, char **argv,

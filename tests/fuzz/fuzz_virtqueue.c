@@ -2,17 +2,22 @@
 /*
  * Drivers that do anything: a list of operations, of which some are whole steps of a proper driver
  * (a descriptor, a chain made available, a device set up), so that what is wrong comes late. The
- * first byte says whether a bare virtqueue is driven, or a console, a port for reports or an
- * entropy device behind virtio-mmio; these must work again after a reset, whatever has happened.
+ * first byte says whether a bare virtqueue is driven, or a console, a port for reports, an entropy
+ * device or a balloon behind virtio-mmio; these must work again after a reset, whatever has
+ * happened.
  */
 #include <errno.h>
+#include <linux/virtio_balloon.h>
 #include <linux/virtio_console.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
+#include "balloon/balloon.h"
 #include "bus/bus.h"
 #include "bus/irq.h"
 #include "fuzz.h"
 #include "host/iov.h"
+#include "host/worker.h"
 #include "memmap.h"
 #include "virtio/virtio_console.h"
 #include "virtio/virtio_mmio.h"
@@ -32,6 +37,8 @@
 #define CONFIG_NEEDS_RESET 64
 #define EVENT_IDX	   (1u << VIRTIO_RING_F_EVENT_IDX)
 #define MULTIPORT	   (1u << VIRTIO_CONSOLE_F_MULTIPORT)
+#define STATISTICS	   (1u << VIRTIO_BALLOON_F_STATS_VQ)
+#define REPORTING	   (1u << VIRTIO_BALLOON_F_REPORTING)
 #define REGISTER_STATUS	   0x070
 #define REGISTER_CONFIG	   0x100
 #define REGISTERS_SIZE	   0x200
@@ -389,6 +396,38 @@ struct irq_line irq_line_spi(int vm_fd, unsigned int spi)
 	return (struct irq_line){ .set = set_line };
 }
 
+/* In place of vmm/host/worker.c: turn() is the worker. */
+
+int worker_create(struct worker *worker)
+{
+	return 0;
+}
+
+void worker_destroy(struct worker *worker)
+{
+}
+
+int worker_start(struct worker *worker, const char *name)
+{
+	return 0;
+}
+
+void worker_stop(struct worker *worker)
+{
+}
+
+/* In place of mm/discard.c: what is discarded is RAM, and zeroes from then on. */
+
+uint64_t memory_discard(const struct memory *which, void *host, uint64_t length)
+{
+	const uint8_t *begin = host, *base = ram(RAM_BASE, RAM);
+
+	MUST(which == &memory && begin >= base && begin <= base + RAM);
+	MUST(length <= (uint64_t)(base + RAM - begin));
+	memset(host, 0, length);
+	return length;
+}
+
 /* In place of mm/cache.c. */
 
 uint64_t cache_line_size(void)
@@ -543,6 +582,22 @@ static void step_register(bool config)
 		access_register(offset, size, false, 0);
 }
 
+static bool is_balloon(void)
+{
+	return virtio->ops->device_id == VIRTIO_ID_BALLOON;
+}
+
+/* What the loop thread does with it. */
+static void use_balloon(void)
+{
+	struct balloon_state state;
+
+	balloon_set_target(virtio, console_room % (RAM / BALLOON_PAGE + 1) * BALLOON_PAGE);
+	balloon_look(virtio, &state);
+	MUST(state.target <= RAM && state.given <= RAM);
+	balloon_ask(virtio);
+}
+
 static void step_device(void)
 {
 	const unsigned int what = take(&input, 1);
@@ -555,7 +610,8 @@ static void step_device(void)
 		const uint64_t features = take(&input, 1);
 
 		/* What was not offered is not to be accepted either. */
-		activate((features & 1 ? EVENT_IDX : 0) | (features & 2 ? MULTIPORT : 0),
+		activate((features & 1 ? EVENT_IDX : 0) | (features & 2 ? MULTIPORT : 0) |
+				 (features & 4 ? REPORTING : 0),
 			 1u << take(&input, 1) % 7);
 		break;
 	}
@@ -574,6 +630,8 @@ static void step_device(void)
 			console.room(console.device);
 		if (sink.room)
 			sink.room(sink.device);
+		if (is_balloon())
+			use_balloon();
 		turn();
 		break;
 	case 10:
@@ -650,7 +708,29 @@ static void check_talk(void)
 	MUST(memcmp(ram(DATA + 64 + 8, 16), VIRTIO_REPORT_NAME, 16) == 0);
 }
 
-enum kind { CONSOLE, REPORT, RNG, KINDS };
+/* The driver gives a page, and reports another one. */
+static void check_balloon(void)
+{
+	struct balloon_state before, after;
+	const uint64_t page = DATA + 0x1000, free_page = DATA + 0x2000;
+	const uint32_t number = page / BALLOON_PAGE;
+
+	activate(REPORTING | STATISTICS, 8);
+	balloon_look(virtio, &before);
+	memset(ram(page, 0x2000), 0x5a, 0x2000);
+	memcpy(ram(DATA, 4), &number, 4);
+	offer_one(0, DATA, 4, 0);
+	check_used(0, 0);
+	MUST(*(uint8_t *)ram(page, 1) == 0 && *(uint8_t *)ram(free_page, 1) == 0x5a);
+	offer_one(3, free_page, 0x1000, VRING_DESC_F_WRITE);
+	check_used(3, 0);
+	MUST(*(uint8_t *)ram(free_page, 1) == 0);
+	balloon_look(virtio, &after);
+	MUST(after.inflated == before.inflated + 0x1000);
+	MUST(after.reported == before.reported + 0x1000);
+}
+
+enum kind { CONSOLE, REPORT, RNG, BALLOON, KINDS };
 
 /* What a proper driver finds afterwards. */
 static void check_works(enum kind kind)
@@ -673,6 +753,8 @@ static void check_works(enum kind kind)
 	MUST(edge_raised && (get(0x060) & 1));
 	if (kind == REPORT)
 		check_talk();
+	if (kind == BALLOON)
+		check_balloon();
 }
 
 static struct virtio *create(enum kind kind)
@@ -684,6 +766,8 @@ static struct virtio *create(enum kind kind)
 		MUST(virtio_console_create(&created, &memory, &loop, &console) == 0);
 	else if (kind == REPORT)
 		MUST(virtio_report_create(&created, &memory, &loop, &sink) == 0);
+	else if (kind == BALLOON)
+		MUST(balloon_create(&created, &memory) == 0);
 	else
 		MUST(virtio_rng_create(&created, &memory, &loop) == 0);
 	return created;
@@ -701,7 +785,9 @@ static void run_device(enum kind kind)
 	console_typed = 0;
 	virtio = create(kind);
 	MUST(virtio_mmio_create(&device, 0, -1, virtio, readable) == 0);
-	activate(EVENT_IDX | (kind == REPORT ? MULTIPORT : 0), 16);
+	activate(EVENT_IDX | (kind == REPORT ? MULTIPORT : 0) |
+			 (kind == BALLOON ? STATISTICS | REPORTING : 0),
+		 16);
 	while (input.size > 0) {
 		step_device();
 		check_device();

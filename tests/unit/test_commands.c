@@ -147,6 +147,11 @@ json_t *control_client_ask(struct control_peer *peer, const char *request, json_
 	}
 	if (strcmp(request, "debug") == 0)
 		return json_pack("{s[{siss}]}", "vcpus", "index", 0, "power", "off");
+	if (strcmp(request, "balloon") == 0)
+		return json_pack("{sbsIsIsIsI}", "driver", strcmp(peer->who, "wren") == 0,
+				 "target_bytes", (json_int_t)MIB(9), "given_bytes",
+				 (json_int_t)MIB(8), "inflated_bytes", (json_int_t)MIB(7),
+				 "reported_bytes", (json_int_t)GIB(6));
 	if (strcmp(request, "status") == 0)
 		return json_pack("{sisssI}", "pid", 1234, "state", "running", "mem_bytes",
 				 (json_int_t)MIB(64));
@@ -472,6 +477,15 @@ static void guests_are_told(void **state)
 		{ "debug -n wren --json", "wren debug ",
 		  "{\n  \"vcpus\": [\n    {\n      \"index\": 0,\n      \"power\": \"off\"\n    }\n  ]\n}\n" },
 		{ "debug --gdb wren", "wren gdb ", "relayed\n" },
+		{ "balloon wren", "wren balloon ",
+		  "wren: asked for 9 MiB, has given 8 MiB; the host has got back 7 MiB by that, "
+		  "and 6144 MiB of free pages\n" },
+		{ "balloon robin 256", "robin balloon {\"target_bytes\":268435456}",
+		  "robin: asked for 9 MiB, has given 8 MiB; the host has got back 7 MiB by that, "
+		  "and 6144 MiB of free pages; it has no driver at work\n" },
+		{ "balloon 12K -n wren", "wren balloon {\"target_bytes\":12288}",
+		  "wren: asked for 9 MiB, has given 8 MiB; the host has got back 7 MiB by that, "
+		  "and 6144 MiB of free pages\n" },
 		{ "stat wren", "wren stat ", "{\n  \"changed\": true,\n  \"resets\": 0\n}\n" },
 	};
 
@@ -499,6 +513,13 @@ static void guests_are_not_told(void **state)
 		{ "pause mute", "mute: does not answer", STATUS_HOST },
 		{ "stop mute", "mute: does not answer", STATUS_HOST },
 		{ "top mute", "mute: does not answer", STATUS_HOST },
+		{ "balloon", "balloon takes one guest", STATUS_USAGE },
+		{ "balloon -n wren 1 2", "balloon takes one guest", STATUS_USAGE },
+		{ "balloon wren 1 2", "2: balloon takes options and no further", STATUS_USAGE },
+		{ "balloon wren much", "balloon much: must be a number of MiB", STATUS_USAGE },
+		{ "balloon wren 1024G", "balloon 1024G: must be a number of MiB", STATUS_USAGE },
+		{ "balloon nobody 1", "nobody: no guest that runs", STATUS_USAGE },
+		{ "balloon mute 1", "mute: does not answer", STATUS_HOST },
 		{ "debug", "debug takes one guest", STATUS_USAGE },
 		{ "debug wren -n wren", "debug takes one guest", STATUS_USAGE },
 		{ "debug nobody", "nobody: no guest that runs", STATUS_USAGE },

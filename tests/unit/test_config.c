@@ -415,7 +415,6 @@ static void options_of_lkvm_are_refused_by_name(void **state)
 	} cases[] = {
 		{ "--9p d,t", "9p" },
 		{ "--aarch32", "aarch32" },
-		{ "--balloon", "balloon" },
 		{ "--debug", "debug" },
 		{ "--debug-iodelay 5", "debug-iodelay" },
 		{ "--debug-ioport", "debug-ioport" },
@@ -446,6 +445,18 @@ static void options_of_lkvm_are_refused_by_name(void **state)
 			 "--%s: an option of lkvm that nidus does not have", cases[i].name);
 		assert_refused(line, message);
 	}
+}
+
+static void a_balloon_is_refused_where_pages_must_stay(void **state)
+{
+	assert_int_equal(parse("Image"), 0);
+	assert_false(config.balloon);
+	assert_int_equal(parse("Image --balloon --mem-backing memfd --fs t=/"), 0);
+	assert_true(config.balloon);
+	assert_refused("Image --balloon --nested", "--balloon with --nested: each page");
+	assert_refused("Image --balloon --mem-backing hugetlbfs", "--balloon with --mem-backing");
+	assert_refused("Image --balloon --hugetlbfs /mnt", "--balloon with --mem-backing");
+	assert_refused("Image --balloon --vhost-user rng,socket=/s", "--balloon with --vhost-user");
 }
 
 /* The kernel. */
@@ -522,12 +533,12 @@ static void an_el2_is_there_if_asked_for(void **state)
 static void help_lists_every_option(void **state)
 {
 	static const char *const names[] = {
-		"kernel",	    "initrd",	 "params",     "mem",	       "cpus",
-		"console",	    "irqchip",	 "pmu",	       "no-pvtime",    "sve-max-vl",
-		"kaslr-seed",	    "network",	 "nodefaults", "mem-backing",  "hugetlbfs",
-		"cache-clean",	    "no-reboot", "name",       "dump-dtb",     "stats",
-		"loglevel",	    "disk",	 "root",       "block-engine", "rng",
-		"virtio-transport", "nisv",
+		"kernel",      "initrd",	   "params",	 "mem",		"cpus",
+		"console",     "irqchip",	   "pmu",	 "no-pvtime",	"sve-max-vl",
+		"kaslr-seed",  "network",	   "nodefaults", "mem-backing", "hugetlbfs",
+		"cache-clean", "no-reboot",	   "name",	 "dump-dtb",	"stats",
+		"loglevel",    "balloon",	   "disk",	 "root",	"block-engine",
+		"rng",	       "virtio-transport", "nisv",
 	};
 	char *text = NULL;
 	size_t size;
@@ -584,6 +595,7 @@ int main(void)
 		caught_test(unknown_option_after_the_kernel_is_named),
 		caught_test(missing_arguments_are_named),
 		caught_test(options_of_lkvm_are_refused_by_name),
+		caught_test(a_balloon_is_refused_where_pages_must_stay),
 		caught_test(kernel_may_stand_by_itself),
 		caught_test(further_arguments_are_refused),
 		caught_test(no_kernel_is_refused),

@@ -291,6 +291,7 @@ static int begin(void **state)
 		.disk_count = 1,
 		.block_engine = DISK_ENGINE_SYNC,
 		.rng = true,
+		.balloon = true,
 		.pmu = true,
 		.pvtime = true,
 		.defaults = true,

@@ -382,6 +382,38 @@ static void touched_ranges_melt(void **state)
 	}
 }
 
+/* Of RAM of that kind: only what is a whole page of the host's goes. */
+static void discard_on(enum memory_backing backing)
+{
+	const uint64_t page = sysconf(_SC_PAGESIZE);
+	struct memory other;
+	uint8_t *host;
+
+	create(&other, SIZE, backing);
+	host = memory_at(&other, BASE, SIZE);
+	memset(host, 0x5a, 8 * page);
+	assert_int_equal(memory_discard(&other, host + 1, 3 * page), 2 * page);
+	assert_int_equal(memory_discard(&other, host + 5 * page - 1, page + 1), page);
+	assert_int_equal(memory_discard(&other, host + 7 * page, page - 1), 0);
+	assert_int_equal(memory_discard(&other, host + 7 * page, 0), 0);
+	for (uint64_t i = 0; i < 8 * page; i++)
+		assert_int_equal(host[i],
+				 i / page == 1 || i / page == 2 || i / page == 5 ? 0 : 0x5a);
+	/* All of it, which is memory again when it is used. */
+	assert_int_equal(memory_discard(&other, host, SIZE), SIZE);
+	assert_int_equal(host[0], 0);
+	host[0] = 1;
+	memory_destroy(&other);
+	if (own.fd >= 0)
+		memory_file_close(&own);
+}
+
+static void whole_pages_are_discarded(void **state)
+{
+	discard_on(MEMORY_ANON);
+	discard_on(MEMORY_MEMFD);
+}
+
 static void the_list_ends_at_sixteen(void **state)
 {
 	for (unsigned int i = 0; i < MEMORY_TOUCHED_MAX; i++)
@@ -469,6 +501,7 @@ int main(void)
 		on_memory(huge_pages_want_a_multiple),
 		on_memory(too_much_ram_is_an_error),
 		on_memory(memory_at_holds_its_bounds),
+		on_memory(whole_pages_are_discarded),
 		on_memory(load_writes),
 		on_memory(load_outside_is_refused),
 		on_memory(seal_ends_loading),

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "balloon/balloon.h"
 #include "cpu/ticks.h"
 #include "debugger/debugger.h"
 #include "inspect/inspect.h"
@@ -53,6 +54,28 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 void stats_add_mmio(json_t *stats, const struct machine *machine)
 {
 	json_object_set_new(stats, "more", json_true());
+}
+
+json_t *stats_balloon(const struct machine *machine)
+{
+	return json_pack("{sb}", "balloon", machine->balloon != NULL);
+}
+
+/* In place of devices/balloon/. */
+
+static uint64_t balloon_target;
+static unsigned int balloon_asked;
+
+void balloon_set_target(struct virtio *virtio, uint64_t bytes)
+{
+	assert_non_null(virtio);
+	balloon_target = bytes;
+}
+
+void balloon_ask(struct virtio *virtio)
+{
+	assert_non_null(virtio);
+	balloon_asked++;
 }
 
 int ticks_read(int vcpu_fd, uint64_t *value)
@@ -211,6 +234,7 @@ static int begin(void **state)
 	vcpus[1] = (struct vcpu){ .fd = 71, .index = 1 };
 	rests = false;
 	looked_up = fails = 0;
+	balloon_target = balloon_asked = 0;
 	ticks = set_to = offset = 0;
 	if (catch_begin(state) < 0 || event_loop_create(&session.loop) < 0 ||
 	    verdict_create(&session.verdict, &session.loop) < 0)
@@ -332,6 +356,73 @@ static void arguments_are_checked(void **state)
 	assert_int_equal(verdict_outcome(&session.verdict), OUTCOME_RUNNING);
 	assert_int_equal(session.holds.count, 0);
 	assert_answer(fd, "\"version\",\"arguments\":{}", "\"result\"");
+	finish_all(fd);
+}
+
+static struct virtio balloon;
+
+#define BALLOON(target) "\"balloon\",\"arguments\":{\"target_bytes\":" target "}"
+
+static void a_balloon_has_a_target_over_resets(void **state)
+{
+	int fd;
+
+	config.balloon = true;
+	session.machine.balloon = &balloon;
+	fd = start();
+	assert_string_equal(ask(fd, "\"balloon\""), "{\"result\":{\"balloon\":true}}\n");
+	assert_int_equal(balloon_target, 0);
+	assert_answer(fd, BALLOON("8192"), "{\"result\":{\"balloon\":true}}");
+	assert_int_equal(balloon_target, 8192);
+	death(false);
+	assert_answer(fd, "\"balloon\"", "\"kind\":\"not-now\"");
+	assert_answer(fd, BALLOON("4096"), "the guest has ended");
+	balloon_target = 0;
+	life();
+	assert_int_equal(balloon_target, 8192);
+	assert_answer(fd, BALLOON("67108864"), "\"result\"");
+	assert_answer(fd, BALLOON("0"), "\"result\"");
+	assert_int_equal(balloon_target, 0);
+	/* What it tells of itself is asked for when somebody looks. */
+	assert_int_equal(balloon_asked, 0);
+	ask(fd, "\"stat\"");
+	assert_int_equal(balloon_asked, 1);
+	finish_all(fd);
+	assert_silent();
+}
+
+static void targets_that_cannot_be_are_refused(void **state)
+{
+	static const char *const requests[] = {
+		BALLOON("-4096"),
+		BALLOON("1"),
+		BALLOON("67112960"),
+		BALLOON("9223372036854771712"),
+		BALLOON("4096.0"),
+		BALLOON("\"4096\""),
+		BALLOON("null"),
+		BALLOON("4096,\"more\":1"),
+		"\"balloon\",\"arguments\":{\"target\":4096}",
+	};
+	int fd;
+
+	config.balloon = true;
+	session.machine.balloon = &balloon;
+	fd = start();
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		assert_answer(fd, requests[i], "\"kind\":\"bad-request\"");
+	assert_int_equal(balloon_target, 0);
+	finish_all(fd);
+}
+
+static void a_guest_without_a_balloon_says_so(void **state)
+{
+	const int fd = start();
+
+	assert_answer(fd, "\"balloon\"", "runs without --balloon");
+	assert_answer(fd, BALLOON("4096"), "\"kind\":\"not-now\"");
+	ask(fd, "\"stat\"");
+	assert_int_equal(balloon_asked, 0);
 	finish_all(fd);
 }
 
@@ -776,6 +867,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		on_session(it_tells_of_itself),
 		on_session(arguments_are_checked),
+		on_session(a_balloon_has_a_target_over_resets),
+		on_session(targets_that_cannot_be_are_refused),
+		on_session(a_guest_without_a_balloon_says_so),
 		on_session(a_pause_is_told_when_all_rest),
 		on_session(a_pause_may_be_taken_back),
 		on_session(the_end_ends_pauses),

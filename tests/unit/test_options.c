@@ -212,6 +212,21 @@ static void words_that_are_no_options(void **state)
 	assert_null(words.word);
 }
 
+static void a_second_word(void **state)
+{
+	options.takes_second = true;
+	assert_int_equal(parse("one -f two"), 0);
+	assert_string_equal(words.word, "one");
+	assert_string_equal(words.second, "two");
+	assert_int_equal(parse("one"), 0);
+	assert_null(words.second);
+	assert_int_equal(parse("one -- two"), 0);
+	assert_string_equal(words.second, "two");
+	assert_int_equal(parse("one two three"), -EINVAL);
+	assert_said("three: try takes options and no further argument");
+	options.takes_second = false;
+}
+
 static void commands_of_others(void **state)
 {
 	options.takes_command = true;
@@ -313,6 +328,7 @@ int main(void)
 		on_table(mistakes_are_named),
 		on_table(first_mistake_is_the_only_one),
 		on_table(words_that_are_no_options),
+		on_table(a_second_word),
 		on_table(commands_of_others),
 		on_table(help_is_wrapped),
 		on_table(completion_knows_what_options_take),

@@ -4,7 +4,9 @@
 
 #include "unit.h"
 
+#include "balloon/balloon.h"
 #include "fake_stats.h"
+#include "host/clock.h"
 #include "host/kvm_stats.h"
 #include "machine/stats.h"
 #include "util.h"
@@ -337,6 +339,55 @@ static void networks_are_told(void **state)
 	json_decref(stats);
 }
 
+/* In place of devices/balloon/. */
+
+static struct balloon_state balloon_state;
+
+void balloon_look(struct virtio *virtio, struct balloon_state *state)
+{
+	*state = balloon_state;
+}
+
+const char *balloon_statistic_name(unsigned int statistic)
+{
+	static const char *const names[] = { "first_bytes", "second", "third" };
+
+	return statistic < ARRAY_SIZE(names) ? names[statistic] : "last";
+}
+
+static void a_balloon_is_told(void **state)
+{
+	static struct virtio balloon;
+	const struct machine machine = { .balloon = &balloon };
+	json_t *stats, *expected, *guest;
+
+	balloon_state = (struct balloon_state){
+		.driver = true, .target = 1, .given = 2, .inflated = 3, .reported = 4
+	};
+	stats = stats_balloon(&machine);
+	expected = json_loads("{\"driver\":true,\"target_bytes\":1,\"given_bytes\":2,"
+			      "\"inflated_bytes\":3,\"reported_bytes\":4}",
+			      0, NULL);
+	assert_true(json_equal(stats, expected));
+	json_decref(stats);
+	json_decref(expected);
+
+	balloon_state.moment = clock_ns() - 1500000000;
+	balloon_state.has[0] = balloon_state.has[2] = balloon_state.has[15] = true;
+	balloon_state.statistics[0] = 1234;
+	balloon_state.statistics[2] = INT64_MAX;
+	balloon_state.statistics[15] = UINT64_C(1) << 63;
+	stats = stats_balloon(&machine);
+	guest = json_object_get(stats, "guest");
+	assert_true(json_real_value(json_object_get(guest, "seconds")) >= 1.5);
+	json_object_del(guest, "seconds");
+	expected = json_loads("{\"first_bytes\":1234,\"third\":9223372036854775807}", 0, NULL);
+	assert_true(json_equal(guest, expected));
+	json_decref(stats);
+	json_decref(expected);
+	assert_null(stats_balloon(&(struct machine){ .balloon = NULL }));
+}
+
 #define test(function) cmocka_unit_test_setup_teardown(function, begin, catch_end)
 
 int main(void)
@@ -351,6 +402,7 @@ int main(void)
 		test(all_of_a_life_is_told),
 		caught_test(accesses_of_each_vcpu_are_told),
 		test(networks_are_told),
+		caught_test(a_balloon_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,7 +98,7 @@ static const struct options options = {
 	.groups = groups,
 	.group_count = ARRAY_SIZE(groups),
 	.names = OPTION_NAMES_FILE,
-	.takes_two = true,
+	.takes_second = true,
 };
 
 static int run(enum config_flavour flavour, int argc, char **argv)

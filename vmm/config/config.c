@@ -78,6 +78,26 @@ static int check_memory(const struct config *config)
 	return 0;
 }
 
+/* Whether pages of RAM may go while the guest runs. */
+static int check_balloon(const struct config *config)
+{
+	if (!config->balloon)
+		return 0;
+	if (config->nested)
+		log_error("--balloon with --nested: each page that is taken costs the host a walk "
+			  "of every shadow stage 2, and may be an inner guest's; leave one of them "
+			  "out");
+	else if (config->mem_backing == MEMORY_HUGETLBFS)
+		log_error("--balloon with --mem-backing hugetlbfs: huge pages that were set aside "
+			  "for the guest are not given back; leave one of them out");
+	else if (config->vhost_user_count > 0)
+		log_error("--balloon with --vhost-user: who serves the device may hold on to pages "
+			  "that the guest has given back; leave one of them out");
+	else
+		return 0;
+	return -EINVAL;
+}
+
 int config_add_root(struct config *config)
 {
 	if (config->filesystem_count == CONFIG_FILESYSTEMS_MAX) {
@@ -154,7 +174,9 @@ static int settle(struct config *config, enum config_flavour flavour)
 		return -EINVAL;
 	if (flavour == CONFIG_LKVM && !config->has_network)
 		add_default_network(config);
-	return settle_host(config);
+	if (settle_host(config) < 0)
+		return -EINVAL;
+	return check_balloon(config);
 }
 
 int config_parse(struct config *config, enum config_flavour flavour, int argc, char **argv)

@@ -311,6 +311,10 @@ static const struct option_row rows[] = {
 	  OPTION_CHOICE(struct config, transport, transports) },
 	{ OPTION("rng", 0, NULL, "a source of random numbers"),
 	  OPTION_FLAG(struct config, rng, true) },
+	{ OPTION("balloon", 0, NULL,
+		 "a balloon, by which the guest gives memory back to the host: what it is asked for "
+		 "(nidus balloon), and pages that it has free"),
+	  OPTION_FLAG(struct config, balloon, true) },
 	{ OPTION("fs", 0, "TAG=DIR[,ro]",
 		 "a directory of the host as a file system of type virtiofs with that tag, served "
 		 "by virtiofsd; ro: the guest may only read it; up to 8 times (none)"),
@@ -398,7 +402,6 @@ static const struct option_row host_rows[] = {
 static const struct option_row lkvm_rows[] = {
 	{ REFUSED("9p", 0, "ARGUMENT") },
 	{ REFUSED("aarch32", 0, NULL) },
-	{ REFUSED("balloon", 0, NULL) },
 	{ REFUSED("debug", 0, NULL) },
 	{ REFUSED("debug-iodelay", 0, "ARGUMENT") },
 	{ REFUSED("debug-ioport", 0, NULL) },

@@ -6,6 +6,7 @@
 #include "devices/pl031.h"
 #include <errno.h>
 
+#include "balloon/balloon.h"
 #include "host/log.h"
 #include "memmap.h"
 #include "net/virtio_net.h"
@@ -85,6 +86,7 @@ void devices_destroy(struct machine *machine)
 	if (machine->pci)
 		irq_routes_destroy(&machine->routes);
 	machine->pci = NULL;
+	machine->balloon = NULL;
 }
 
 static int add_uart(struct machine *machine, bool input)
@@ -142,6 +144,18 @@ static int add_report(struct machine *machine)
 	int err = virtio_report_create(&virtio, &machine->memory, machine->loop, machine->report);
 
 	return err < 0 ? err : add_virtio(machine, virtio);
+}
+
+static int add_balloon(struct machine *machine)
+{
+	struct virtio *virtio;
+	int err = balloon_create(&virtio, &machine->memory);
+
+	if (err == 0)
+		err = add_virtio(machine, virtio);
+	if (err == 0)
+		machine->balloon = virtio;
+	return err;
 }
 
 static int add_served(struct machine *machine, struct served *served)
@@ -238,6 +252,8 @@ int devices_create(struct machine *machine)
 		err = add_networks(machine);
 	if (err == 0)
 		err = add_all_served(machine);
+	if (err == 0 && config->balloon)
+		err = add_balloon(machine);
 	if (err == 0)
 		bus_freeze(&machine->bus);
 	else

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "balloon/balloon.h"
+#include "host/clock.h"
 #include "host/file.h"
 #include "host/kvm.h"
 #include "host/kvm_stats.h"
@@ -316,6 +318,35 @@ static json_t *served_of(const struct resources *resources)
 	return NULL;
 }
 
+/* What the guest has told of its memory; NULL: nothing. */
+static json_t *guest_memory_of(const struct balloon_state *state)
+{
+	json_t *object;
+
+	if (state->moment == 0)
+		return NULL;
+	object = json_pack("{sf}", "seconds", (clock_ns() - state->moment) / 1e9);
+	for (unsigned int i = 0; i < BALLOON_STATISTICS; i++)
+		/* A number that JSON's readers cannot have is none that a guest can mean. */
+		if (state->has[i] && state->statistics[i] <= INT64_MAX)
+			json_object_set_new(object, balloon_statistic_name(i),
+					    json_integer(state->statistics[i]));
+	return object;
+}
+
+json_t *stats_balloon(const struct machine *machine)
+{
+	struct balloon_state state;
+
+	if (!machine->balloon)
+		return NULL;
+	balloon_look(machine->balloon, &state);
+	return json_pack("{sbsIsIsIsIso*}", "driver", state.driver, "target_bytes",
+			 (json_int_t)state.target, "given_bytes", (json_int_t)state.given,
+			 "inflated_bytes", (json_int_t)state.inflated, "reported_bytes",
+			 (json_int_t)state.reported, "guest", guest_memory_of(&state));
+}
+
 static json_t *vm_stats(int vm_fd)
 {
 	int stats_fd = kvm_stats_fd(vm_fd);
@@ -356,7 +387,7 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 				  "exits", all_exits_of(&machine->env), "mmio",
 				  mmio_of(machine, machine->env.vcpus, machine->env.count), "clean",
 				  clean_of(&machine->cleaned), "kvm", vm_stats(machine->vm_fd));
-	json_t *networks, *served;
+	json_t *networks, *served, *balloon;
 
 	if (!stats)
 		return NULL;
@@ -371,6 +402,9 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 	served = served_of(machine->resources);
 	if (served)
 		json_object_set_new(stats, "served", served);
+	balloon = stats_balloon(machine);
+	if (balloon)
+		json_object_set_new(stats, "balloon", balloon);
 	return stats;
 }
 

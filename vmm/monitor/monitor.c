@@ -61,6 +61,7 @@ static void say_statistics(struct control_client *client, json_t *arguments, voi
 	stats = stats_collect(&session->machine, session->resets);
 	stats_add_mmio(stats, &session->machine);
 	control_server_answer(client, stats);
+	monitor_balloon_ask(opaque);
 }
 
 /* As the escape key. */
@@ -75,11 +76,17 @@ static void stop(struct control_client *client, json_t *arguments, void *opaque)
 }
 
 static const struct control_request requests[] = {
-	{ "version", say_version },	  { "status", say_status },
-	{ "stat", say_statistics },	  { "stop", stop },
-	{ "pause", monitor_pause },	  { "resume", monitor_resume },
-	{ "debug", monitor_debug },	  { "gdb", monitor_gdb },
-	{ "snapshot", monitor_snapshot }, { NULL, NULL },
+	{ "version", say_version },
+	{ "status", say_status },
+	{ "stat", say_statistics },
+	{ "stop", stop },
+	{ "pause", monitor_pause },
+	{ "resume", monitor_resume },
+	{ "debug", monitor_debug },
+	{ "gdb", monitor_gdb },
+	{ "balloon", monitor_balloon },
+	{ "snapshot", monitor_snapshot },
+	{ NULL, NULL },
 };
 
 static void begins(struct session_watcher *watcher)
@@ -87,6 +94,7 @@ static void begins(struct session_watcher *watcher)
 	struct monitor *monitor = container_of(watcher, struct monitor, watcher);
 
 	monitor_pause_begins(monitor);
+	monitor_balloon_begins(monitor);
 	monitor_service_begins(monitor);
 }
 

@@ -18,6 +18,13 @@ void monitor_snapshot(struct control_client *client, json_t *arguments, void *op
 int monitor_snapshot_prepare(struct monitor *monitor);
 
 void monitor_gdb(struct control_client *client, json_t *arguments, void *opaque);
+void monitor_balloon(struct control_client *client, json_t *arguments, void *opaque);
+
+/* A life of the guest is about to begin: it is asked for as much as the last one. */
+void monitor_balloon_begins(struct monitor *monitor);
+
+/* Statistics have been shown: those that the guest tells are to be newer the next time. */
+void monitor_balloon_ask(const struct monitor *monitor);
 
 /* The last life of the guest has ended, and is not looked at any more. */
 void monitor_debug_end(struct monitor *monitor);

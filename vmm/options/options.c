@@ -237,7 +237,7 @@ static int take_word(struct reader *reader, const char *word)
 
 	if (!words->word) {
 		words->word = word;
-	} else if (reader->options->takes_two && !words->second) {
+	} else if (reader->options->takes_second && !words->second) {
 		words->second = word;
 	} else {
 		log_error("%s: %s takes options and no further argument%s", word,
