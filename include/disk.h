@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "host/counter.h"
 #include "host/event.h"
 
 #define DISK_SECTOR UINT64_C(512) /* bytes */
@@ -28,6 +29,12 @@
 #define DISK_ENGINES_MAX 4
 
 struct disk_claim;
+
+/* Requests that were done without an error, of one owner of an engine, by its thread. */
+struct disk_counts {
+	counter reads, writes, flushes, discards; /* discards: writing zeroes included */
+	counter read_bytes, written_bytes;
+};
 
 /* From disk_begin() on nothing of it changes but the last. Any thread. */
 struct disk {
@@ -48,6 +55,8 @@ struct disk {
 	atomic_bool lost; /* a flush has failed, and so does every other until disk_begin() */
 	pthread_mutex_t claims_lock;
 	struct disk_claim *claims; /* in the order in which they were made */
+	struct disk_counts
+		counts[DISK_ENGINES_MAX]; /* an owner has one of them; from disk_begin() on */
 };
 
 struct disk_engine_ops;

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "host/counter.h"
 #include "host/event.h"
 
 /* Queue pairs of one link, each with a thread where frames go through nidus. */
@@ -57,12 +58,13 @@ struct link_filter {
 	uint8_t multicast[LINK_ADDRESSES_MAX][LINK_ADDRESS];
 };
 
-/* Relaxed atomics; any thread reads them. What the device drops it counts here by itself. */
+/* Of a pair, by its thread, of frames that go through nidus. What the device drops it counts
+ * itself. */
 struct link_counts {
-	atomic_uint_fast64_t sent, received; /* frames that went through nidus */
-	atomic_uint_fast64_t
-		send_dropped; /* the host did not take them, or the driver lied in their header */
-	atomic_uint_fast64_t receive_dropped; /* the driver had no buffers that were long enough */
+	counter sent, received; /* frames */
+	counter sent_bytes, received_bytes; /* of them, without virtio's header */
+	counter send_dropped; /* the host did not take them, or the driver lied in their header */
+	counter receive_dropped; /* the driver had no buffers that were long enough */
 };
 
 struct link;
@@ -132,7 +134,7 @@ struct link {
 	struct vhost
 		*vhost; /* its rings are the device's queues without the control queue; or NULL */
 	atomic_bool up; /* carries frames; see changed() */
-	struct link_counts counts;
+	struct link_counts counts[LINK_PAIRS_MAX]; /* of this life of the guest */
 
 	/* Set by the device. */
 	void (*arrived)(void *device, unsigned int pair); /* receive() is worth calling */

@@ -324,6 +324,7 @@ int disk_begin(struct disk *disk)
 		err = align(disk);
 	if (err == 0 && atomic_load(&disk->lost))
 		forget_lost(disk);
+	memset(disk->counts, 0, sizeof(disk->counts));
 	return err;
 }
 

@@ -17,6 +17,7 @@
 #include "backends/passt.h"
 #include "children/retry.h"
 #include "host/clock.h"
+#include "host/iov.h"
 #include "host/log.h"
 #include "links.h"
 #include "passt_process.h"
@@ -194,7 +195,6 @@ static int passt_send(struct link *link, unsigned int pair, const struct iovec *
 	struct passt *passt = passt_of(link);
 	int err = -ENOTCONN;
 
-	(void)pair;
 	if (passt->stream.fd >= 0)
 		err = passt_stream_send(&passt->stream, frame, count);
 	if (err == -EAGAIN)
@@ -204,7 +204,10 @@ static int passt_send(struct link *link, unsigned int pair, const struct iovec *
 	set_events(passt);
 	if (err == -EAGAIN)
 		return err;
-	link_count(err < 0 ? &link->counts.send_dropped : &link->counts.sent);
+	if (err < 0)
+		counter_add(&link->counts[pair].send_dropped, 1);
+	else
+		link_count_sent(link, pair, iov_length(frame, count));
 	return 0;
 }
 
@@ -214,12 +217,11 @@ static int64_t passt_receive(struct link *link, unsigned int pair, const struct 
 	struct passt *passt = passt_of(link);
 	int64_t length;
 
-	(void)pair;
 	if (passt->stream.fd < 0)
 		return 0;
 	length = passt_stream_receive(&passt->stream, segments, count);
 	if (length == -EMSGSIZE) {
-		link_count(&link->counts.receive_dropped);
+		counter_add(&link->counts[pair].receive_dropped, 1);
 		return length;
 	}
 	if (length < 0) {
@@ -229,7 +231,7 @@ static int64_t passt_receive(struct link *link, unsigned int pair, const struct 
 		return 0;
 	}
 	if (length > 0) {
-		link_count(&link->counts.received);
+		link_count_received(link, pair, length);
 		look_for_frames(passt);
 	}
 	return length;

@@ -208,7 +208,10 @@ static int tap_send(struct link *link, unsigned int pair, const struct iovec *fr
 		return -EAGAIN;
 	}
 	/* It is down or gone, has no memory, or makes no sense of the header. */
-	link_count(done < 0 ? &link->counts.send_dropped : &link->counts.sent);
+	if (done < 0)
+		counter_add(&link->counts[pair].send_dropped, 1);
+	else
+		link_count_sent(link, pair, iov_length(frame, segments));
 	return 0;
 }
 
@@ -242,12 +245,12 @@ static int64_t tap_receive(struct link *link, unsigned int pair, const struct io
 	 */
 	if ((done < 0 && errno == EINVAL) ||
 	    (done > 0 && (size_t)done > iov_length(segments, number))) {
-		link_count(&link->counts.receive_dropped);
+		counter_add(&link->counts[pair].receive_dropped, 1);
 		return -EMSGSIZE;
 	}
 	if (done <= 0)
 		return 0;
-	link_count(&link->counts.received);
+	link_count_received(link, pair, done);
 	return done;
 }
 

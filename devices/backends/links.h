@@ -32,9 +32,17 @@ static inline void link_hand_over(struct link *link, struct vhost *vhost,
 	link->features |= vhost->features & (frames | LINK_RING_FEATURES);
 }
 
-static inline void link_count(atomic_uint_fast64_t *counter)
+/* A frame of so many bytes with virtio's header. The pair's thread. */
+static inline void link_count_sent(struct link *link, unsigned int pair, uint64_t bytes)
 {
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	counter_add(&link->counts[pair].sent, 1);
+	counter_add(&link->counts[pair].sent_bytes, bytes - LINK_HEADER);
+}
+
+static inline void link_count_received(struct link *link, unsigned int pair, uint64_t bytes)
+{
+	counter_add(&link->counts[pair].received, 1);
+	counter_add(&link->counts[pair].received_bytes, bytes - LINK_HEADER);
 }
 
 #endif

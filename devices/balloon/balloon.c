@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "host/clock.h"
+#include "host/counter.h"
 #include "host/iov.h"
 #include "host/log.h"
 #include "host/worker.h"
@@ -62,8 +63,7 @@ struct balloon {
 	struct virtio virtio;
 	struct worker worker; /* of all queues */
 	atomic_uint target, actual; /* pages of BALLOON_PAGE */
-	/* Bytes; written by the worker. */
-	_Atomic uint64_t inflated, reported;
+	counter inflated, reported; /* bytes, by the worker */
 
 	/* The worker's, with the lock of the queue of statistics. */
 	bool holds; /* the driver's buffer */
@@ -77,14 +77,6 @@ struct balloon {
 static struct balloon *balloon_of(const struct virtio *virtio)
 {
 	return container_of(virtio, struct balloon, virtio);
-}
-
-/* There is one writer. */
-static void add(_Atomic uint64_t *count, uint64_t more)
-{
-	const uint64_t before = atomic_load_explicit(count, memory_order_relaxed);
-
-	atomic_store_explicit(count, before + more, memory_order_relaxed);
 }
 
 /* Pages. */
@@ -145,7 +137,7 @@ static bool inflate(struct virtio_queue *queue, struct virtqueue_chain *chain)
 	const size_t count =
 		iov_read(chain->out, chain->out_count, 0, pages, sizeof(pages)) / sizeof(pages[0]);
 
-	add(&balloon->inflated, discard_pages(memory, pages, count));
+	counter_add(&balloon->inflated, discard_pages(memory, pages, count));
 	virtqueue_push(&queue->ring, chain->head, 0);
 	return true;
 }
@@ -165,7 +157,7 @@ static bool report(struct virtio_queue *queue, struct virtqueue_chain *chain)
 	for (unsigned int i = 0; i < chain->in_count; i++)
 		bytes += memory_discard(queue->virtio->memory, chain->in[i].iov_base,
 					chain->in[i].iov_len);
-	add(&balloon->reported, bytes);
+	counter_add(&balloon->reported, bytes);
 	virtqueue_push(&queue->ring, chain->head, 0);
 	return true;
 }
@@ -383,8 +375,8 @@ void balloon_look(struct virtio *virtio, struct balloon_state *state)
 	state->driver = atomic_load(&virtio->status) & VIRTIO_CONFIG_S_DRIVER_OK;
 	state->target = (uint64_t)atomic_load(&balloon->target) * BALLOON_PAGE;
 	state->given = given < most ? given : most;
-	state->inflated = atomic_load(&balloon->inflated);
-	state->reported = atomic_load(&balloon->reported);
+	state->inflated = counter_read(&balloon->inflated);
+	state->reported = counter_read(&balloon->reported);
 }
 
 void balloon_ask(struct virtio *virtio)

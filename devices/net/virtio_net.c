@@ -352,6 +352,7 @@ static int attach(struct virtio_net *device, struct event_loop *main,
 	link->arrived = virtio_net_frames_arrived;
 	link->room = virtio_net_frames_room;
 	link->changed = virtio_net_changed;
+	memset(link->counts, 0, sizeof(link->counts));
 	err = link->ops->attach(link, main, loops);
 	if (err < 0)
 		return err;

@@ -61,11 +61,6 @@ static struct virtio_queue *transmit_queue(struct net_pair *pair)
 	return &pair->device->virtio.queues[2 * pair->index + 1];
 }
 
-static void count(atomic_uint_fast64_t *counter)
-{
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
 /* Transmit. */
 
 /* Whether the driver may have the host cut frames of this type. */
@@ -120,7 +115,7 @@ static int send_chain(struct net_pair *pair, const struct virtqueue_chain *chain
 
 	if (bytes < ETH_HLEN || bytes > LINK_FRAME_MAX - LINK_HEADER ||
 	    !header_holds(&pair->device->virtio, header, bytes)) {
-		count(&link->counts.send_dropped);
+		counter_add(&link->counts[pair->index].send_dropped, 1);
 		return 0;
 	}
 	frame[0] = (struct iovec){ header, LINK_HEADER };
@@ -278,7 +273,7 @@ enum attempt { DONE, NO_FRAME, NO_BUFFERS };
 static enum attempt drop(struct net_pair *pair)
 {
 	pair->waiting = 0;
-	count(&pair->device->link->counts.receive_dropped);
+	counter_add(&pair->device->link->counts[pair->index].receive_dropped, 1);
 	return DONE;
 }
 

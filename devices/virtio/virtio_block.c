@@ -61,6 +61,9 @@ struct request {
 	uint32_t in_bytes; /* of the chain, the status byte included */
 	uint32_t filled; /* of those, how many a success fills with data */
 	uint64_t weight; /* bytes of in_flight_bytes */
+	/* As the driver asked for it. */
+	enum disk_operation operation;
+	uint64_t length; /* bytes */
 	bool waits; /* was taken, and not started */
 	uint8_t *status; /* in guest memory */
 	struct iovec segments[VIRTQUEUE_SEGMENTS_MAX];
@@ -134,6 +137,31 @@ static const char *operation_name(enum disk_operation operation)
 	return names[operation];
 }
 
+/* With the virtio queue's lock, so that there is one at a time who counts. */
+static void count(const struct request *request)
+{
+	const struct block_queue *queue = request->queue;
+	struct disk_counts *counts = &queue->device->disk->counts[queue->index];
+
+	switch (request->operation) {
+	case DISK_READ:
+		counter_add(&counts->reads, 1);
+		counter_add(&counts->read_bytes, request->length);
+		break;
+	case DISK_WRITE:
+		counter_add(&counts->writes, 1);
+		counter_add(&counts->written_bytes, request->length);
+		break;
+	case DISK_FLUSH:
+		counter_add(&counts->flushes, 1);
+		break;
+	case DISK_DISCARD:
+	case DISK_WRITE_ZEROES:
+		counter_add(&counts->discards, 1);
+		break;
+	}
+}
+
 /* Tells the driver. Of what a queue that stops has given up it hears nothing. */
 static void conclude(struct request *request, int result)
 {
@@ -143,11 +171,13 @@ static void conclude(struct request *request, int result)
 		return;
 	if (result < 0)
 		log_guest(&queue->device->limit, "disk %s: %s: %s", queue->device->disk->path,
-			  operation_name(request->disk.operation), strerror(-result));
-	if (result < 0)
+			  operation_name(request->operation), strerror(-result));
+	if (result < 0) {
 		finish(request, VIRTIO_BLK_S_IOERR, 0);
-	else
+	} else {
+		count(request);
 		finish(request, VIRTIO_BLK_S_OK, request->filled);
+	}
 }
 
 static void request_done(struct disk_request *disk, int result)
@@ -196,7 +226,8 @@ static void start(struct request *request, enum disk_operation operation)
 	struct block_queue *queue = request->queue;
 	const uint64_t length = request->disk.length;
 
-	request->disk.operation = operation;
+	request->operation = request->disk.operation = operation;
+	request->length = length;
 	request->disk.slot = request->head;
 	request->disk.stable = !virtio_has(&queue->device->virtio, VIRTIO_BLK_F_FLUSH);
 	request->disk.done = request_done;

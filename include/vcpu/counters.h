@@ -6,16 +6,14 @@
 #ifndef NIDUS_COUNTERS_H
 #define NIDUS_COUNTERS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "arm/insn.h"
+#include "host/counter.h"
 
 #define COUNTERS_REASONS 64 /* KVM_EXIT_* numbers below this are told apart */
 #define COUNTERS_MMIO	 128 /* guest physical addresses that are told apart; a power of two */
-
-typedef _Atomic uint64_t counter;
 
 struct counters_mmio {
 	counter address; /* GPA, exact; 0 where the entry is free */
@@ -29,11 +27,6 @@ struct counters {
 	/* Instructions that the CPU did not describe: emulated, refused, to be tried again. */
 	counter emulated[INSN_CLASSES], aborted[INSN_CLASSES], retried;
 };
-
-static inline uint64_t counter_read(const counter *value)
-{
-	return atomic_load_explicit(value, memory_order_relaxed);
-}
 
 /* The vCPU's thread. */
 void counters_exit(struct counters *counters, unsigned int reason);

@@ -129,7 +129,7 @@ static inline int fake_send(struct link *link, unsigned int index, const struct 
 	pair->sent_bytes = iov_length(frame, count);
 	iov_read(frame, count, 0, pair->sent_frame, sizeof(pair->sent_frame));
 	pair->sent++;
-	atomic_fetch_add(&link->counts.sent, 1);
+	counter_add(&link->counts[index].sent, 1);
 	if (pair->on_send)
 		pair->on_send();
 	return 0;
@@ -160,10 +160,10 @@ static inline int64_t fake_receive(struct link *link, unsigned int index,
 	for (uint32_t i = 0; i < frame.bytes; i++)
 		bytes[i] = fake_byte(frame, i);
 	if (iov_write(segments, count, 0, bytes, frame.bytes) < frame.bytes) {
-		atomic_fetch_add(&link->counts.receive_dropped, 1);
+		counter_add(&link->counts[index].receive_dropped, 1);
 		return -EMSGSIZE;
 	}
-	atomic_fetch_add(&link->counts.received, 1);
+	counter_add(&link->counts[index].received, 1);
 	return frame.bytes;
 }
 

@@ -390,12 +390,14 @@ static void frames_go_both_ways(void **state)
 		assert_int_equal(send_frame(lengths[i], 1 + i), 0);
 		expect_frame(lengths[i], 1 + i);
 	}
-	assert_int_equal(atomic_load(&link_->counts.sent), 4);
-	assert_int_equal(atomic_load(&link_->counts.received), 4);
+	assert_int_equal(atomic_load(&link_->counts[0].sent), 4);
+	assert_int_equal(atomic_load(&link_->counts[0].received), 4);
+	assert_int_equal(atomic_load(&link_->counts[0].sent_bytes), 14 + 60 + 1514 + 65535);
+	assert_int_equal(atomic_load(&link_->counts[0].received_bytes), 14 + 60 + 1514 + 65535);
 	/* What passt would take for a lie never gets there. */
 	assert_int_equal(send_frame(13, 9), 0);
 	assert_int_equal(send_frame(65536, 9), 0);
-	assert_int_equal(atomic_load(&link_->counts.send_dropped), 2);
+	assert_int_equal(atomic_load(&link_->counts[0].send_dropped), 2);
 	assert_int_equal(send_frame(60, 10), 0);
 	expect_frame(60, 10);
 	stop();
@@ -423,7 +425,7 @@ static void the_socket_is_full(void **state)
 		expect_frame(20000, ++got);
 	assert_int_equal(send_frame(60, 99), 0);
 	expect_frame(60, 99);
-	assert_int_equal(atomic_load(&link_->counts.send_dropped), 0);
+	assert_int_equal(atomic_load(&link_->counts[0].send_dropped), 0);
 	stop();
 }
 
@@ -470,7 +472,7 @@ static void a_frame_that_does_not_fit_is_dropped(void **state)
 	while ((got = link_->ops->receive(link_, 0, &segment, 1)) == 0)
 		turn();
 	assert_int_equal(got, -EMSGSIZE);
-	assert_int_equal(atomic_load(&link_->counts.receive_dropped), 1);
+	assert_int_equal(atomic_load(&link_->counts[0].receive_dropped), 1);
 	expect_frame(99, 2);
 	stop();
 }
@@ -491,7 +493,7 @@ static void expect_comeback(const char *text)
 	assert_int_equal(send_frame(60, 1), 0);
 	turn_until_up(true);
 	assert_int_equal(changes, before + 2);
-	while (send_frame(60, 7) != 0 || atomic_load(&link_->counts.sent) == 0)
+	while (send_frame(60, 7) != 0 || atomic_load(&link_->counts[0].sent) == 0)
 		turn();
 	assert_silent();
 }

@@ -9,6 +9,7 @@
 #include "host/clock.h"
 #include "host/kvm_stats.h"
 #include "machine/stats.h"
+#include "served/served.h"
 #include "util.h"
 #include "vhost.h"
 
@@ -307,7 +308,7 @@ static void networks_are_told(void **state)
 		.pairs = 3,
 		.mac = { 2, 0, 0xab, 0, 0, 1 },
 		.up = true,
-		.counts = { 11, 12, 13, 14 },
+		.counts = { { 8, 2, 100, 20, 5, 7 }, { 2, 9, 1, 2, 3, 4 }, { 1, 1, 1, 1, 5, 3 } },
 	};
 	struct link passt = { .ops = &passt_ops, .pairs = 1, .vhost = &user };
 	struct resources resources = { .links = { &tap, NULL, &passt }, .link_count = 3 };
@@ -325,16 +326,68 @@ static void networks_are_told(void **state)
 	json_t *expected = json_loads(
 		"[{\"kind\":\"tap\",\"by\":\"nidus\",\"mac\":\"02:00:ab:00:00:01\","
 		"\"pairs\":3,\"up\":true,\"sent\":11,\"received\":12,\"send_dropped\":13,"
-		"\"receive_dropped\":14},"
+		"\"receive_dropped\":14,\"sent_bytes\":102,\"received_bytes\":23},"
 		"{\"kind\":\"passt\",\"by\":\"vhost-user\",\"mac\":\"00:00:00:00:00:00\","
 		"\"pairs\":1,\"up\":false,\"sent\":0,\"received\":0,\"send_dropped\":0,"
-		"\"receive_dropped\":0}]",
+		"\"receive_dropped\":0,\"sent_bytes\":0,\"received_bytes\":0}]",
 		0, NULL);
 
 	assert_true(json_equal(json_object_get(stats, "networks"), expected));
 	assert_string_equal(
 		json_string_value(json_object_get(json_object_get(stats, "config"), "mem_backing")),
 		"memfd");
+	json_decref(expected);
+	json_decref(stats);
+}
+
+/* In place of devices/served/. */
+
+const char *served_kind(const struct served *served)
+{
+	return "blk";
+}
+
+const char *served_by(const struct served *served)
+{
+	return "somebody else";
+}
+
+bool served_is_up(const struct served *served)
+{
+	return true;
+}
+
+/* Those that nidus serves, by their places among all. */
+static void disks_are_told(void **state)
+{
+	static char other;
+	static struct resources resources = {
+		.disks = { { .path = "a.img",
+			     .counts = { { 1, 20, 300, 4000, 512, 1024 },
+					 { 2, 30, 400, 5000, 4096, 8192 } } },
+			   { .path = "b.qcow2" },
+			   { .path = "c" } },
+		.served_disks = { [1] = (struct served *)&other },
+		.disk_count = 3,
+	};
+	const struct config config = { .cpus = 1 };
+	struct verdict verdict = { .outcome = OUTCOME_SHUTDOWN };
+	struct vcpu vcpu = { .stats_fd = -1 };
+	const struct machine machine = {
+		.config = &config,
+		.resources = &resources,
+		.verdict = &verdict,
+		.env = { .vcpus = &vcpu, .count = 1 },
+	};
+	json_t *stats = stats_collect(&machine, 0);
+	json_t *expected = json_loads(
+		"[{\"name\":\"disk0\",\"path\":\"a.img\",\"reads\":3,\"writes\":50,"
+		"\"flushes\":700,\"discards\":9000,\"read_bytes\":4608,\"written_bytes\":9216},"
+		"{\"name\":\"disk2\",\"path\":\"c\",\"reads\":0,\"writes\":0,\"flushes\":0,"
+		"\"discards\":0,\"read_bytes\":0,\"written_bytes\":0}]",
+		0, NULL);
+
+	assert_true(json_equal(json_object_get(stats, "disks"), expected));
 	json_decref(expected);
 	json_decref(stats);
 }
@@ -402,6 +455,7 @@ int main(void)
 		test(all_of_a_life_is_told),
 		caught_test(accesses_of_each_vcpu_are_told),
 		test(networks_are_told),
+		test(disks_are_told),
 		caught_test(a_balloon_is_told),
 	};
 

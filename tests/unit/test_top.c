@@ -35,14 +35,17 @@ static int begin(void **state)
 {
 	before = load(
 		"{'resets':1,'cpu_ns':1000000000,'exits':{'mmio':100,'intr':5,'total':105},"
-		"'networks':[{'mac':'02:00','kind':'tap','sent':10,'received':0}],"
+		"'networks':[{'mac':'02:00','kind':'tap','sent':10,'received':0,'sent_bytes':1024}],"
+		"'disks':[{'name':'disk0','path':'/a','reads':0,'written_bytes':0}],"
 		"'vcpus':[{'index':0,'cpu_ns':0,'exits':{'mmio':100,'total':100},"
 		"'mmio':[{'address':'0x9000000','device':'pl011','register':'UARTDR','reads':0,"
 		"'writes':100}],'kvm':{'exits':1000,'histogram':[1]}},"
 		"{'index':1,'exits':{'intr':5,'total':5},'mmio':[]}]}");
 	now = load(
 		"{'resets':1,'cpu_ns':3000000000,'exits':{'mmio':360,'intr':5,'total':365},"
-		"'networks':[{'mac':'02:00','kind':'tap','sent':30,'received':4}],"
+		"'networks':[{'mac':'02:00','kind':'tap','sent':30,'received':4,'sent_bytes':7168}],"
+		"'disks':[{'name':'disk1','path':'/a','reads':6,'flushes':2},"
+		"{'name':'disk0','path':'/a','reads':30,'written_bytes':20480}],"
 		"'vcpus':[{'index':0,'cpu_ns':1000000000,'exits':{'mmio':300,'total':300},"
 		"'mmio':[{'address':'0x8000','reads':20,'writes':0},"
 		"{'address':'0x9000000','device':'pl011','register':'UARTDR','reads':0,'writes':280}],"
@@ -80,8 +83,12 @@ static void rates_are_per_second(void **state)
 	assert_json(json_object_get(rates, "exits"), "{'mmio':130.0,'intr':0.0,'total':130.0}");
 	assert_json(json_object_get(rates, "cpu_percent"), "100.0");
 	assert_json(json_object_get(rates, "resets"), "1");
-	assert_json(json_object_get(rates, "networks"),
-		    "[{'mac':'02:00','kind':'tap','sent':10.0,'received':2.0}]");
+	assert_json(
+		json_object_get(rates, "networks"),
+		"[{'mac':'02:00','kind':'tap','sent':10.0,'received':2.0,'sent_bytes':3072.0}]");
+	assert_json(json_object_get(rates, "disks"),
+		    "[{'name':'disk1','path':'/a','reads':3.0,'flushes':1.0},"
+		    "{'name':'disk0','path':'/a','reads':15.0,'written_bytes':10240.0}]");
 	assert_json(json_array_get(vcpus, 0),
 		    "{'index':0,'cpu_percent':50.0,'exits':{'mmio':100.0,'total':100.0},"
 		    "'mmio':[{'address':'0x8000','reads':10.0,'writes':0.0},"
@@ -131,8 +138,12 @@ static void people_see_a_table(void **state)
 		"    1 0x9000018   pl011          UARTFR                        30         0\n"
 		"    0 0x8000      -              -                             10         0\n"
 		"\n"
-		"network           kind      sent/s    recv/s dropped/s\n"
-		"02:00             tap           10         2         0\n");
+		"network           kind      sent/s    recv/s sent KiB/s recv KiB/s dropped/s\n"
+		"02:00             tap           10         2          3          0         0\n"
+		"\n"
+		"disk                reads/s  writes/s read KiB/s writ KiB/s flushes/s discard/s\n"
+		"disk1                     3         0          0          0         1         0\n"
+		"disk0                    15         0          0         10         0         0\n");
 	free(text);
 	json_decref(rates);
 }
@@ -171,7 +182,8 @@ static void nonsense_is_shown_as_nothing(void **state)
 		"{'resets':1,'vcpus':[{'index':0,'mmio':[1,{},{'reads':'x'},{'address':1,'reads':5}]}]}",
 		"{'resets':1,'vcpus':[{'index':0,'mmio':[{'address':'\\u001b[2J','device':'\\n',"
 		"'reads':5}],'exits':{'a':9223372036854775807,'b':-1,'\\u001b':5}}],"
-		"'exits':{'\\u001b':5},'networks':[{'mac':'\\u001b','sent':1}]}",
+		"'exits':{'\\u001b':5},'networks':[{'mac':'\\u001b','sent':1}],"
+		"'disks':[1,{},{'name':'\\u001b','reads':'x'}]}",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

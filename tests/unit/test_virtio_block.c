@@ -809,6 +809,51 @@ static void outside_of_the_disk_is_an_error(void **state)
 	assert_silent();
 }
 
+static void counted_on(const struct disk_engine_ops *engine)
+{
+	const struct disk_counts *counts = &disk.counts[0];
+
+	device_begin(engine, false, 1);
+	driver_begin(0);
+	assert_int_equal(do_out(0, 512), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_out(8, 1024), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_in(0, 2048, 2049), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_range(VIRTIO_BLK_T_DISCARD, 0, 8, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0), VIRTIO_BLK_S_OK);
+	request(&queue0, 0, VIRTIO_BLK_T_FLUSH, 0, 0, false, 0);
+	assert_int_equal(outcome(0, 1), VIRTIO_BLK_S_OK);
+	/* None of these comes to the disk, or not to a good end. */
+	assert_int_equal(do_in(UINT64_MAX, 512, 0), VIRTIO_BLK_S_IOERR);
+	request(&queue0, 0, VIRTIO_BLK_T_GET_ID, 0, VIRTIO_BLK_ID_BYTES, true, 3);
+	assert_int_equal(outcome(0, VIRTIO_BLK_ID_BYTES + 1), VIRTIO_BLK_S_OK);
+	assert_true(counter_read(&counts->reads) == 1);
+	assert_true(counter_read(&counts->read_bytes) == 2048);
+	assert_true(counter_read(&counts->writes) == 2);
+	assert_true(counter_read(&counts->written_bytes) == 1536);
+	assert_true(counter_read(&counts->flushes) == 1);
+	assert_true(counter_read(&counts->discards) == 2);
+	device_end();
+}
+
+static void what_is_done_is_counted(void **state)
+{
+	counted_on(&disk_uring_ops);
+	counted_on(&disk_sync_ops);
+	/* A write that failed is none, and with the next life of the guest all begins anew. */
+	device_begin(&hook_ops, false, 1);
+	driver_begin(0);
+	hook_error = EIO;
+	assert_int_equal(do_out(0, 512), VIRTIO_BLK_S_IOERR);
+	said();
+	assert_true(counter_read(&disk.counts[0].writes) == 0);
+	hook_error = 0;
+	assert_int_equal(do_out(0, 512), VIRTIO_BLK_S_OK);
+	assert_true(counter_read(&disk.counts[0].writes) == 1);
+	assert_int_equal(disk_begin(&disk), 0);
+	assert_true(counter_read(&disk.counts[0].writes) == 0);
+	assert_true(counter_read(&disk.counts[0].written_bytes) == 0);
+}
+
 static void parts_of_sectors_are_an_error(void **state)
 {
 	device_begin(&disk_sync_ops, false, 1);
@@ -1486,6 +1531,7 @@ int main(void)
 		test(queues_work_beside_each_other),
 		test(header_may_come_in_pieces),
 		test(writes_are_stable_without_flush),
+		test(what_is_done_is_counted),
 		test(outside_of_the_disk_is_an_error),
 		test(parts_of_sectors_are_an_error),
 		test(read_only_is_not_written),

@@ -226,7 +226,7 @@ const struct command cmd_top = {
 	.about =
 		"Shows what a running guest does in a second, until it ends: the host's CPU time, "
 		"exits in KVM and those to user space by their cause, for each vCPU; accesses to "
-		"registers of devices; networks. The guest is named by its name or the path of its "
+		"registers of devices; networks and disks. The guest is named by its name or the path of its "
 		"socket; without one it is the only one that runs. It costs nothing while nobody "
 		"looks.",
 	.more = "Exit status: 0 it was shown, 2 the command line is wrong or there is no such "

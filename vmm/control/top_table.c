@@ -95,12 +95,15 @@ json_t *top_table_rates(const json_t *before, const json_t *now, double seconds)
 		json_array_append_new(vcpus, vcpu_rates(twin(were, vcpu, "index"), vcpu, seconds));
 	}
 	return json_pack(
-		"{sfsOsosososo}", "seconds", seconds, "resets", json_object_get(now, "resets"),
+		"{sfsOsososososo}", "seconds", seconds, "resets", json_object_get(now, "resets"),
 		"cpu_percent", percent(before, now, seconds), "exits",
 		rates_of(json_object_get(before, "exits"), json_object_get(now, "exits"), seconds),
 		"networks",
 		all_rates(json_object_get(before, "networks"), json_object_get(now, "networks"),
 			  "mac", seconds),
+		"disks",
+		all_rates(json_object_get(before, "disks"), json_object_get(now, "disks"), "name",
+			  seconds),
 		"vcpus", vcpus);
 }
 
@@ -286,13 +289,31 @@ static void print_networks(FILE *stream, const json_t *rates, const char *end)
 	size_t i;
 
 	if (json_array_size(networks) > 0)
-		fprintf(stream, "%s%-17s %-6s %9s %9s %9s%s", end, "network", "kind", "sent/s",
-			"recv/s", "dropped/s", end);
+		fprintf(stream, "%s%-17s %-6s %9s %9s %10s %10s %9s%s", end, "network", "kind",
+			"sent/s", "recv/s", "sent KiB/s", "recv KiB/s", "dropped/s", end);
 	json_array_foreach ((json_t *)networks, i, network) {
-		fprintf(stream, "%-17s %-6s %9.0f %9.0f %9.0f%s", word(network, "mac", mac),
-			word(network, "kind", kind), real(network, "sent"),
-			real(network, "received"),
+		fprintf(stream, "%-17s %-6s %9.0f %9.0f %10.0f %10.0f %9.0f%s",
+			word(network, "mac", mac), word(network, "kind", kind),
+			real(network, "sent"), real(network, "received"),
+			real(network, "sent_bytes") / 1024, real(network, "received_bytes") / 1024,
 			real(network, "send_dropped") + real(network, "receive_dropped"), end);
+	}
+}
+
+static void print_disks(FILE *stream, const json_t *rates, const char *end)
+{
+	const json_t *disks = json_object_get(rates, "disks"), *disk;
+	char name[TEXT_MAX];
+	size_t i;
+
+	if (json_array_size(disks) > 0)
+		fprintf(stream, "%s%-17s %9s %9s %10s %10s %9s %9s%s", end, "disk", "reads/s",
+			"writes/s", "read KiB/s", "writ KiB/s", "flushes/s", "discard/s", end);
+	json_array_foreach ((json_t *)disks, i, disk) {
+		fprintf(stream, "%-17s %9.0f %9.0f %10.0f %10.0f %9.0f %9.0f%s",
+			word(disk, "name", name), real(disk, "reads"), real(disk, "writes"),
+			real(disk, "read_bytes") / 1024, real(disk, "written_bytes") / 1024,
+			real(disk, "flushes"), real(disk, "discards"), end);
 	}
 }
 
@@ -312,4 +333,5 @@ void top_table_print(FILE *stream, const char *name, const json_t *status, const
 	print_vcpus(stream, rates, end);
 	print_accesses(stream, rates, sort, end);
 	print_networks(stream, rates, end);
+	print_disks(stream, rates, end);
 }

@@ -269,20 +269,37 @@ static json_t *config_of(const struct machine *machine)
 			 trap_tlbi_of(&config->trap_tlbi));
 }
 
+/* One of the counters, at this place of the first in a row of structs of that size, of all of them.
+ */
+static json_int_t sum_of(const void *first, size_t size, unsigned int count, size_t member)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		const uint8_t *counts = (const uint8_t *)first + i * size;
+
+		sum += counter_read((const counter *)(const void *)(counts + member));
+	}
+	return sum;
+}
+
+#define SUM_OF(list, member) \
+	sum_of(list, sizeof((list)[0]), ARRAY_SIZE(list), offsetof(typeof((list)[0]), member))
+
 static json_t *link_object(const struct link *link)
 {
-	const struct link_counts *counts = &link->counts;
 	const uint8_t *mac = link->mac;
 
-	return json_pack("{sssssosisbsIsIsIsI}", "kind", link->ops->name, "by",
+	return json_pack("{sssssosisbsIsIsIsIsIsI}", "kind", link->ops->name, "by",
 			 link->vhost ? link->vhost->ops->name : "nidus", "mac",
 			 json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 				      mac[3], mac[4], mac[5]),
 			 "pairs", (int)link->pairs, "up", atomic_load(&link->up), "sent",
-			 (json_int_t)atomic_load(&counts->sent), "received",
-			 (json_int_t)atomic_load(&counts->received), "send_dropped",
-			 (json_int_t)atomic_load(&counts->send_dropped), "receive_dropped",
-			 (json_int_t)atomic_load(&counts->receive_dropped));
+			 SUM_OF(link->counts, sent), "received", SUM_OF(link->counts, received),
+			 "sent_bytes", SUM_OF(link->counts, sent_bytes), "received_bytes",
+			 SUM_OF(link->counts, received_bytes), "send_dropped",
+			 SUM_OF(link->counts, send_dropped), "receive_dropped",
+			 SUM_OF(link->counts, receive_dropped));
 }
 
 /* NULL: there are none. */
@@ -294,6 +311,30 @@ static json_t *networks_of(const struct resources *resources)
 		if (resources->links[i])
 			json_array_append_new(array, link_object(resources->links[i]));
 	return array;
+}
+
+static json_t *disk_object(const struct disk *disk, unsigned int index)
+{
+	return json_pack("{sososIsIsIsIsIsI}", "name", json_sprintf("disk%u", index), "path",
+			 text(disk->path), "reads", SUM_OF(disk->counts, reads), "writes",
+			 SUM_OF(disk->counts, writes), "flushes", SUM_OF(disk->counts, flushes),
+			 "discards", SUM_OF(disk->counts, discards), "read_bytes",
+			 SUM_OF(disk->counts, read_bytes), "written_bytes",
+			 SUM_OF(disk->counts, written_bytes));
+}
+
+/* Those that nidus serves itself; NULL: there are none. */
+static json_t *disks_of(const struct resources *resources)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < resources->disk_count; i++)
+		if (!resources->served_disks[i])
+			json_array_append_new(array, disk_object(&resources->disks[i], i));
+	if (json_array_size(array) > 0)
+		return array;
+	json_decref(array);
+	return NULL;
 }
 
 static json_t *served_object(const struct served *served)
@@ -387,7 +428,7 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 				  "exits", all_exits_of(&machine->env), "mmio",
 				  mmio_of(machine, machine->env.vcpus, machine->env.count), "clean",
 				  clean_of(&machine->cleaned), "kvm", vm_stats(machine->vm_fd));
-	json_t *networks, *served, *balloon;
+	json_t *networks, *disks, *served, *balloon;
 
 	if (!stats)
 		return NULL;
@@ -399,6 +440,9 @@ json_t *stats_collect(const struct machine *machine, unsigned int resets)
 	networks = networks_of(machine->resources);
 	if (networks)
 		json_object_set_new(stats, "networks", networks);
+	disks = disks_of(machine->resources);
+	if (disks)
+		json_object_set_new(stats, "disks", disks);
 	served = served_of(machine->resources);
 	if (served)
 		json_object_set_new(stats, "served", served);

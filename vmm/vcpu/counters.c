@@ -3,7 +3,7 @@
 
 static void count(counter *value)
 {
-	atomic_store_explicit(value, counter_read(value) + 1, memory_order_relaxed);
+	counter_add(value, 1);
 }
 
 void counters_exit(struct counters *counters, unsigned int reason)
