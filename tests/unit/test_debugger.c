@@ -506,74 +506,6 @@ static void software_breakpoints_are_not_seen(void **state)
 	assert_string_equal(ask("Z0,80001000,4"), "E0e");
 }
 
-/* A page that levels share: the breakpoint is for one of them, and nobody misses it meanwhile. */
-static void a_software_breakpoint_of_another_level_is_passed_in_silence(void **state)
-{
-	char said[128];
-
-	attach_client();
-	give_el2(HCR_TGE, EL2H);
-	*insn_at(RAM + 0x1000) = 0x11223344;
-	monitor("level 2", said, sizeof(said));
-	assert_string_equal(ask("Z0,40001000,4"), "OK");
-	assert_true(run_all());
-	assert_control(ON | SW);
-	/* The hypervisor is there. */
-	assert_true(exits(0, BRK, RAM + 0x1000));
-	assert_string_equal(hear(), "nothing");
-	assert_int_equal(*insn_at(RAM + 0x1000), 0x11223344);
-	assert_false(atomic_load(&vcpus[0].stays));
-	assert_true(atomic_load(&vcpus[1].stays));
-	assert_control(ON | SW | STEPS);
-	assert_true(exits(0, STEP, RAM + 0x1004));
-	assert_string_equal(hear(), "nothing");
-	assert_int_equal(*insn_at(RAM + 0x1000), BRK_INSN);
-	assert_false(atomic_load(&vcpus[0].stays));
-	assert_false(atomic_load(&vcpus[1].stays));
-	assert_control(ON | SW);
-	/* Both at once, one after the other. */
-	assert_true(exits(0, BRK, RAM + 0x1000));
-	assert_true(exits(1, BRK, RAM + 0x1000));
-	turn();
-	assert_false(atomic_load(&vcpus[0].stays));
-	assert_true(atomic_load(&vcpus[1].stays));
-	assert_true(exits(0, STEP, RAM + 0x1004));
-	turn();
-	assert_int_equal(*insn_at(RAM + 0x1000), 0x11223344);
-	assert_true(atomic_load(&vcpus[0].stays));
-	assert_false(atomic_load(&vcpus[1].stays));
-	/* An interrupt by the client comes in between, and finds nothing out of its place. */
-	assert_int_equal(write(client, "\x03", 1), 1);
-	assert_string_equal(hear(), "T02thread:p1.1;");
-	assert_int_equal(*insn_at(RAM + 0x1000), BRK_INSN);
-	assert_true(atomic_load(&vcpus[1].stays));
-	assert_true(run_all());
-	/* Then there is one for it as well. */
-	assert_int_equal(write(client, "\x03", 1), 1);
-	assert_string_equal(hear(), "T02thread:p1.1;");
-	monitor("level 1", said, sizeof(said));
-	assert_string_equal(ask("Z0,40001000,4"), "OK");
-	assert_true(run_all());
-	assert_true(exits(1, BRK, RAM + 0x1000));
-	assert_string_equal(hear(), "T05thread:p1.2;swbreak:;");
-}
-
-static void a_brk_beneath_a_breakpoint_of_another_level_reaches_the_guest(void **state)
-{
-	char said[128];
-
-	attach_client();
-	give_el2(HCR_TGE, EL2H);
-	*insn_at(RAM + 0x1000) = BRK_INSN | 0x55 << 5;
-	monitor("level 2", said, sizeof(said));
-	ask("Z0,40001000,4");
-	assert_true(run_all());
-	assert_false(exits(0, BRK | 0x2000000, RAM + 0x1000));
-	assert_int_equal(fake_kvm_value(ESR_EL2), BRK | 0x2000055);
-	assert_int_equal(fake_kvm_value(ELR_EL2), RAM + 0x1000);
-	assert_string_equal(hear(), "nothing");
-}
-
 static void a_client_that_goes_leaves_nothing(void **state)
 {
 	attach_client();
@@ -1025,8 +957,6 @@ int main(void)
 		test(a_breakpoint_may_be_for_one_vmid),
 		test(processes_have_breakpoints_of_their_own),
 		test(software_breakpoints_are_not_seen),
-		test(a_software_breakpoint_of_another_level_is_passed_in_silence),
-		test(a_brk_beneath_a_breakpoint_of_another_level_reaches_the_guest),
 		test(a_client_that_goes_leaves_nothing),
 		test(a_client_lets_go),
 		test(the_guests_own_brk_reaches_it),

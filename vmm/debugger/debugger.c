@@ -79,67 +79,16 @@ static void all_stopped(struct debugger *debugger)
 	debugger->waiting = debugger->interrupted = false;
 }
 
-/* Whether there is nothing to stop for but breakpoints that are for others than who is there. */
-static bool only_passes(const struct debugger *debugger)
-{
-	bool passes = debugger->passing;
-
-	if (debugger->leaving || debugger->waiting || debugger->interrupted)
-		return false;
-	for (unsigned int i = 0; i < debugger->count; i++) {
-		if (debugger->debugged[i].hit)
-			return false;
-		passes |= debugger->debugged[i].passes;
-	}
-	return passes;
-}
-
-/* One vCPU goes on, past a breakpoint that is out for it; or all that may, if none has to. */
-static void pass(struct debugger *debugger)
-{
-	struct vcpu *vcpu;
-
-	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++) {
-		struct debugged *debugged = &debugger->debugged[i];
-
-		vcpu_stay(vcpu);
-		if (!debugger->passing && debugged->passes) {
-			debugger->passing = debugged;
-			debugged->passes = false;
-			debugger_points_lift(debugger, debugged->gpa, true);
-			debugger_points_arm(debugger, vcpu);
-		}
-	}
-	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++) {
-		const struct debugged *const debugged = &debugger->debugged[i];
-
-		if (debugger->passing ? debugger->passing == debugged
-				      : debugged->action != GDB_STAY || debugged->crosses)
-			vcpu_go(vcpu);
-	}
-}
-
 static void all_held(struct hold *hold)
 {
 	struct debugger *debugger = container_of(hold, struct debugger, hold);
-	const bool passes = only_passes(debugger);
 	struct vcpu *vcpu;
 
-	debugger->holding = false;
-	if (debugger->passing) {
-		debugger->passing->passed = false;
-		debugger_points_lift(debugger, debugger->passing->gpa, false);
-		debugger->passing = NULL;
-	}
-	if (passes) {
-		pass(debugger);
-		hold_end(&debugger->session->holds, hold);
-		return;
-	}
 	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++) {
 		vcpu_stay(vcpu);
 		debugger_events_end(debugger, vcpu);
 	}
+	debugger->holding = false;
 	debugger->stopped = true;
 	hold_end(&debugger->session->holds, hold);
 	all_stopped(debugger);
@@ -196,8 +145,7 @@ static void hit(struct event_notifier *notifier)
 
 	/* It may be told of already, and going on. */
 	for (unsigned int i = 0; i < debugger->count; i++)
-		if (debugger->debugged[i].hit || debugger->debugged[i].passes ||
-		    debugger->debugged[i].passed)
+		if (debugger->debugged[i].hit)
 			debugger_stop(debugger);
 }
 
@@ -209,7 +157,6 @@ static bool adopt(struct debugger *debugger)
 
 	free(debugger->debugged);
 	debugger->stepped = NULL;
-	debugger->passing = NULL;
 	debugger->debugged = calloc(env->count, sizeof(*debugger->debugged));
 	debugger->count = debugger->debugged ? env->count : 0;
 	if (!debugger->debugged) {

@@ -17,7 +17,6 @@
 #define SYS_SP_EL2   ARM64_SYS_REG(3, 6, 4, 1, 0)
 
 #define INSN_SIZE sizeof(uint32_t)
-#define BRK	  UINT32_C(0xd4200000) /* with a comment of 0 */
 
 /* Offsets in a table of vectors: what comes synchronously from below, by AArch64. */
 #define VECTOR_LOWER 0x400
@@ -67,11 +66,6 @@ struct debugged {
 	unsigned int landings;
 	bool lands; /* at one of them, and that is all that ends the step */
 
-	/* It stands at a breakpoint in RAM that is for others; it has executed what that replaces.
-	 */
-	atomic_bool passes, passed;
-	uint64_t gpa; /* of that breakpoint */
-
 	atomic_bool hit; /* it has come to a stop by itself */
 	const char *reason;
 	uint64_t address;
@@ -107,7 +101,6 @@ struct debugger {
 	 * another vCPU than was interrupted, which takes the step then.
 	 */
 	const struct debugged *stepped;
-	struct debugged *passing; /* for whom a breakpoint is out of RAM, while the others stay */
 	unsigned int count;
 };
 
@@ -128,11 +121,8 @@ void debugger_points_hide(const struct debugger *debugger, uint64_t gpa, void *d
 void debugger_points_keep(struct debugger *debugger, uint64_t gpa, void *data, size_t size);
 /* Whether a vCPU that is there is one of those that a point is for. */
 bool debugger_points_match(const struct point *point, const struct inspect_where *where);
-/* A software breakpoint at a place in RAM, where: for a vCPU that is there, or NULL; else NULL. */
-const struct point *debugger_points_at(const struct debugger *debugger, uint64_t gpa,
-				       const struct inspect_where *where);
-/* All stay: what software breakpoints at a place have replaced is there, or they are. */
-void debugger_points_lift(struct debugger *debugger, uint64_t gpa, bool lifted);
+/* The software breakpoint at a place in RAM, or NULL. */
+const struct point *debugger_points_at(const struct debugger *debugger, uint64_t gpa);
 /* Whether all breakpoints that KVM has are taken. */
 bool debugger_points_full(const struct debugger *debugger);
 /* Whether a vCPU may come by where the step began and take it. */

@@ -16,10 +16,6 @@
  * it; and an ERET that leads down is no step to KVM at all, but the way to such a breakpoint, as an
  * interrupt that waits for it leads straight up again.
  *
- * A breakpoint in RAM is met by whoever executes that place. A vCPU of another level than the
- * breakpoint's asks the loop, which has all others stay and takes the breakpoint out for as long as
- * the vCPU steps over it: so it is missed by nobody.
- *
  * All of this is the vCPU's thread's, but for the beginning of a step, while all stay.
  */
 #include "debugger.h"
@@ -44,10 +40,6 @@
 #define INSN_MSR_DAIF UINT32_C(0xd51b4220)
 #define INSN_DAIFSET  UINT32_C(0xd50340df)
 #define INSN_DAIFCLR  UINT32_C(0xd50340ff)
-
-/* The comment of a BRK, and where ESR_ELx has it. */
-#define BRK_COMMENT BITS(20, 5)
-#define ESR_COMMENT BITS(15, 0)
 
 /* PSTATE.I and F. */
 #define MASKS BITS(7, 6)
@@ -223,25 +215,19 @@ static bool is_back(const struct debugged *debugged, const struct place *place)
 	       place->where.vmid == debugged->where.vmid;
 }
 
-/* The vCPU stays until the loop, which is told, has all others stay, or go on. */
-static bool call_loop(struct debugger *debugger, struct vcpu *vcpu, atomic_bool *why)
-{
-	*why = true;
-	vcpu_stay(vcpu);
-	event_notify(&debugger->hits);
-	return true;
-}
-
-/* The client is to be told; reason: NULL for a step. */
+/* The vCPU stays, and the loop is told; reason: NULL for a step. */
 static bool stop(struct debugger *debugger, struct vcpu *vcpu, const char *reason, uint64_t address)
 {
 	struct debugged *debugged = &debugger->debugged[vcpu->index];
 
 	debugged->phase = STEP_NONE;
 	debugged->awaited = debugged->asked = false;
+	debugged->hit = true;
 	debugged->reason = reason;
 	debugged->address = address;
-	return call_loop(debugger, vcpu, &debugged->hit);
+	vcpu_stay(vcpu);
+	event_notify(&debugger->hits);
+	return true;
 }
 
 static bool go_on(struct debugger *debugger, struct vcpu *vcpu)
@@ -262,24 +248,19 @@ static bool step_ended(struct debugger *debugger, struct vcpu *vcpu, struct plac
 	if (asked && !debugged->awaited)
 		return stop(debugger, vcpu, NULL, 0);
 	debugged->phase = STEP_NONE;
-	go_on(debugger, vcpu);
-	return debugger->passing != debugged || call_loop(debugger, vcpu, &debugged->passed);
+	return go_on(debugger, vcpu);
 }
 
-static void begin_over(const struct debugger *debugger, struct debugged *debugged,
-		       struct place *place)
+static bool step_over(struct debugger *debugger, struct vcpu *vcpu, struct place *place)
 {
+	struct debugged *debugged = &debugger->debugged[vcpu->index];
+
 	/* It may be in the midst of a step, at a watchpoint: that one is told of all the same. */
 	if (debugged->phase == STEP_ONE) {
 		begin_step(debugger, debugged, place, STEP_ONE);
 		debugged->asked = true;
 	}
 	begin_step(debugger, debugged, place, STEP_OVER);
-}
-
-static bool step_over(struct debugger *debugger, struct vcpu *vcpu, struct place *place)
-{
-	begin_over(debugger, &debugger->debugged[vcpu->index], place);
 	return go_on(debugger, vcpu);
 }
 
@@ -323,35 +304,18 @@ static bool at_watchpoint(struct debugger *debugger, struct vcpu *vcpu, struct p
 	return step_over(debugger, vcpu, place);
 }
 
-static bool inject(struct debugger *debugger, struct vcpu *vcpu, struct place *place, uint64_t esr)
-{
-	return debugger_inject(&place->inspect, &place->where, esr) >= 0 ||
-	       stop(debugger, vcpu, NULL, 0);
-}
-
 static bool at_instruction(struct debugger *debugger, struct vcpu *vcpu, struct place *place,
 			   uint64_t esr)
 {
-	struct debugged *debugged = &debugger->debugged[vcpu->index];
-	const struct point *point = NULL;
 	struct translation translation;
-	uint32_t insn;
 
 	if (inspect_translate(&place->inspect, INSPECT_NOW, place->pc, &translation) ==
-	    TRANSLATE_DONE)
-		point = debugger_points_at(debugger, translation.gpa, NULL);
-	if (!point)
-		return inject(debugger, vcpu, place, esr);
-	if (debugger_points_at(debugger, translation.gpa, &place->where))
+		    TRANSLATE_DONE &&
+	    debugger_points_at(debugger, translation.gpa))
 		return stop(debugger, vcpu, "swbreak", 0);
-	/* What ours has replaced is the guest's own, which has another comment. */
-	insn = le32toh(point->insn);
-	if ((insn & ~BRK_COMMENT) == BRK)
-		return inject(debugger, vcpu, place,
-			      (esr & ~ESR_COMMENT) | field_get(BRK_COMMENT, insn));
-	begin_over(debugger, debugged, place);
-	debugged->gpa = translation.gpa;
-	return call_loop(debugger, vcpu, &debugged->passes);
+	return debugger_inject(&place->inspect, &place->where, esr) >= 0
+		       ? true
+		       : stop(debugger, vcpu, NULL, 0);
 }
 
 bool debugger_events_exit(struct vcpu *vcpu)
@@ -389,7 +353,6 @@ void debugger_events_begin(struct debugger *debugger, struct vcpu *vcpu)
 	struct place place;
 
 	debugged->hit = debugged->awaited = debugged->asked = false;
-	debugged->passes = debugged->passed = false;
 	debugged->phase = STEP_NONE;
 	if ((debugged->action != GDB_STEP && !debugged->crosses) || find_place(&place, vcpu) < 0)
 		return;

@@ -12,6 +12,8 @@
 #include "host/log.h"
 #include "util.h"
 
+#define BRK UINT32_C(0xd4200000)
+
 /* DBGBCR and DBGWCR, as the Arm ARM has them: at EL1 and EL0, where vEL2 is to the CPU. */
 #define CONTROL_ENABLE	BIT(0)
 #define CONTROL_EL10	BITS(2, 1)
@@ -68,26 +70,13 @@ bool debugger_points_await(const struct debugger *debugger, const struct debugge
 	return debugged == stepped ? debugged->awaited : stepped->where.level == 2;
 }
 
-const struct point *debugger_points_at(const struct debugger *debugger, uint64_t gpa,
-				       const struct inspect_where *where)
+const struct point *debugger_points_at(const struct debugger *debugger, uint64_t gpa)
 {
 	for (const struct point *point = debugger->points; point < debugger->points + POINTS_MAX;
 	     point++)
-		if (point->used && point->present && point->gpa == gpa &&
-		    (!where || debugger_points_match(point, where)))
+		if (point->used && point->present && point->gpa == gpa)
 			return point;
 	return NULL;
-}
-
-void debugger_points_lift(struct debugger *debugger, uint64_t gpa, bool lifted)
-{
-	const struct point *point = debugger_points_at(debugger, gpa, NULL);
-	const struct vcpu *vcpu = debugger_vcpu(debugger, 0);
-	const uint32_t brk = htole32(BRK);
-
-	if (point && vcpu)
-		inspect_write_physical(vcpu->env->memory, gpa, lifted ? &point->insn : &brk,
-				       INSN_SIZE);
 }
 
 static int plant(struct debugger *debugger, struct point *point, struct inspect *inspect,
@@ -102,7 +91,7 @@ static int plant(struct debugger *debugger, struct point *point, struct inspect 
 	if (inspect_translate(inspect, regime, point->address, &translation) != TRANSLATE_DONE)
 		return -EFAULT;
 	point->gpa = translation.gpa;
-	other = debugger_points_at(debugger, point->gpa, NULL);
+	other = debugger_points_at(debugger, point->gpa);
 	if (other)
 		point->insn = other->insn;
 	else if (inspect_read(inspect, INSPECT_PHYSICAL, point->gpa, &point->insn, INSN_SIZE) !=
@@ -118,7 +107,7 @@ static void pull(struct debugger *debugger, struct point *point)
 	const struct vcpu *vcpu = debugger_vcpu(debugger, 0);
 
 	point->used = false;
-	if (!point->present || !vcpu || debugger_points_at(debugger, point->gpa, NULL))
+	if (!point->present || !vcpu || debugger_points_at(debugger, point->gpa))
 		return;
 	inspect_write_physical(vcpu->env->memory, point->gpa, &point->insn, INSN_SIZE);
 }
