@@ -6,6 +6,7 @@
 #define NIDUS_UTIL_H
 
 #include <endian.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -32,6 +33,14 @@ static inline uint64_t align_down(uint64_t value, uint64_t to)
 static inline uint64_t align_up(uint64_t value, uint64_t to)
 {
 	return align_down(value + to - 1, to);
+}
+
+/* Of one byte or more, whether all are 0. */
+static inline bool all_zeroes(const void *bytes, size_t size)
+{
+	const uint8_t *const byte = bytes;
+
+	return byte[0] == 0 && memcmp(byte, byte + 1, size - 1) == 0;
 }
 
 /* Four bytes, wherever they are. */

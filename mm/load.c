@@ -106,27 +106,9 @@ static int64_t load_by_ring(struct io_uring *ring, int fd, void *host, unsigned 
 	return got;
 }
 
-static int load_by_pread(int fd, uint8_t *host, uint64_t length, uint64_t done)
-{
-	while (done < length) {
-		uint64_t rest = length - done;
-		ssize_t got = file_pread(fd, host + done, rest < READ_MAX ? rest : READ_MAX, done);
-
-		if (got > 0)
-			done += got;
-		else if (got == 0)
-			return -ENODATA;
-		else if (errno != EINTR)
-			return -errno;
-	}
-	return 0;
-}
-
 void load_sparse(void *memory, const void *part, size_t size)
 {
-	const uint8_t *const bytes = part;
-
-	if (bytes[0] != 0 || memcmp(bytes, bytes + 1, size - 1) != 0)
+	if (!all_zeroes(part, size))
 		memcpy(memory, part, size);
 }
 
@@ -141,5 +123,5 @@ int load_file(struct memory *memory, uint64_t gpa, int fd, uint64_t length)
 	if (memory->ring && length >= RING_MIN)
 		done = load_by_ring(&memory->ring->ring, fd, host,
 				    length < READ_MAX ? length : READ_MAX);
-	return done < 0 ? done : load_by_pread(fd, host, length, done);
+	return done < 0 ? done : file_pread_all(fd, (uint8_t *)host + done, length - done, done);
 }

@@ -17,7 +17,7 @@ HOST_SOURCES := $(filter-out main.c mm/cache.c,$(SOURCES))
 UNIT_OBJECTS := $(HOST_SOURCES:%.c=$(BUILD)/unit/%.o)
 UNIT_FAKES   := $(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/unit.c tests/unit/fake_cache.c tests/unit/fake_kvm.c tests/unit/fake_sandbox.c)
 FUZZ_OBJECTS := $(HOST_SOURCES:%.c=$(BUILD)/fuzz/%.o)
-FUZZ_FAKES   := $(BUILD)/fuzz/tests/fuzz/quiet_log.o
+FUZZ_FAKES   := $(patsubst %.c,$(BUILD)/fuzz/%.o,tests/fuzz/quiet_log.c tests/unit/fake_cache.c)
 
 # KVM's API as an arm64 kernel has it, and what is younger than Debian 12; all else as the host has it.
 KVM_UAPI := $(addprefix $(BUILD)/kvm-uapi/,linux/kvm.h linux/psci.h linux/types.h linux/if_tun.h linux/virtio_net.h \
@@ -58,7 +58,8 @@ $(UNIT_TESTS:%=$(BUILD)/unit/%): $(BUILD)/unit/%: $(BUILD)/unit/tests/unit/%.o $
 		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcmocka $(HOST_LDLIBS)
 
 $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/fuzz/fakes.a $(BUILD)/fuzz/nidus.a
-	$(FUZZCC) -pthread -fsanitize=fuzzer $(FUZZ_SANITIZE) -o $@ $^ $(HOST_LDLIBS)
+	$(FUZZCC) -pthread -fsanitize=fuzzer $(FUZZ_SANITIZE) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(HOST_LDLIBS)
 
 # nidus itself, which tests/host asks for its options.
 $(BUILD)/unit/nidus: $(BUILD)/unit/main.o $(BUILD)/unit/tests/host/program.o $(BUILD)/unit/nidus.a

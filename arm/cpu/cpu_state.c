@@ -130,11 +130,28 @@ void cpu_save(struct state_writer *writer, int vcpu_fd, unsigned int index)
 
 /* Restoring. */
 
-static bool is_in(const struct kvm_reg_list *list, uint64_t id)
+struct restoring {
+	struct state_reader *reader;
+	int vcpu_fd;
+	unsigned int index;
+	const struct kvm_reg_list *list;
+	uint64_t next; /* in it: behind the register that was found last */
+	enum order order;
+};
+
+/* They were saved in the order of such a list, so the next one is mostly the one. */
+static bool is_listed(struct restoring *restoring, uint64_t id)
 {
-	for (uint64_t i = 0; i < list->n; i++)
-		if (list->reg[i] == id)
+	const struct kvm_reg_list *list = restoring->list;
+
+	for (uint64_t i = 0; i < list->n; i++) {
+		const uint64_t at = (restoring->next + i) % list->n;
+
+		if (list->reg[at] == id) {
+			restoring->next = at + 1;
 			return true;
+		}
+	}
 	return false;
 }
 
@@ -150,51 +167,46 @@ static int set_register(int vcpu_fd, uint64_t id, const void *value)
 }
 
 /* One register of a record, from at on. Returns its bytes there, 0 where it is none. */
-static size_t restore_register(struct state_reader *reader, const uint8_t *at, size_t left,
-			       int vcpu_fd, unsigned int index, const struct kvm_reg_list *list,
-			       enum order order)
+static size_t restore_register(struct restoring *restoring, const uint8_t *at, size_t left)
 {
-	uint64_t id;
+	struct state_reader *reader = restoring->reader;
+	uint64_t id = 0;
 	size_t size;
 
-	if (left < sizeof(id)) {
-		state_refuse(reader, "vcpu-registers", index, "is cut off");
-		return 0;
-	}
-	memcpy(&id, at, sizeof(id));
+	memcpy(&id, at, left < sizeof(id) ? left : sizeof(id));
 	size = sizeof(id) + align_up(SIZE_OF(id), 8);
-	if (SIZE_OF(id) > REGISTER_MAX || size > left) {
-		state_refuse(reader, "vcpu-registers", index, "is cut off");
+	if (left < size || SIZE_OF(id) > REGISTER_MAX) {
+		state_refuse(reader, "vcpu-registers", restoring->index, "is cut off");
 		return 0;
 	}
-	if (order_of(id) != order)
+	if (order_of(id) != restoring->order)
 		return size;
-	if (is_counter(id) || !is_in(list, id)) {
+	if (is_counter(id) || !is_listed(restoring, id)) {
 		log_error("snapshot: vCPU %u has a register 0x%" PRIx64
 			  ", which this host does not have for it",
-			  index, id);
+			  restoring->index, id);
 		state_fail_read(reader, -ENOTSUP);
-	} else if (set_register(vcpu_fd, id, at + sizeof(id)) < 0) {
+	} else if (set_register(restoring->vcpu_fd, id, at + sizeof(id)) < 0) {
 		log_error("snapshot: register 0x%" PRIx64 " of vCPU %u: this host does not take "
 			  "the value that it has",
-			  id, index);
+			  id, restoring->index);
 		state_fail_read(reader, -ENOTSUP);
 	}
 	return reader->err < 0 ? 0 : size;
 }
 
-static void restore_registers(struct state_reader *reader, int vcpu_fd, unsigned int index,
-			      const struct kvm_reg_list *list)
+static void restore_registers(struct restoring *restoring)
 {
 	size_t size, done;
-	const uint8_t *registers = state_take(reader, "vcpu-registers", index, &size);
+	const uint8_t *registers =
+		state_take(restoring->reader, "vcpu-registers", restoring->index, &size);
 
 	for (enum order order = FIRST; registers && order < ORDERS; order++) {
 		size_t at = 0;
 
+		restoring->order = order;
 		do {
-			done = restore_register(reader, registers + at, size - at, vcpu_fd, index,
-						list, order);
+			done = restore_register(restoring, registers + at, size - at);
 			at += done;
 		} while (done > 0 && at < size);
 	}
@@ -202,6 +214,7 @@ static void restore_registers(struct state_reader *reader, int vcpu_fd, unsigned
 
 void cpu_restore(struct state_reader *reader, int vcpu_fd, unsigned int index)
 {
+	struct restoring restoring = { .reader = reader, .vcpu_fd = vcpu_fd, .index = index };
 	struct vcpu_state state;
 	struct kvm_reg_list *list;
 	int err;
@@ -213,7 +226,8 @@ void cpu_restore(struct state_reader *reader, int vcpu_fd, unsigned int index)
 		state_fail_read(reader, -ENOMEM);
 		return;
 	}
-	restore_registers(reader, vcpu_fd, index, list);
+	restoring.list = list;
+	restore_registers(&restoring);
 	free(list);
 	if (reader->err < 0)
 		return;

@@ -6,20 +6,8 @@
  */
 #include <errno.h>
 
-#include "arm/sysreg.h"
-#include "cpu/gic.h"
-#include "host/kvm.h"
+#include "gic_parts.h"
 #include "memmap.h"
-
-#define GICD_IGROUPR	 0x080
-#define GICD_ISENABLER	 0x100
-#define GICD_ISPENDR	 0x200
-#define GICD_ISACTIVER	 0x300
-#define GICD_IPRIORITYR	 0x400
-#define GICR_SGI_FRAME	 0x10000
-#define LINES		 (VGIC_LEVEL_INFO_LINE_LEVEL << KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT)
-#define MPIDR_AFF_0_TO_2 BITS(23, 0)
-#define MPIDR_AFF3	 BITS(39, 32)
 
 _Static_assert(GIC_SPI_BASE + GIC_SPI_COUNT <= 64, "INTIDs are bits of a word");
 
@@ -39,7 +27,7 @@ static int get(const struct bank *bank, unsigned int offset, uint32_t *value)
 		offset += offset < GICD_IPRIORITYR ? GIC_SPI_BASE / 8 : GIC_SPI_BASE;
 	else if (bank->v3) {
 		group = KVM_DEV_ARM_VGIC_GRP_REDIST_REGS;
-		offset += GICR_SGI_FRAME;
+		offset += GICR_SGI;
 	}
 	return kvm_get_attr(bank->fd, group, bank->who | offset, value);
 }
@@ -50,7 +38,7 @@ static int get_lines(const struct bank *bank, uint32_t *value)
 	if (!bank->v3)
 		return 0;
 	return kvm_get_attr(bank->fd, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO,
-			    bank->who | LINES | (bank->own ? 0 : GIC_SPI_BASE), value);
+			    bank->who | GIC_LINES | (bank->own ? 0 : GIC_SPI_BASE), value);
 }
 
 static int bank_pending(const struct bank *bank, uint64_t *pending, uint64_t *enabled)
@@ -70,16 +58,6 @@ static int bank_pending(const struct bank *bank, uint64_t *pending, uint64_t *en
 	return 0;
 }
 
-/* As attributes have a vCPU: affinities without a gap, or the number of the CPU interface. */
-static uint64_t who(const struct gic *gic, unsigned int index, uint64_t mpidr)
-{
-	const uint64_t number = gic->kind == GIC_V2 ? index
-						    : (mpidr & MPIDR_AFF_0_TO_2) |
-							      field_get(MPIDR_AFF3, mpidr) << 24;
-
-	return number << KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT;
-}
-
 int gic_pending(const struct gic *gic, unsigned int index, uint64_t mpidr, uint64_t *pending,
 		uint64_t *enabled)
 {
@@ -87,7 +65,7 @@ int gic_pending(const struct gic *gic, unsigned int index, uint64_t mpidr, uint6
 		.fd = gic->fd,
 		.own = true,
 		.v3 = gic->kind != GIC_V2,
-		.who = who(gic, index, mpidr),
+		.who = gic_who(gic, index, mpidr),
 	};
 	int err;
 
@@ -123,7 +101,7 @@ int gic_look(const struct gic *gic, unsigned int index, uint64_t mpidr, struct g
 		.fd = gic->fd,
 		.own = true,
 		.v3 = gic->kind != GIC_V2,
-		.who = who(gic, index, mpidr),
+		.who = gic_who(gic, index, mpidr),
 	};
 	int err;
 
@@ -140,5 +118,6 @@ int gic_cpu_register(const struct gic *gic, uint64_t mpidr, uint64_t id, uint64_
 	if (gic->kind == GIC_V2)
 		return -ENOENT;
 	return kvm_get_attr(gic->fd, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
-			    who(gic, 0, mpidr) | (id & KVM_DEV_ARM_VGIC_SYSREG_INSTR_MASK), value);
+			    gic_who(gic, 0, mpidr) | (id & KVM_DEV_ARM_VGIC_SYSREG_INSTR_MASK),
+			    value);
 }

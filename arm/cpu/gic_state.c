@@ -12,39 +12,29 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "arm/sysreg.h"
 #include "cpu/gic_state.h"
-#include "host/kvm.h"
+#include "gic_parts.h"
 #include "host/log.h"
 #include "memmap.h"
 #include "util.h"
 
-#define GICD_CTLR	 0x0000
-#define GICD_STATUSR	 0x0010
-#define GICD_IGROUPR	 0x0080
-#define GICD_ISENABLER	 0x0100
-#define GICD_ICENABLER	 0x0180
-#define GICD_ISPENDR	 0x0200
-#define GICD_ISACTIVER	 0x0300
-#define GICD_IPRIORITYR	 0x0400
-#define GICD_ICFGR	 0x0c00
-#define GICD_IROUTER	 0x6000
-#define GICR_CTLR	 0x0000
-#define GICR_STATUSR	 0x0010
-#define GICR_WAKER	 0x0014
-#define GICR_PROPBASER	 0x0070
-#define GICR_PENDBASER	 0x0078
-#define GICR_SGI	 0x10000 /* and there as in the distributor */
-#define GITS_CTLR	 0x0000
-#define GITS_IIDR	 0x0004
-#define GITS_CBASER	 0x0080
-#define GITS_CWRITER	 0x0088
-#define GITS_CREADR	 0x0090
-#define GITS_BASER	 0x0100
-#define GITS_BASERS	 8
-#define LINES		 (VGIC_LEVEL_INFO_LINE_LEVEL << KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT)
-#define MPIDR_AFF_0_TO_2 BITS(23, 0)
-#define MPIDR_AFF3	 BITS(39, 32)
+#define GICD_CTLR      0x0000
+#define GICD_STATUSR   0x0010
+#define GICD_ICENABLER 0x0180
+#define GICD_ICFGR     0x0c00
+#define GICD_IROUTER   0x6000
+#define GICR_CTLR      0x0000
+#define GICR_STATUSR   0x0010
+#define GICR_WAKER     0x0014
+#define GICR_PROPBASER 0x0070
+#define GICR_PENDBASER 0x0078
+#define GITS_CTLR      0x0000
+#define GITS_IIDR      0x0004
+#define GITS_CBASER    0x0080
+#define GITS_CWRITER   0x0088
+#define GITS_CREADR    0x0090
+#define GITS_BASER     0x0100
+#define GITS_BASERS    8
 
 /* As KVM's attributes have them: Op0, Op1, CRn, CRm, Op2. */
 #define SYSREG(op0, op1, crn, crm, op2) \
@@ -166,7 +156,7 @@ static void transfer_bank(struct access *access, bool own, struct bank_state *st
 		if (row->offset == GICD_ISPENDR) {
 			lines.group = KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO;
 			lines.err = access->err;
-			transfer(&lines, LINES | (own ? 0 : GIC_SPI_BASE), &state->lines);
+			transfer(&lines, GIC_LINES | (own ? 0 : GIC_SPI_BASE), &state->lines);
 			access->err = lines.err;
 		}
 		/* SGIs begin enabled. */
@@ -199,19 +189,12 @@ static void transfer_redistributor(struct access *access, struct redistributor_s
 	transfer(access, GICR_WAKER, &state->waker);
 }
 
-static uint64_t who(uint64_t mpidr)
-{
-	const uint64_t affinity = (mpidr & MPIDR_AFF_0_TO_2) | field_get(MPIDR_AFF3, mpidr) << 24;
-
-	return affinity << KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT;
-}
-
 static struct access access_of(const struct gic *gic, uint32_t group, uint64_t mpidr, bool write)
 {
 	return (struct access){
 		.fd = group == KVM_DEV_ARM_VGIC_GRP_ITS_REGS ? gic->its_fd : gic->fd,
 		.group = group,
-		.who = who(mpidr),
+		.who = gic_who(gic, 0, mpidr),
 		.write = write,
 	};
 }

@@ -151,11 +151,19 @@ static void flash_destroy(struct device *device)
 	free(flash);
 }
 
+/* What is in it is for its file to keep; without one it would have to go along. */
+static const char *flash_unsaved(const struct device *device)
+{
+	(void)device;
+	return "it has flash memory";
+}
+
 static const struct device_ops flash_ops = {
 	.name = "flash",
 	.access = flash_access,
 	.describe = flash_describe,
 	.register_name = flash_register_name,
+	.unsaved = flash_unsaved,
 	.destroy = flash_destroy,
 };
 

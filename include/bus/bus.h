@@ -101,11 +101,11 @@ struct device *bus_find(const struct bus *bus, uint64_t gpa);
 enum mmio_result bus_access(const struct bus *bus, uint64_t gpa, struct mmio_access *mmio);
 
 /*
- * All devices, as struct device_ops has it, in ascending order of address. bus_unsaved(): the first
- * that cannot be saved, and why; NULL: all can.
+ * All devices, as struct device_ops has it, in ascending order of address. bus_unsaved(): why
+ * the first that cannot be saved cannot, or NULL.
  */
 void bus_rest(const struct bus *bus, bool rest);
-const struct device *bus_unsaved(const struct bus *bus, const char **why);
+const char *bus_unsaved(const struct bus *bus);
 void bus_save(const struct bus *bus, struct state_writer *writer);
 void bus_restore(const struct bus *bus, struct state_reader *reader);
 

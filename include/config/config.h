@@ -195,11 +195,7 @@ struct config_made {
 	bool report; /* a port for reports */
 };
 
-/*
- * What of a configuration is the guest's: record "guest". config_unsaved(): for what of it a guest
- * cannot be saved, a part of a sentence, or NULL.
- */
-const char *config_unsaved(const struct config *config);
+/* What of a configuration is the guest's: record "guest". */
 void config_save_guest(const struct config *config, const struct config_made *made,
 		       struct state_writer *writer);
 /* Into a configuration that has what is the host's; what does not go with it is said. */

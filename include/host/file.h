@@ -72,7 +72,9 @@ struct stat;
 int file_stat(int fd, struct stat *st);
 /* pread(2), by a call that is needed for other things as well. */
 ssize_t file_pread(int fd, void *bytes, size_t size, off_t offset);
-/* All of it, likewise; -errno. */
+/* All of it, by as many calls as it takes: 0, -errno, or -ENODATA where the file ends before. */
+int file_pread_all(int fd, void *bytes, size_t size, off_t offset);
+/* The same, written: 0 or -errno. */
 int file_pwrite(int fd, const void *bytes, size_t size, off_t offset);
 
 #define FILE_REGIONS_MAX 64

@@ -20,7 +20,7 @@
 
 /* Who follows the session's machines; the struct is its owner's. */
 struct session_watcher {
-	/* The machine's vCPUs are about to start. */
+	/* The machine's vCPUs are about to start; or NULL. */
 	void (*begins)(struct session_watcher *watcher);
 	/* They have stopped, over: for good; or NULL. */
 	void (*stopped)(struct session_watcher *watcher, bool over);

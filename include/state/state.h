@@ -66,6 +66,8 @@ bool state_get(struct state_reader *reader, const char *name, uint64_t index, vo
 bool state_is_next(const struct state_reader *reader, const char *name);
 /* Leaves out the next record, whatever it is; false: there is none. */
 bool state_skip(struct state_reader *reader);
+/* Leaves out what comes before a record of that name, or all. */
+void state_seek(struct state_reader *reader, const char *name);
 /* That all has been read. */
 void state_done(struct state_reader *reader);
 

@@ -11,29 +11,8 @@
 #include "config/config.h"
 #include "fuzz.h"
 #include "memmap.h"
-#include "mm/cache.h"
 #include "snapshot/snapshot.h"
 #include "util.h"
-
-/* In place of mm/cache.c. */
-
-uint64_t cache_line_size(void)
-{
-	return 64;
-}
-
-uint64_t cache_zero_size(void)
-{
-	return 64;
-}
-
-void cache_clean(uintptr_t start, uintptr_t end, uint64_t line)
-{
-}
-
-void cache_sync(void)
-{
-}
 
 static void look(const struct snapshot *snapshot)
 {
@@ -49,8 +28,7 @@ static void look(const struct snapshot *snapshot)
 		MUST(end > range->start && end <= snapshot->header.ram_size);
 	}
 	state_reader_create(&reader, snapshot->state, snapshot->header.state_size);
-	while (!state_is_next(&reader, "guest") && state_skip(&reader))
-		;
+	state_seek(&reader, "guest");
 	config_restore_guest(&config, &reader);
 	if (reader.err < 0)
 		return;

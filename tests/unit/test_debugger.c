@@ -12,7 +12,6 @@
 
 #include "debugger/debugger.h"
 #include "fake_kvm.h"
-#include "mm/cache.h"
 #include "unit.h"
 #include "util.h"
 #include "vcpu/exit.h"
@@ -66,19 +65,6 @@ static struct vcpu vcpus[VCPUS];
 static struct kvm_run runs[VCPUS];
 static char where[16];
 static int client;
-
-uint64_t cache_line_size(void)
-{
-	return 64;
-}
-
-void cache_clean(uintptr_t start, uintptr_t end, uint64_t line)
-{
-}
-
-void cache_sync(void)
-{
-}
 
 /* No vCPU runs here. */
 

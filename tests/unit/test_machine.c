@@ -16,32 +16,11 @@
 
 #include "host/kvm.h"
 #include "machine/machine.h"
-#include "mm/cache.h"
 #include "unit.h"
 #include "util.h"
 #include "vmm/machine/steps.h"
 
 #define RUN_SIZE 4096
-
-/* In place of mm/cache.c. */
-
-uint64_t cache_line_size(void)
-{
-	return 64;
-}
-
-uint64_t cache_zero_size(void)
-{
-	return 64;
-}
-
-void cache_clean(uintptr_t start, uintptr_t end, uint64_t line)
-{
-}
-
-void cache_sync(void)
-{
-}
 
 /* In place of the C library's: what of it has not been unmapped. */
 

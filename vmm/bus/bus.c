@@ -132,16 +132,14 @@ void bus_rest(const struct bus *bus, bool rest)
 			bus->sorted[i]->ops->rest(bus->sorted[i], rest);
 }
 
-const struct device *bus_unsaved(const struct bus *bus, const char **why)
+const char *bus_unsaved(const struct bus *bus)
 {
-	for (unsigned int i = 0; i < bus->count; i++) {
-		const struct device *device = bus->sorted[i];
+	const char *why = NULL;
 
-		*why = device->ops->unsaved ? device->ops->unsaved(device) : NULL;
-		if (*why)
-			return device;
-	}
-	return NULL;
+	for (unsigned int i = 0; i < bus->count && !why; i++)
+		if (bus->sorted[i]->ops->unsaved)
+			why = bus->sorted[i]->ops->unsaved(bus->sorted[i]);
+	return why;
 }
 
 void bus_save(const struct bus *bus, struct state_writer *writer)

@@ -71,8 +71,7 @@ static int complete(struct config *config, const struct snapshot *snapshot)
 
 	state_reader_create(&reader, snapshot->state, snapshot->header.state_size);
 	/* A nest has its plan before it, and is a guest as any other. */
-	while (!state_is_next(&reader, "guest") && state_skip(&reader))
-		;
+	state_seek(&reader, "guest");
 	config_restore_guest(config, &reader);
 	config->snapshot = snapshot;
 	return reader.err;

@@ -21,15 +21,6 @@ struct guest_record {
 	uint32_t disks, networks;
 };
 
-const char *config_unsaved(const struct config *config)
-{
-	if (config->firmware || config->flash)
-		return "it has flash memory";
-	if (config_has_served(config))
-		return "other processes serve devices of its";
-	return NULL;
-}
-
 void config_save_guest(const struct config *config, const struct config_made *made,
 		       struct state_writer *writer)
 {

@@ -247,6 +247,24 @@ ssize_t file_pread(int fd, void *bytes, size_t size, off_t offset)
 	return preadv2(fd, &segment, 1, offset, 0);
 }
 
+int file_pread_all(int fd, void *bytes, size_t size, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		const ssize_t got =
+			file_pread(fd, (char *)bytes + done, size - done, offset + done);
+
+		if (got == 0)
+			return -ENODATA;
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (got > 0)
+			done += got;
+	}
+	return 0;
+}
+
 /* #syscalls loop: pwritev2 */
 int file_pwrite(int fd, const void *bytes, size_t size, off_t offset)
 {

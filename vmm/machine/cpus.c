@@ -146,6 +146,21 @@ int cpus_create(struct machine *machine)
 	return err;
 }
 
+uint64_t *cpus_mpidrs(const struct machine *machine)
+{
+	const struct vcpu_env *env = &machine->env;
+	uint64_t *mpidr = calloc(env->count, sizeof(*mpidr));
+	int err = mpidr ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; i < env->count && err >= 0; i++)
+		err = cpu_get_mpidr(env->vcpus[i].fd, &mpidr[i]);
+	if (err >= 0)
+		return mpidr;
+	log_error("vCPUs' MPIDR_EL1: %s", strerror(-err));
+	free(mpidr);
+	return NULL;
+}
+
 void cpus_destroy(struct machine *machine)
 {
 	struct vcpu_env *env = &machine->env;

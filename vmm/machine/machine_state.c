@@ -20,41 +20,19 @@
 
 const char *machine_unsaved(const struct machine *machine)
 {
-	const struct device *device;
-	const char *why = config_unsaved(machine->config);
-
-	if (!why && machine->mte)
-		why = "it has memory tagging";
+	if (machine->mte)
+		return "it has memory tagging";
 	/* Its breakpoints are in the guest's memory. */
-	if (!why && machine->env.debugged)
-		why = "a debugger has it";
-	if (!why && !gic_can_be_saved(&machine->gic))
-		why = "it has a GICv2";
-	if (why)
-		return why;
-	device = bus_unsaved(&machine->bus, &why);
-	return device ? why : NULL;
+	if (machine->env.debugged)
+		return "a debugger has it";
+	if (!gic_can_be_saved(&machine->gic))
+		return "it has a GICv2";
+	return bus_unsaved(&machine->bus);
 }
 
 void machine_rest(struct machine *machine, bool rest)
 {
 	bus_rest(&machine->bus, rest);
-}
-
-/* MPIDR_EL1 of all vCPUs, the caller's to free. */
-static uint64_t *mpidrs(const struct machine *machine)
-{
-	const struct vcpu_env *env = &machine->env;
-	uint64_t *mpidr = calloc(env->count, sizeof(*mpidr));
-	int err = mpidr ? 0 : -ENOMEM;
-
-	for (unsigned int i = 0; i < env->count && err >= 0; i++)
-		err = cpu_get_mpidr(env->vcpus[i].fd, &mpidr[i]);
-	if (err >= 0)
-		return mpidr;
-	log_error("vCPUs' MPIDR_EL1: %s", strerror(-err));
-	free(mpidr);
-	return NULL;
 }
 
 static bool has_offset(const struct machine *machine)
@@ -69,7 +47,7 @@ void machine_save(struct machine *machine, struct state_writer *writer)
 		.report = machine->report != NULL,
 	};
 	struct vcpu_env *env = &machine->env;
-	uint64_t *mpidr = mpidrs(machine);
+	uint64_t *mpidr = cpus_mpidrs(machine);
 
 	if (!mpidr) {
 		state_fail_write(writer, -ENOMEM);
@@ -119,7 +97,7 @@ static void restore(struct machine *machine, struct state_reader *reader, const 
 int restore_state(struct machine *machine)
 {
 	const struct snapshot *snapshot = machine->config->snapshot;
-	uint64_t *mpidr = mpidrs(machine);
+	uint64_t *mpidr = cpus_mpidrs(machine);
 	struct state_reader reader;
 	size_t size;
 
@@ -128,8 +106,7 @@ int restore_state(struct machine *machine)
 	state_reader_create(&reader, snapshot->state, snapshot->header.state_size);
 	machine_rest(machine, true);
 	/* What comes before is for others; of that the machine was made. */
-	while (!state_is_next(&reader, "guest") && state_skip(&reader))
-		;
+	state_seek(&reader, "guest");
 	state_take(&reader, "guest", 0, &size);
 	restore(machine, &reader, mpidr);
 	free(mpidr);

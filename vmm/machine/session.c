@@ -173,7 +173,8 @@ static bool session_goes_on(const struct session *session)
 static void session_tell_begin(struct session *session)
 {
 	for (struct session_watcher *watcher = session->watchers; watcher; watcher = watcher->next)
-		watcher->begins(watcher);
+		if (watcher->begins)
+			watcher->begins(watcher);
 }
 
 static void session_tell_stop(struct session *session)

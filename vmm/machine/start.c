@@ -69,7 +69,6 @@ static uint64_t kaslr_seed(const struct config *config)
 static int build_tree(struct machine *machine, struct devtree *tree)
 {
 	const struct config *config = machine->config;
-	struct vcpu_env *env = &machine->env;
 	char stdout_path[32];
 	struct board board = {
 		.ram = { machine->memory.base, machine->memory.size },
@@ -85,13 +84,9 @@ static int build_tree(struct machine *machine, struct devtree *tree)
 		.gic = &machine->gic,
 	};
 	const struct device *uart = bus_find(&machine->bus, PL011_BASE);
-	uint64_t *mpidr = calloc(env->count, sizeof(*mpidr));
+	uint64_t *mpidr = cpus_mpidrs(machine);
 	int err = mpidr ? 0 : -ENOMEM;
 
-	for (unsigned int i = 0; i < env->count && err >= 0; i++)
-		err = cpu_get_mpidr(env->vcpus[i].fd, &mpidr[i]);
-	if (err < 0)
-		log_error("vCPUs' MPIDR_EL1: %s", strerror(-err));
 	board.mpidr = mpidr;
 	snprintf(stdout_path, sizeof(stdout_path), "/%s@%" PRIx64, uart->ops->name, uart->base);
 	if (err >= 0)

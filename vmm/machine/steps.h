@@ -35,6 +35,8 @@ void vm_destroy(struct machine *machine);
 
 int cpus_create(struct machine *machine);
 void cpus_destroy(struct machine *machine);
+/* MPIDR_EL1 of all vCPUs, the caller's to free; NULL, said. */
+uint64_t *cpus_mpidrs(const struct machine *machine);
 /* Whether virtio devices are to be on PCI, if the host can. */
 bool cpus_want_pci(const struct config *config);
 

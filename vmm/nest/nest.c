@@ -602,7 +602,6 @@ int nest_restore_config(const struct nest *nest, struct config *config, struct n
 	struct word_list *list = &words->list;
 	struct options_words none;
 	struct state_reader reader;
-	size_t size;
 	int err = add_word(list, "restore");
 
 	if (err == 0 && nest->net)
@@ -615,7 +614,7 @@ int nest_restore_config(const struct nest *nest, struct config *config, struct n
 	if (err < 0)
 		return err;
 	state_reader_create(&reader, nest->from->state, nest->from->header.state_size);
-	state_take(&reader, NEST_RECORD, 0, &size);
+	state_seek(&reader, "guest");
 	config_restore_guest(config, &reader);
 	config->snapshot = nest->from;
 	return reader.err;

@@ -74,11 +74,6 @@ static void ready(struct nest_relay *relay)
 	saver_begin(&level->saver, level->nest->save_fd, level->pagemap_fd, true);
 }
 
-static void begins(struct session_watcher *watcher)
-{
-	(void)watcher;
-}
-
 static void stopped(struct session_watcher *watcher, bool over)
 {
 	(void)over;
@@ -104,7 +99,7 @@ static int prepare_saving(struct level_run *level)
 	level->saver.add = add_plan;
 	level->saver.done = saved;
 	level->relay.ready = ready;
-	level->watcher = (struct session_watcher){ .begins = begins, .stopped = stopped };
+	level->watcher = (struct session_watcher){ .stopped = stopped };
 	session_watch(&level->session, &level->watcher);
 	return 0;
 }

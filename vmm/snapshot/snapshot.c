@@ -16,9 +16,6 @@
 
 #define STATE_MAX MIB(64)
 
-/* Read in one go. */
-#define PIECE MIB(64)
-
 static int refuse(const struct snapshot *snapshot, const char *why)
 {
 	log_error("%s: %s", snapshot->path, why);
@@ -28,25 +25,13 @@ static int refuse(const struct snapshot *snapshot, const char *why)
 /* Errors: -errno, said. */
 static int read_at(const struct snapshot *snapshot, void *bytes, uint64_t size, uint64_t offset)
 {
-	uint64_t done = 0;
+	const int err = file_pread_all(snapshot->fd, bytes, size, offset);
 
-	while (done < size) {
-		const uint64_t piece = size - done < PIECE ? size - done : PIECE;
-		const ssize_t got =
-			file_pread(snapshot->fd, (char *)bytes + done, piece, offset + done);
-
-		if (got == 0)
-			return refuse(snapshot, "ends in the middle");
-		if (got < 0 && errno != EINTR) {
-			const int err = -errno;
-
-			log_error("%s: %s", snapshot->path, log_reason(-err));
-			return err;
-		}
-		if (got > 0)
-			done += got;
-	}
-	return 0;
+	if (err == -ENODATA)
+		return refuse(snapshot, "ends in the middle");
+	if (err < 0)
+		log_error("%s: %s", snapshot->path, log_reason(-err));
+	return err;
 }
 
 static bool lies_inside(uint64_t offset, uint64_t size, uint64_t whole)

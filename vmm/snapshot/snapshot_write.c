@@ -26,11 +26,6 @@
 
 #define REGIONS 64
 
-static bool is_zero(const uint8_t *page)
-{
-	return page[0] == 0 && memcmp(page, page + 1, SNAPSHOT_PAGE - 1) == 0;
-}
-
 /* The range that ends last, where there is one that is as good as adjoining to start; or NULL. */
 static struct snapshot_range *near(const struct snapshot_writer *writer, uint64_t start)
 {
@@ -84,7 +79,7 @@ static int write_touched(struct snapshot_writer *writer, uint64_t offset, const 
 	int err = 0;
 
 	for (uint64_t at = 0; at < size && err == 0; at += SNAPSHOT_PAGE) {
-		if (!is_zero(bytes + at))
+		if (!all_zeroes(bytes + at, SNAPSHOT_PAGE))
 			continue;
 		err = write_run(writer, offset + begin, bytes + begin, at - begin);
 		begin = at + SNAPSHOT_PAGE;
@@ -102,11 +97,9 @@ static const uint8_t *ram(const struct snapshot_writer *writer, uint64_t offset,
 /* Of a file, all; buffer has room for it. */
 static int write_from_file(struct snapshot_writer *writer, uint64_t size)
 {
-	const ssize_t got = file_pread(writer->memory->fd, writer->buffer, size, writer->at);
+	const int err = file_pread_all(writer->memory->fd, writer->buffer, size, writer->at);
 
-	if (got != (ssize_t)size)
-		return got < 0 ? -errno : -EIO;
-	return write_touched(writer, writer->at, writer->buffer, size);
+	return err < 0 ? err : write_touched(writer, writer->at, writer->buffer, size);
 }
 
 static int write_from_tables(struct snapshot_writer *writer, uint64_t size)

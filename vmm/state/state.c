@@ -178,6 +178,12 @@ bool state_skip(struct state_reader *reader)
 	return record != NULL;
 }
 
+void state_seek(struct state_reader *reader, const char *name)
+{
+	while (!state_is_next(reader, name) && state_skip(reader))
+		;
+}
+
 void state_done(struct state_reader *reader)
 {
 	if (reader->err == 0 && reader->at != reader->size) {
