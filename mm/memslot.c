@@ -12,17 +12,17 @@
 /* What a stage-2 block and a host huge page span, where pages are of 4 KiB. */
 #define BLOCK_SIZE MIB(2)
 
-/* KVM_MEM_* flags of a slot; dirty logging goes here. */
 static uint32_t memslot_flags(enum memslot_id id)
 {
 	return id == MEMSLOT_RAM || id == MEMSLOT_PVTIME ? 0 : KVM_MEM_READONLY;
 }
 
-int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size)
+static int memslot_set(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size,
+		       uint32_t flags)
 {
 	const struct kvm_userspace_memory_region region = {
 		.slot = id,
-		.flags = memslot_flags(id),
+		.flags = flags,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)host,
@@ -33,6 +33,17 @@ int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_
 		log_error("memory slot of %" PRIu64 " MiB at 0x%" PRIx64 ": %s", size >> 20, gpa,
 			  strerror(-err));
 	return err;
+}
+
+int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size)
+{
+	return memslot_set(vm_fd, id, gpa, host, size, memslot_flags(id));
+}
+
+int memslot_log(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size, bool on)
+{
+	return memslot_set(vm_fd, id, gpa, host, size,
+			   memslot_flags(id) | (on ? KVM_MEM_LOG_DIRTY_PAGES : 0));
 }
 
 int memslot_remove(int vm_fd, enum memslot_id id)

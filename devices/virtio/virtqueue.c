@@ -210,6 +210,29 @@ static bool chain_walk(const struct virtqueue *queue, struct virtqueue_chain *ch
 	}
 }
 
+/*
+ * For who keeps a log. The chain is followed again, as nothing else knows by now where it led: a
+ * driver that has changed it meanwhile deceives itself.
+ */
+static __attribute__((noinline)) void log_chain(const struct virtqueue *queue, uint16_t head)
+{
+	struct virtqueue_chain chain = { .head = head };
+
+	if (!chain_walk(queue, &chain, head))
+		return;
+	for (unsigned int i = 0; i < chain.in_count; i++) {
+		const struct iovec *in = &chain.segment[chain.out_count + i];
+
+		if (in->iov_len > 0)
+			memory_wrote(queue->memory, in->iov_base, in->iov_len);
+	}
+}
+
+static void log_used(const struct virtqueue *queue)
+{
+	memory_wrote(queue->memory, queue->used, USED_BYTES(queue->layout.size));
+}
+
 int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
 	uint16_t available, head;
@@ -266,6 +289,8 @@ void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written)
 	elem = &queue->used->ring[queue->next_used % queue->layout.size];
 	__atomic_store_n(&elem->id, head, __ATOMIC_RELAXED);
 	__atomic_store_n(&elem->len, written, __ATOMIC_RELAXED);
+	if (queue->memory->written)
+		log_chain(queue, head);
 	head_set(queue, head, false);
 	queue->next_used++;
 }
@@ -276,6 +301,7 @@ void virtqueue_publish(struct virtqueue *queue)
 		return;
 	queue->published = queue->next_used;
 	__atomic_store_n(&queue->used->idx, queue->published, __ATOMIC_RELEASE);
+	log_used(queue);
 }
 
 void virtqueue_follow(struct virtqueue *queue)
@@ -326,6 +352,7 @@ bool virtqueue_kicks_on(struct virtqueue *queue)
 		store(avail_event(queue), queue->next_avail);
 	else
 		store(&queue->used->flags, 0);
+	log_used(queue);
 	atomic_thread_fence(memory_order_seq_cst);
 	return load(&queue->avail->idx) != queue->next_avail;
 }
@@ -333,6 +360,8 @@ bool virtqueue_kicks_on(struct virtqueue *queue)
 void virtqueue_kicks_off(struct virtqueue *queue)
 {
 	/* With the event index, an event that lies behind asks for none. */
-	if (virtqueue_running(queue) && !queue->paused && !queue->event_idx)
-		store(&queue->used->flags, VRING_USED_F_NO_NOTIFY);
+	if (!virtqueue_running(queue) || queue->paused || queue->event_idx)
+		return;
+	store(&queue->used->flags, VRING_USED_F_NO_NOTIFY);
+	log_used(queue);
 }

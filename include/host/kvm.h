@@ -27,6 +27,9 @@ int kvm_create_vm(int kvm_fd, unsigned int ipa_bits);
 int kvm_set_counter_offset(int vm_fd, uint64_t offset);
 int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *region);
 
+/* Into a bit for each of the host's pages of a slot; what it tells is forgotten with that. */
+int kvm_get_dirty_log(int vm_fd, unsigned int slot, uint64_t *bitmap);
+
 /* Level of an interrupt as KVM_IRQ_LINE encodes it: KVM_ARM_IRQ_TYPE_SPI, intid from 32 on. */
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level);
 

@@ -11,6 +11,7 @@
 #define NIDUS_MEMORY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum memory_backing { MEMORY_ANON, MEMORY_MEMFD, MEMORY_HUGETLBFS };
@@ -38,6 +39,7 @@ void memory_file_close(struct memory_file *file);
 #define MEMORY_TOUCHED_MAX 24
 
 struct load_ring;
+struct memory_written;
 
 struct memory {
 	uint64_t base; /* GPA, a multiple of 2 MiB */
@@ -56,6 +58,7 @@ struct memory {
 	struct memory_range touched[MEMORY_TOUCHED_MAX];
 	unsigned int touched_count;
 	bool sealed;
+	struct memory_written *written; /* dirty.h's; NULL: no log is kept */
 };
 
 /*
@@ -82,6 +85,17 @@ void memory_collapse(const struct memory *memory, uint64_t gpa, uint64_t length)
  * memory_destroy(). Any thread. Guests change what lies there at any moment.
  */
 void *memory_at(const struct memory *memory, uint64_t gpa, uint64_t length);
+
+/*
+ * To be called by who has written length bytes, at least one, at host, which is memory_at()'s, once
+ * they are there: for who keeps a log of such writes (dirty.h). Any thread.
+ */
+void memory_wrote_to(const struct memory *memory, const void *host, uint64_t length);
+static inline void memory_wrote(const struct memory *memory, const void *host, uint64_t length)
+{
+	if (__builtin_expect(memory->written != NULL, false))
+		memory_wrote_to(memory, host, length);
+}
 
 /*
  * Gives the host's pages that lie in [host, host + length) with all of theirs back to the host;

@@ -2,8 +2,9 @@
 /*
  * KVM's memory slots. No slot is changed or deleted while a guest runs, nor before the VM is
  * closed: with nested guests every change costs the host a walk of each shadow stage 2. So what a
- * slot refers to outlives the VM, and is held here for who made it. Flash memory is the exception:
- * it is read like memory until it is sent a command, which is seldom.
+ * slot refers to outlives the VM, and is held here for who made it. There are two exceptions: flash
+ * memory, which is read like memory until it is sent a command, and the log of what is written to
+ * RAM, which is kept for who asks (dirty.h). Both are seldom.
  */
 #ifndef NIDUS_MEMSLOT_H
 #define NIDUS_MEMSLOT_H
@@ -39,6 +40,12 @@ void memslot_release(struct memslot_held *held);
  * Errors: -errno, said.
  */
 int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size);
+
+/*
+ * Has KVM log what is written by the guest in a slot that memslot_add() has made, or no more. The
+ * slot stays as it is. Errors: -errno, said.
+ */
+int memslot_log(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size, bool on);
 
 /* Takes away what memslot_add() has made appear. Any thread. Errors: -errno, said. */
 int memslot_remove(int vm_fd, enum memslot_id id);

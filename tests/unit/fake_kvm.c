@@ -98,6 +98,18 @@ int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *r
 		    (uint64_t)region->memory_size);
 }
 
+int kvm_get_dirty_log(int vm_fd, unsigned int slot, uint64_t *bitmap)
+{
+	const int err =
+		fake_kvm.fails && strcmp(fake_kvm.fails, "get_dirty_log") == 0 ? fake_kvm.error : 0;
+
+	if (err == 0) {
+		memcpy(bitmap, fake_kvm.dirty, fake_kvm.dirty_bytes);
+		memset(fake_kvm.dirty, 0, fake_kvm.dirty_bytes);
+	}
+	return err;
+}
+
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
 {
 	return call("irq_line", " %u %d", intid, level);

@@ -34,6 +34,10 @@ struct fake_kvm {
 	struct kvm_irq_routing_entry route[FAKE_KVM_GSIS]; /* the last table */
 	unsigned int route_count;
 
+	/* What kvm_get_dirty_log() takes; the test's. */
+	void *dirty;
+	size_t dirty_bytes;
+
 	struct kvm_vcpu_init init; /* the last one of kvm_vcpu_init() */
 	bool sve_finalized; /* then KVM refuses to do it again, until a new vCPU */
 	uint64_t sve_lengths[KVM_ARM64_SVE_VLS_WORDS];

@@ -76,6 +76,14 @@ int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *r
 	return checked(ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, region));
 }
 
+/* #syscalls loop: ioctl(KVM_GET_DIRTY_LOG) */
+int kvm_get_dirty_log(int vm_fd, unsigned int slot, uint64_t *bitmap)
+{
+	const struct kvm_dirty_log log = { .slot = slot, .dirty_bitmap = bitmap };
+
+	return checked(ioctl(vm_fd, KVM_GET_DIRTY_LOG, &log));
+}
+
 /* #syscalls loop vcpu worker: ioctl(KVM_IRQ_LINE) */
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
 {

@@ -113,7 +113,7 @@ size_t inspect_read(struct inspect *inspect, enum inspect_regime regime, uint64_
  * A guest whose caches are off reads what has reached the Point of Coherency; one whose caches are
  * on may have the old instructions in them.
  */
-static void write_host(void *host, const void *data, size_t size)
+static void write_host(const struct memory *memory, void *host, const void *data, size_t size)
 {
 	const uint64_t line = cache_line_size();
 	const uintptr_t start = (uintptr_t)host;
@@ -122,6 +122,7 @@ static void write_host(void *host, const void *data, size_t size)
 	cache_clean(align_down(start, line), align_up(start + size, line), line);
 	cache_sync();
 	__builtin___clear_cache((char *)host, (char *)host + size);
+	memory_wrote(memory, host, size);
 }
 
 size_t inspect_write(struct inspect *inspect, enum inspect_regime regime, uint64_t address,
@@ -135,7 +136,7 @@ size_t inspect_write(struct inspect *inspect, enum inspect_regime regime, uint64
 
 		if (!host)
 			break;
-		write_host(host, (const char *)data + done, step);
+		write_host(inspect->memory, host, (const char *)data + done, step);
 		done += step;
 	}
 	return done;
@@ -146,7 +147,7 @@ bool inspect_write_physical(const struct memory *memory, uint64_t gpa, const voi
 {
 	void *host = memory_at(memory, gpa, size);
 
-	if (host)
-		write_host(host, data, size);
+	if (host && size > 0)
+		write_host(memory, host, data, size);
 	return host;
 }

@@ -167,6 +167,7 @@ void elements_ram(struct elements *elements, bool write)
 		if (place && write) {
 			memcpy(&value, data, size);
 			ram_write(place, size, value);
+			memory_wrote(elements->lookup->memory, place, size);
 		} else if (place) {
 			value = ram_read(place, size);
 			memcpy(data, &value, size);

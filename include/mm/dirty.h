@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which pages of guest RAM were written to since one asked last: by vCPUs and by what KVM does for
+ * them, which KVM logs (KVM_MEM_LOG_DIRTY_PAGES), and by nidus itself, which says so by
+ * memory_wrote(). While a log is kept, each first write to a page costs the guest a fault, and what
+ * was mapped in blocks is mapped in pages.
+ *
+ * What writes to RAM behind both is not seen: vhost's back ends, and memory_discard().
+ */
+#ifndef NIDUS_DIRTY_H
+#define NIDUS_DIRTY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mm/memory.h"
+
+struct dirty_log {
+	int vm_fd; /* the caller's */
+	struct memory *memory; /* NULL: no log is kept */
+	uint64_t page_size; /* bytes: the host's */
+	uint64_t words; /* of each bitmap */
+	uint64_t *taken; /* a bit for each page, from the beginning of RAM */
+};
+
+/*
+ * RAM is the whole of MEMSLOT_RAM of the VM. Nobody writes to it meanwhile: vCPUs and devices rest.
+ * The loop's thread, as all that follows. Errors: -errno, said; no log is kept then.
+ */
+int dirty_log_begin(struct dirty_log *log, int vm_fd, struct memory *memory);
+
+/* vCPUs and devices rest. May come without a log. */
+void dirty_log_end(struct dirty_log *log);
+
+static inline bool dirty_log_is_kept(const struct dirty_log *log)
+{
+	return log->memory != NULL;
+}
+
+/*
+ * Takes what became dirty since the last time, or the beginning, in place of what was taken then.
+ * Others may write meanwhile; what they have written by the time of the call is in this one, or,
+ * what a device still writes for a request, in a later one. Errors: -errno, said; what was taken
+ * is of no use then, nor is the log.
+ */
+int dirty_log_take(struct dirty_log *log);
+
+/* The number of bytes that were taken. */
+uint64_t dirty_log_bytes(const struct dirty_log *log);
+
+/*
+ * The first part of RAM that was taken, from offset at on: its offset from the beginning of RAM,
+ * and its size, up to the next page that was not. False: there is none.
+ */
+bool dirty_log_next(const struct dirty_log *log, uint64_t at, struct memory_range *part);
+
+#endif
