@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
@@ -11,7 +12,9 @@
 
 #include "host/log.h"
 #include "mm/memory.h"
+#include "mm/page_map.h"
 #include "util.h"
+#include "written.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1 */
@@ -182,6 +185,18 @@ void *memory_at(const struct memory *memory, uint64_t gpa, uint64_t length)
 	if (gpa < memory->base || offset > memory->size || length > memory->size - offset)
 		return NULL;
 	return memory->host + offset;
+}
+
+/* One bit after the other is as good as any: a device writes few pages at a time. */
+void memory_wrote_to(const struct memory *memory, const void *host, uint64_t length)
+{
+	struct memory_written *written = memory->written;
+	const uint64_t offset = (const uint8_t *)host - memory->host;
+	const uint64_t last = (offset + length - 1) / written->page_size;
+
+	for (uint64_t page = offset / written->page_size; page <= last; page++)
+		atomic_fetch_or_explicit(&written->words[page / PAGE_MAP_BITS],
+					 UINT64_C(1) << page % PAGE_MAP_BITS, memory_order_release);
 }
 
 /*

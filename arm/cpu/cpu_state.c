@@ -81,20 +81,45 @@ static enum order order_of(uint64_t id)
 
 /* Saving. */
 
-static void save_registers(struct state_writer *writer, int vcpu_fd, unsigned int index,
-			   const struct kvm_reg_list *list)
+/*
+ * Registers that say what the CPU can are the same for all vCPUs, and do not change once one has
+ * run. With CRm 0 are those that say which one it is.
+ */
+static bool is_constant(uint64_t id)
+{
+	return is_sysreg(id) && (id & SYSREG_SPACE) == SYSREG_ID && (id >> 3 & 15) != 0;
+}
+
+/* The value of list[i], remembered if it is a constant. Errors: -errno, not said. */
+static int get_register(struct cpu_saved *same, int vcpu_fd, uint64_t i, void *value)
+{
+	const uint64_t id = same->list->reg[i];
+	int err;
+
+	if (same->constants > i && is_constant(id)) {
+		memcpy(value, &same->constant[i], sizeof(same->constant[i]));
+		return 0;
+	}
+	err = kvm_get_reg(vcpu_fd, id, value);
+	if (err == 0 && is_constant(id))
+		memcpy(&same->constant[i], value, sizeof(same->constant[i]));
+	return err;
+}
+
+static void save_registers(struct state_writer *writer, struct cpu_saved *same, int vcpu_fd,
+			   unsigned int index)
 {
 	uint8_t value[REGISTER_MAX] __attribute__((aligned(8)));
 
 	state_begin(writer, "vcpu-registers", index);
-	for (uint64_t i = 0; i < list->n && writer->err == 0; i++) {
-		const uint64_t id = list->reg[i];
+	for (uint64_t i = 0; i < same->list->n && writer->err == 0; i++) {
+		const uint64_t id = same->list->reg[i];
 		int err;
 
 		if (is_counter(id) || SIZE_OF(id) > sizeof(value))
 			continue;
 		memset(value, 0, 8);
-		err = kvm_get_reg(vcpu_fd, id, value);
+		err = get_register(same, vcpu_fd, i, value);
 		/* A register of a feature that the guest has turned off. */
 		if (err == -ENOENT)
 			continue;
@@ -109,9 +134,18 @@ static void save_registers(struct state_writer *writer, int vcpu_fd, unsigned in
 	state_end(writer);
 }
 
-void cpu_save(struct state_writer *writer, int vcpu_fd, unsigned int index)
+static int find_registers(struct cpu_saved *same, int vcpu_fd)
 {
-	struct kvm_reg_list *list = list_of(vcpu_fd);
+	if (same->list)
+		return 0;
+	same->list = list_of(vcpu_fd);
+	if (same->list)
+		same->constant = calloc(same->list->n, sizeof(*same->constant));
+	return same->constant ? 0 : -ENOMEM;
+}
+
+void cpu_save(struct state_writer *writer, struct cpu_saved *same, int vcpu_fd, unsigned int index)
+{
 	struct vcpu_state state = { 0 };
 	int err = kvm_get_mp_state(vcpu_fd);
 
@@ -120,12 +154,23 @@ void cpu_save(struct state_writer *writer, int vcpu_fd, unsigned int index)
 		err = kvm_get_vcpu_events(vcpu_fd, &state.events);
 	if (err < 0)
 		log_error("state of vCPU %u: %s", index, strerror(-err));
-	if (err < 0 || !list)
-		state_fail_write(writer, err < 0 ? err : -ENOMEM);
 	state_put(writer, "vcpu", index, &state, sizeof(state));
-	if (list)
-		save_registers(writer, vcpu_fd, index, list);
-	free(list);
+	if (err >= 0)
+		err = find_registers(same, vcpu_fd);
+	if (err < 0) {
+		state_fail_write(writer, err);
+		return;
+	}
+	save_registers(writer, same, vcpu_fd, index);
+	if (writer->err == 0)
+		same->constants = same->list->n;
+}
+
+void cpu_saved_release(struct cpu_saved *same)
+{
+	free(same->list);
+	free(same->constant);
+	*same = (struct cpu_saved){ .list = NULL };
 }
 
 /* Restoring. */

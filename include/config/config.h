@@ -52,6 +52,7 @@ struct config_vhost_user {
 
 #define CONFIG_MODULES_MAX  16
 #define CONFIG_OVERLAYS_MAX 8
+#define CONFIG_BASES_MAX    16
 
 /* A file in RAM that the device tree tells of; what was not given is NULL. */
 struct config_module {
@@ -118,6 +119,8 @@ struct config {
 	unsigned int overlay_count;
 	/* What the guest goes on from, set by no option; NULL: it starts from the beginning. */
 	const struct snapshot *snapshot;
+	const char *bases[CONFIG_BASES_MAX]; /* of that, as the user has them */
+	unsigned int base_count;
 	const char *initrd; /* NULL: none */
 	const struct archive
 		*initramfs; /* set by no option, but for a level of a nest or a root, or NULL */

@@ -15,8 +15,22 @@
 
 #include "state/state.h"
 
-/* vcpu_fd is not in KVM_RUN. Records "vcpu" and "vcpu-registers" with that index. */
-void cpu_save(struct state_writer *writer, int vcpu_fd, unsigned int index);
+struct kvm_reg_list;
+
+/* What is the same for all vCPUs of a VM, and each time they are saved. All zeroes: not known yet.
+ */
+struct cpu_saved {
+	struct kvm_reg_list *list;
+	uint64_t *constant; /* for each of the list, if it is one */
+	uint64_t constants; /* how many of them are known: none or all */
+};
+
+/*
+ * vcpu_fd is not in KVM_RUN. Records "vcpu" and "vcpu-registers" with that index. same: of this VM,
+ * to be released in the end.
+ */
+void cpu_save(struct state_writer *writer, struct cpu_saved *same, int vcpu_fd, unsigned int index);
+void cpu_saved_release(struct cpu_saved *same);
 /*
  * Into a vCPU that is initialized and has never run; whose counters stand where they are to be, as
  * far as cpu_clock_restore() does that before.

@@ -18,10 +18,12 @@
 #include "host/verdict.h"
 #include "machine/resources.h"
 #include "machine/status.h"
+#include "mm/dirty.h"
 #include "mm/memory.h"
 #include "mm/memslot.h"
 #include "mm/poc.h"
 #include "sink.h"
+#include "snapshot/snapshot.h"
 #include "vcpu/vcpu.h"
 
 struct step;
@@ -51,8 +53,15 @@ struct machine {
 	bool mte; /* vCPUs have memory tagging */
 	uint64_t counter_offset; /* ticks, where the VM has one: how far its counters are behind */
 	struct memslot_held held; /* what memory slots refer to, RAM apart */
+	struct lazy lazy; /* RAM that is not there yet, of a guest that is restored */
+	struct snapshot_source source; /* where it comes from */
+	struct dirty_log dirty; /* kept for who asks, one at a time: the loop's thread */
+	/* The snapshot since which it is kept, by that it can be the base of an increment; or none.
+	 */
+	struct snapshot_id dirty_since;
 	struct cpu_model model;
 	struct vcpu_env env;
+	struct cpu_saved saved;
 	struct gic gic;
 	struct bus bus;
 	unsigned int virtio_count; /* virtio-mmio transports so far */
@@ -87,11 +96,13 @@ void machine_destroy(struct machine *machine);
 /*
  * What becomes of a guest that goes on elsewhere. All vCPUs rest (holds.h); the loop's thread.
  *
- * machine_unsaved(): why it cannot be saved, said in words that a line can end with, or NULL.
+ * machine_unsaved(): why it cannot be saved, said in words that a line can end with, or NULL;
+ * machine_unlogged(): likewise, why a log does not tell all that is written to its RAM (dirty.h).
  * machine_rest(): devices come to rest, or go on. machine_save(): while they rest; its tables in
  * guest memory are up to date then, and guest memory is to be saved after it.
  */
 const char *machine_unsaved(const struct machine *machine);
+const char *machine_unlogged(const struct machine *machine);
 void machine_rest(struct machine *machine, bool rest);
 void machine_save(struct machine *machine, struct state_writer *writer);
 

@@ -29,6 +29,7 @@ struct resources {
 	struct load_ring *ring; /* that they are read by, or NULL */
 	struct flash_store flash[FLASH_BANKS]; /* without content: there is no such bank */
 	struct memory_file ram; /* what RAM is made of, where it has a file */
+	int lazy_fd; /* for RAM that comes when it is touched (mm/lazy.h); -1: it comes at once */
 	int kvm_fd;
 	struct nested_kernel host_kernel; /* for guests that are hypervisors */
 	/* As config has them: each disk is nidus's own, or somebody else serves it. */

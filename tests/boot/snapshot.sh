@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
 # images: small
-# board: --mem 3G --timeout 900
+# board: --mem 4G --timeout 1200
 . tests/lib.sh
 
 snap=$scratch/snap
@@ -24,14 +24,38 @@ tell() {
 	told=$?
 }
 
+# last_count FILE: of whole lines.
 last_count() {
-	sed -n 's/^count \([0-9]*\).*/\1/p' "$1" | tail -n 1
+	tr -d '\r' <"$1" | sed '$d' | sed -n 's/^count \([0-9]*\)$/\1/p' | tail -n 1
 }
 
-# in_order FILE...: each number is one more than that before it, over all files.
+# in_order FILE...: each number is one more than that before it, over all files; the last line may be cut off.
 in_order() {
-	cat "$@" | tr -d '\r' | sed -n 's/^count \([0-9]*\)$/\1/p' |
+	cat "$@" | tr -d '\r' | sed '$d' | sed -n 's/^count \([0-9]*\)$/\1/p' |
 		awk 'NR > 1 && $1 != last + 1 { wrong = 1; print "after " last " came " $1 } { last = $1 } END { exit wrong }'
+}
+
+# rounds N OPTION...: wren, in the background, is saved, ended and restored N times, and counts on. Options are restore's.
+rounds() {
+	left=$1
+	shift
+	consoles=$console
+	while [ "$left" -gt 0 ]; do
+		tell snapshot wren "$snap" --stop
+		expect [ "$told" = 0 ]
+		wait $pid
+		there=$(last_count "${consoles##* }")
+		consoles="$consoles $scratch/console-$left"
+		nidus restore "$snap" --name wren "$@" </dev/null >"$scratch/console-$left" 2>>"$messages" &
+		pid=$!
+		wait_for "^count $((there + 10))" "$scratch/console-$left" || break
+		left=$((left - 1))
+	done
+	expect [ "$left" = 0 ]
+	tell stop wren
+	wait $pid
+	# shellcheck disable=SC2086	# names without blanks
+	expect in_order $consoles
 }
 
 begin "a bare-metal guest goes on in the midst of a line"
@@ -71,6 +95,12 @@ expect in_order "$console" "$again"
 expect_nothing_left
 end
 
+begin "so it does ten times"
+start wren --cpus 2
+rounds 10
+expect_nothing_left
+end
+
 begin "two copies run at the same time, from one file"
 nidus restore "$snap" --name one </dev/null >"$scratch/one" 2>>"$messages" &
 one=$!
@@ -85,22 +115,75 @@ expect in_order "$scratch/two"
 expect_nothing_left
 end
 
-begin "a guest on PCI, its disk at work, goes on"
+# increments: three, each while the guest counts, the last with its end; only what has changed is in them.
+increments() {
+	tell snapshot wren "$scratch/base" --track
+	expect [ "$told" = 0 ]
+	tell snapshot wren "$scratch/first" --base "$scratch/base"
+	expect [ "$told" = 0 ]
+	usleep 300000
+	tell snapshot wren "$scratch/second" --base "$scratch/first"
+	expect [ "$told" = 0 ]
+	usleep 300000
+	tell snapshot wren "$snap" --base "$scratch/second" --stop
+	expect [ "$told" = 0 ]
+	wait $pid
+}
+
+begin "increments have what has changed, and all of them together are the guest"
+start wren --cpus 2
+increments
+for file in "$scratch/first" "$scratch/second" "$snap"; do
+	expect [ "$(du -k "$file" | cut -f 1)" -lt 4096 ]
+done
+nidus restore "$snap" --base "$scratch/base" --base "$scratch/second" --base "$scratch/first" --name wren \
+	</dev/null >"$again" 2>>"$messages" &
+pid=$!
+there=$(last_count "$console")
+wait_for "^count $((there + 20))" "$again"
+expect in_order "$console" "$again"
+tell snapshot wren "$scratch/third" --base "$snap"
+expect [ "$told" = 3 ]
+expect_line 'what it has written since that base is not known; a base is made with --track'
+tell snapshot wren "$snap" --base "$snap"
+expect [ "$told" = 2 ]
+expect_line 'snap: is the base, without which an increment is of no use'
+tell stop wren
+wait $pid
+tell restore "$snap" --base "$scratch/base" --base "$scratch/second"
+expect [ "$told" = 2 ]
+expect_line 'first: has what has changed since another snapshot|second: has what has changed since another snapshot'
+tell restore "$scratch/base" --base "$snap"
+expect [ "$told" = 2 ]
+expect_line 'snap: is no base of that snapshot'
+expect_nothing_left
+end
+
+begin "a guest that writes to its disk and to memory without a pause has increments as well"
 truncate -s 16M "$scratch/disk"
 # shellcheck disable=SC2016	# for the guest's shell
 counts='i=0; while :; do i=$((i + 1)); echo block $i | dd of=/dev/vda bs=512 seek=$i conv=sync,fsync 2>/dev/null;
 	dd if=/dev/vda bs=512 skip=$i count=1 2>/dev/null | grep -q ^block.$i && echo count $i; done'
 start wren --cpus 2 --disk "$scratch/disk"
-tell snapshot wren "$snap" --stop
-expect [ "$told" = 0 ]
-wait $pid
-nidus restore "$snap" --name wren --disk "$scratch/disk" </dev/null >"$again" 2>>"$messages" &
+increments
+nidus restore "$snap" --base "$scratch/base" --base "$scratch/second" --base "$scratch/first" --name wren \
+	--disk "$scratch/disk" </dev/null >"$again" 2>>"$messages" &
 pid=$!
 there=$(last_count "$console")
-wait_for "^count $((there + 10))" "$again"
+wait_for "^count $((there + 20))" "$again"
 tell stop wren
 wait $pid
 expect in_order "$console" "$again"
+expect_nothing_left
+end
+
+begin "a guest on PCI, its disk at work, goes on ten times"
+truncate -s 16M "$scratch/disk"
+# shellcheck disable=SC2016	# for the guest's shell
+counts='i=0; while :; do i=$((i + 1)); echo block $i | dd of=/dev/vda bs=512 seek=$i conv=sync,fsync 2>/dev/null;
+	dd if=/dev/vda bs=512 skip=$i count=1 2>/dev/null | grep -q ^block.$i && echo count $i; done'
+start wren --cpus 2 --disk "$scratch/disk"
+rounds 10 --disk "$scratch/disk"
 expect_nothing_left
 end
 
@@ -145,6 +228,57 @@ expect [ "$(last_count "$console")" -gt "$there" ]
 tell stop wren
 wait $pid
 expect in_order "$console"
+expect_nothing_left
+end
+
+# nested CPUS MEMORY...: the same as start, for a nest with a level of each MEMORY, whose innermost counts.
+nested() {
+	cpus=$1
+	shift
+	rm -f "$snap"
+	echo "cpus = $cpus; kernel = \"$NIDUS_KERNEL\"; time-limit = 900; levels = (" >"$scratch/nest"
+	separator=
+	for memory in "$@"; do
+		echo "$separator { memory = \"$memory\"; file = \"/bin/busybox\"; }" >>"$scratch/nest"
+		separator=,
+	done
+	echo ");" >>"$scratch/nest"
+	nidus nest "$scratch/nest" --name wren -- busybox sh -c "$counts" </dev/null >"$console" 2>"$messages" &
+	pid=$!
+	wait_for '^count 5' "$console"
+}
+
+begin "a nest of two with two vCPUs, counting, goes on ten times"
+# shellcheck disable=SC2016	# for the shell inside
+counts='i=0; while :; do i=$((i + 1)); echo count $i; busybox usleep 20000; done'
+nested 2 768M 256M
+rounds 10
+expect_nothing_left
+end
+
+begin "so does one with four vCPUs"
+nested 4 768M 256M
+rounds 10
+expect_nothing_left
+end
+
+begin "so does a nest of three"
+nested 1 1280M 768M 256M
+rounds 10
+expect_nothing_left
+end
+
+begin "a nest has increments"
+nested 2 768M 256M
+increments
+nidus restore "$snap" --base "$scratch/base" --base "$scratch/second" --base "$scratch/first" --name wren \
+	</dev/null >"$again" 2>>"$messages" &
+pid=$!
+there=$(last_count "$console")
+wait_for "^count $((there + 20))" "$again"
+tell stop wren
+wait $pid
+expect in_order "$console" "$again"
 expect_nothing_left
 end
 

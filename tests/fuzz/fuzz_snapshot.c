@@ -27,6 +27,7 @@ static void look(const struct snapshot *snapshot)
 		end = range->start + range->size;
 		MUST(end > range->start && end <= snapshot->header.ram_size);
 	}
+	MUST(snapshot->base == NULL);
 	state_reader_create(&reader, snapshot->state, snapshot->header.state_size);
 	state_seek(&reader, "guest");
 	config_restore_guest(&config, &reader);
@@ -52,10 +53,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.ram_at = 2 * SNAPSHOT_PAGE,
 		.ranges_at = SNAPSHOT_PAGE + 256,
 		.range_count = 2,
+		.id = { { 1 } },
 	};
 	static const struct state_record guest = { .name = "guest", .size = 40 };
 	struct snapshot_header header = usual;
-	struct snapshot snapshot;
+	struct snapshot snapshot, same;
 	char path[64];
 	int fd;
 
@@ -72,6 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (snapshot_open(&snapshot, path) == 0) {
 		look(&snapshot);
+		MUST(snapshot_open(&same, path) == 0);
+		/* It is its own base, or none at all; or it stands by itself. */
+		MUST(snapshot_join(&snapshot, &same, 1) < 0);
+		snapshot_close(&same);
 		snapshot_close(&snapshot);
 	}
 	close(fd);

@@ -47,7 +47,7 @@ static uint8_t *at(uint64_t offset)
 
 static void begin_log(void)
 {
-	assert_int_equal(dirty_log_begin(&log, 3, &memory), 0);
+	assert_int_equal(dirty_log_begin(&log, 3, &memory, false), 0);
 }
 
 /* The next part from offset from on is [first, first + count) in pages. */
@@ -92,7 +92,7 @@ static void a_host_that_cannot_log_leaves_nothing(void **state)
 {
 	fake_kvm.fails = "set_memory_region";
 	fake_kvm.error = -ENOMEM;
-	assert_int_equal(dirty_log_begin(&log, 3, &memory), -ENOMEM);
+	assert_int_equal(dirty_log_begin(&log, 3, &memory, false), -ENOMEM);
 	assert_false(dirty_log_is_kept(&log));
 	assert_null(memory.written);
 	assert_said("memory slot of 4 MiB");
@@ -125,6 +125,53 @@ static void parts_go_over_words_and_begin_where_one_asks(void **state)
 	assert_part(100 * page, 100, 29);
 	assert_part(129 * page, 130, 1);
 	assert_none(131 * page);
+}
+
+/* Line by line. */
+static void assert_journal(const char *const *names)
+{
+	char *line = strtok(fake_kvm.journal, "\n");
+
+	for (; *names; names++, line = strtok(NULL, "\n")) {
+		assert_non_null(line);
+		assert_memory_equal(line, *names, strlen(*names));
+	}
+	assert_null(line);
+	fake_kvm.journal[0] = '\0';
+}
+
+static void a_shadowed_log_is_protected_as_a_whole(void **state)
+{
+	static const char *const begins[] = { "enable_with", "set_memory_region 0 1 ", NULL };
+	static const char *const takes[] = { "set_memory_region 0 0 ", "set_memory_region 0 1 ",
+					     NULL };
+
+	assert_int_equal(dirty_log_begin(&log, 3, &memory, true), 0);
+	assert_journal(begins);
+	of_kvm[0] = 6;
+	memory_wrote(&memory, at(SIZE - 1), 1);
+	assert_int_equal(dirty_log_take(&log), 0);
+	assert_journal(takes);
+	assert_part(0, 1, 2);
+	assert_part(3 * page, SIZE / page - 1, 1);
+}
+
+static void what_is_returned_is_taken_again(void **state)
+{
+	struct page_map other;
+
+	assert_int_equal(page_map_create(&other, 4096, SIZE), 0);
+	page_map_add(&other, 7 * page, 1);
+	begin_log();
+	of_kvm[0] = 1;
+	assert_int_equal(dirty_log_take(&log), 0);
+	dirty_log_return(&log, &other);
+	of_kvm[0] = 2;
+	assert_int_equal(dirty_log_take(&log), 0);
+	assert_part(0, 0, 2);
+	assert_part(2 * page, 7, 1);
+	assert_none(8 * page);
+	page_map_destroy(&other);
 }
 
 static void a_log_that_fails_says_so(void **state)
@@ -174,6 +221,8 @@ int main(void)
 						begin, end),
 		cmocka_unit_test_setup_teardown(parts_go_over_words_and_begin_where_one_asks, begin,
 						end),
+		cmocka_unit_test_setup_teardown(a_shadowed_log_is_protected_as_a_whole, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_returned_is_taken_again, begin, end),
 		cmocka_unit_test_setup_teardown(a_log_that_fails_says_so, begin, end),
 		cmocka_unit_test_setup_teardown(a_queue_logs_buffers_and_its_used_ring, begin, end),
 	};

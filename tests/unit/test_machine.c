@@ -97,6 +97,11 @@ int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *r
 	return call();
 }
 
+int kvm_get_dirty_log(int vm_fd, unsigned int slot, uint64_t *bitmap)
+{
+	return call();
+}
+
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
 {
 	return call();

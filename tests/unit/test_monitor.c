@@ -102,6 +102,13 @@ const char *machine_unsaved(const struct machine *machine)
 	return unsaved;
 }
 
+static const char *unlogged;
+
+const char *machine_unlogged(const struct machine *machine)
+{
+	return unlogged;
+}
+
 void machine_rest(struct machine *machine, bool rest)
 {
 	resting = rest;
@@ -111,6 +118,45 @@ void machine_save(struct machine *machine, struct state_writer *writer)
 {
 	assert_true(resting);
 	state_put(writer, "guest", 0, "all of it", 9);
+}
+
+/* In place of mm/dirty.c: what is told to it is taken next. */
+
+static uint64_t dirty_at; /* offset in RAM of the one page that was written to; 0: none */
+static uint64_t returned; /* bytes */
+
+int dirty_log_begin(struct dirty_log *log, int vm_fd, struct memory *memory, bool shadowed)
+{
+	assert_true(resting);
+	assert_false(shadowed);
+	assert_int_equal(vm_fd, 60);
+	log->memory = memory;
+	return page_map_create(&log->taken, SNAPSHOT_PAGE, memory->size);
+}
+
+void dirty_log_end(struct dirty_log *log)
+{
+	if (!log->memory)
+		return;
+	assert_true(resting);
+	page_map_destroy(&log->taken);
+	log->memory = NULL;
+}
+
+int dirty_log_take(struct dirty_log *log)
+{
+	page_map_destroy(&log->taken);
+	assert_int_equal(page_map_create(&log->taken, SNAPSHOT_PAGE, log->memory->size), 0);
+	if (dirty_at > 0)
+		page_map_add(&log->taken, dirty_at, 1);
+	dirty_at = 0;
+	return 0;
+}
+
+void dirty_log_return(struct dirty_log *log, const struct page_map *other)
+{
+	assert_true(resting);
+	returned += page_map_bytes(&log->taken) + page_map_bytes(other);
 }
 
 int kvm_set_counter_offset(int vm_fd, uint64_t value)
@@ -533,14 +579,41 @@ static void offsets_add_up(void **state)
 	finish_all(fd);
 }
 
-/* Asks for a snapshot, with two descriptors or without. */
-static const char *ask_snapshot(int fd, bool hands)
+/* How large the file may be that the next snapshot goes to, -1: as large as it likes. */
+static off_t room = -1;
+
+static int small_file(off_t size)
 {
-	static const char line[] = "{\"request\":\"snapshot\"}\n";
-	const int handed[] = { memfd_create("snapshot", MFD_CLOEXEC),
+	const int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(ftruncate(fd, size), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	return fd;
+}
+
+static char saved_as[2 * sizeof(struct snapshot_id) + 1];
+
+/* Of a file that is whole. */
+static void note_id(int fd)
+{
+	struct snapshot_header header;
+
+	if (pread(fd, &header, sizeof(header), 0) != sizeof(header) || header.magic[0] == '\0')
+		return;
+	for (size_t i = 0; i < sizeof(header.id); i++)
+		snprintf(saved_as + 2 * i, 3, "%02x", header.id.bytes[i]);
+}
+
+/* Asks for a snapshot, with two descriptors or without; more: arguments. */
+static const char *ask_snapshot_with(int fd, bool hands, const char *more)
+{
+	char line[200];
+	const int handed[] = { room < 0 ? memfd_create("snapshot", MFD_CLOEXEC) : small_file(room),
 			       open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) };
 	char control[CMSG_SPACE(sizeof(handed))] __attribute__((aligned(8)));
-	struct iovec text = { (char *)line, sizeof(line) - 1 };
+	struct iovec text = { line,
+			      snprintf(line, sizeof(line),
+				       "{\"request\":\"snapshot\",\"arguments\":{%s}}\n", more) };
 	struct msghdr message = {
 		.msg_iov = &text,
 		.msg_iovlen = 1,
@@ -558,11 +631,17 @@ static const char *ask_snapshot(int fd, bool hands)
 		};
 		memcpy(CMSG_DATA(header), handed, sizeof(handed));
 	}
-	assert_int_equal(sendmsg(fd, &message, 0), sizeof(line) - 1);
-	close(handed[0]);
+	assert_int_equal(sendmsg(fd, &message, 0), text.iov_len);
 	close(handed[1]);
 	settle();
+	note_id(handed[0]);
+	close(handed[0]);
 	return answer(fd);
+}
+
+static const char *ask_snapshot(int fd, bool hands)
+{
+	return ask_snapshot_with(fd, hands, "");
 }
 
 static unsigned int open_descriptors(void)
@@ -593,6 +672,63 @@ static void a_guest_is_saved_while_it_is_held(void **state)
 	unsaved = NULL;
 	assert_int_equal(open_descriptors(), before);
 	memory_destroy(&session.machine.memory);
+	finish_all(fd);
+}
+
+static const char *ask_increment(int fd)
+{
+	char base[100];
+
+	snprintf(base, sizeof(base), "\"base\":\"%s\"", saved_as);
+	return ask_snapshot_with(fd, true, base);
+}
+
+static void increments_go_by_the_log_since_their_base(void **state)
+{
+	static const char *const unknown = "what it has written since that base is not known";
+	const int fd = start();
+	struct machine *machine = &session.machine;
+
+	assert_int_equal(memory_create(&machine->memory, GIB(1), MIB(8), MEMORY_ANON, NULL), 0);
+	memset(memory_at(&machine->memory, GIB(1), MIB(1)), 1, MIB(1));
+	rests = true;
+	assert_non_null(strstr(ask_snapshot(fd, true), "\"ram_bytes\":1048576,"));
+	assert_false(dirty_log_is_kept(&machine->dirty));
+	assert_non_null(strstr(ask_increment(fd), unknown));
+	assert_non_null(strstr(ask_snapshot_with(fd, true, "\"base\":\"12\""), "32 digits"));
+
+	assert_non_null(strstr(ask_snapshot_with(fd, true, "\"track\":true"), "\"ranges\":1,"));
+	assert_true(dirty_log_is_kept(&machine->dirty));
+	dirty_at = KIB(12);
+	assert_non_null(strstr(ask_increment(fd), "\"ram_bytes\":4096,\"ranges\":1,"));
+	/* That one is a base as well. */
+	assert_non_null(strstr(ask_increment(fd), "\"ram_bytes\":0,\"ranges\":0,"));
+	/* What did not become a file is in the next one. */
+	dirty_at = KIB(16);
+	room = MIB(1);
+	assert_int_equal(returned, 0);
+	assert_non_null(strstr(ask_increment(fd), "cannot be saved: "));
+	assert_in_range(returned, 1, KIB(8));
+	assert_true(dirty_log_is_kept(&machine->dirty));
+	room = -1;
+	assert_non_null(strstr(ask_increment(fd), "\"ram_bytes\":0,"));
+	assert_false(resting);
+	/* One whose RAM others write to has none. */
+	unlogged = "it leaks";
+	assert_non_null(strstr(ask_increment(fd), "cannot be saved: it leaks"));
+	assert_non_null(strstr(ask_snapshot_with(fd, true, "\"track\":true"), "it leaks"));
+	unlogged = NULL;
+	/* One that is no base ends the log. */
+	assert_non_null(strstr(ask_snapshot(fd, true), "\"ram_bytes\":1048576,"));
+	assert_false(dirty_log_is_kept(&machine->dirty));
+	unlogged = "it leaks";
+	dirty_at = KIB(16);
+	assert_non_null(strstr(ask_snapshot(fd, true), "\"ram_bytes\":1048576,"));
+	assert_int_equal(dirty_at, KIB(16));
+	unlogged = NULL;
+	dirty_at = 0;
+	assert_int_equal(session.holds.count, 0);
+	memory_destroy(&machine->memory);
 	finish_all(fd);
 }
 
@@ -876,6 +1012,7 @@ int main(void)
 		on_session(time_is_stopped),
 		on_session(offsets_add_up),
 		on_session(a_guest_is_saved_while_it_is_held),
+		on_session(increments_go_by_the_log_since_their_base),
 		on_session(there_is_no_time_without_a_machine),
 		on_session(time_that_cannot_be_stopped),
 		on_session(vcpus_are_looked_at),

@@ -59,23 +59,41 @@ static int end(void **unused)
 	return catch_end(unused);
 }
 
-/* Returns bytes of RAM that were written. */
-static uint64_t save(const struct memory *from)
+static void write_pass(struct snapshot_writer *writer, const struct dirty_log *log)
 {
-	const int fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600);
-	struct snapshot_writer writer;
-	uint64_t bytes;
 	int more;
 
-	assert_int_equal(snapshot_write_begin(&writer, fd, pagemap, from, &state), 0);
+	snapshot_write_pass(writer, log);
 	do
-		more = snapshot_write_some(&writer);
+		more = snapshot_write_some(writer);
 	while (more > 0);
 	assert_int_equal(more, 0);
-	bytes = writer.bytes;
-	snapshot_write_end(&writer);
-	close(fd);
-	return bytes;
+}
+
+static void write_begin(struct snapshot_writer *writer, const struct memory *from,
+			const struct snapshot_id *base)
+{
+	const int fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600);
+
+	assert_int_equal(snapshot_write_begin(writer, fd, pagemap, from, base), 0);
+}
+
+/* Returns bytes of RAM that were written. */
+static uint64_t write_end(struct snapshot_writer *writer)
+{
+	assert_int_equal(snapshot_write_finish(writer, &state), 0);
+	snapshot_write_end(writer);
+	close(writer->fd);
+	return writer->bytes;
+}
+
+static uint64_t save(const struct memory *from)
+{
+	struct snapshot_writer writer;
+
+	write_begin(&writer, from, NULL);
+	write_pass(&writer, NULL);
+	return write_end(&writer);
 }
 
 static void fill(const struct memory *in, uint64_t offset, uint64_t size, uint8_t byte)
@@ -145,6 +163,113 @@ static void pages_of_a_file_come_back_though_nobody_here_touched_them(void **unu
 	memory_file_close(&file);
 }
 
+/* As if it had just been taken. */
+static void take(struct dirty_log *log, uint64_t offset, uint64_t size)
+{
+	if (!log->taken.word)
+		assert_int_equal(page_map_create(&log->taken, SNAPSHOT_PAGE, SIZE), 0);
+	page_map_add(&log->taken, offset, size);
+}
+
+static void what_is_written_meanwhile_is_written_again(void **unused)
+{
+	struct snapshot_writer writer;
+	struct dirty_log log = { .memory = &memory };
+
+	fill(&memory, MIB(1), MIB(1), 1);
+	fill(&memory, MIB(9), MIB(1), 2);
+	write_begin(&writer, &memory, NULL);
+	write_pass(&writer, NULL);
+	/* Changed, new, zeroes where something was, zeroes where nothing was. */
+	fill(&memory, MIB(1) + KIB(8), KIB(4), 3);
+	fill(&memory, MIB(20), KIB(4), 4);
+	fill(&memory, MIB(9), KIB(64), 0);
+	take(&log, MIB(1) + KIB(8), KIB(4));
+	take(&log, MIB(20), KIB(4));
+	take(&log, MIB(9), KIB(64));
+	take(&log, MIB(30), KIB(64));
+	write_pass(&writer, &log);
+	page_map_destroy(&log.taken);
+	assert_int_equal(write_end(&writer), MIB(2) + KIB(4));
+	load();
+	assert_same();
+}
+
+/* An increment to the file at from; path is that of it then. */
+static uint64_t save_increment(char *from, const struct dirty_log *log)
+{
+	struct snapshot_writer writer;
+	struct snapshot_id id;
+
+	strcpy(from, path);
+	assert_int_equal(snapshot_identify(from, &id), 0);
+	strcat(path, "+");
+	write_begin(&writer, &memory, &id);
+	write_pass(&writer, log);
+	return write_end(&writer);
+}
+
+static void increments_have_what_has_changed_zeroes_included(void **unused)
+{
+	struct dirty_log log = { .memory = &memory };
+	struct snapshot last, bases[2];
+	char first[4096], second[4096];
+
+	fill(&memory, MIB(1), MIB(1), 1);
+	fill(&memory, MIB(9), MIB(1), 2);
+	save(&memory);
+	fill(&memory, MIB(1) + KIB(8), KIB(4), 3);
+	fill(&memory, MIB(9), KIB(16), 0);
+	take(&log, MIB(1) + KIB(8), KIB(4));
+	take(&log, MIB(9), KIB(16));
+	assert_int_equal(save_increment(first, &log), KIB(20));
+	page_map_destroy(&log.taken);
+	/* Two that are near, and what is between them is not in it. */
+	fill(&memory, MIB(1) + KIB(8), KIB(4), 5);
+	fill(&memory, MIB(1) + KIB(16), KIB(4), 6);
+	take(&log, MIB(1) + KIB(8), KIB(4));
+	take(&log, MIB(1) + KIB(16), KIB(4));
+	assert_int_equal(save_increment(second, &log), KIB(8));
+	page_map_destroy(&log.taken);
+
+	assert_int_equal(snapshot_open(&last, path), 0);
+	assert_int_equal(snapshot_open(&bases[0], first), 0);
+	assert_int_equal(snapshot_open(&bases[1], second), 0);
+	assert_int_equal(snapshot_join(&last, bases, 1), -EINVAL);
+	assert_said("has what has changed since another snapshot, which --base has to name");
+	assert_int_equal(snapshot_join(&last, &bases[1], 1), -EINVAL);
+	assert_said("+: has what has changed since another snapshot");
+	assert_int_equal(snapshot_join(&bases[1], bases, 2), -EINVAL);
+	assert_said("+: is no base of that snapshot");
+	assert_int_equal(snapshot_join(&bases[0], NULL, 0), 0);
+	assert_int_equal(snapshot_join(&last, bases, 2), 0);
+	assert_int_equal(snapshot_load(&last, &other), 0);
+	assert_same();
+	snapshot_close(&last);
+	snapshot_close(&bases[0]);
+	snapshot_close(&bases[1]);
+}
+
+static void a_file_that_is_its_own_base_is_refused(void **unused)
+{
+	struct snapshot one, same;
+	struct snapshot_id id;
+	int fd;
+
+	save(&memory);
+	assert_int_equal(snapshot_identify(path, &id), 0);
+	fd = open(path, O_RDWR);
+	assert_int_equal(pwrite(fd, &id, sizeof(id), offsetof(struct snapshot_header, base)),
+			 sizeof(id));
+	close(fd);
+	assert_int_equal(snapshot_open(&one, path), 0);
+	assert_int_equal(snapshot_open(&same, path), 0);
+	assert_int_equal(snapshot_join(&one, &same, 1), -EINVAL);
+	assert_said("is its own base");
+	snapshot_close(&one);
+	snapshot_close(&same);
+}
+
 static void ram_of_another_size_is_refused(void **unused)
 {
 	struct snapshot snapshot;
@@ -185,7 +310,7 @@ static void headers_that_make_no_sense_are_refused(void **unused)
 	fill(&memory, MIB(9), 1, 1);
 	save(&memory);
 	assert_refused(AT(magic), 0, "is no snapshot of nidus");
-	assert_refused(AT(version), 2, "is a snapshot of version 2, and this nidus knows 1");
+	assert_refused(AT(version), 3, "is a snapshot of version 3, and this nidus knows 2");
 	assert_refused(AT(state_at), UINT64_MAX, sense);
 	assert_refused(AT(state_size), UINT64_MAX - 7, sense);
 	assert_refused(AT(state_size), GIB(1), sense);
@@ -248,7 +373,11 @@ static void a_file_that_has_no_room_is_an_error(void **unused)
 	const int fd = open("/dev/full", O_RDWR);
 	struct snapshot_writer writer;
 
-	assert_int_equal(snapshot_write_begin(&writer, fd, pagemap, &memory, &state), -ENOSPC);
+	fill(&memory, MIB(3), 1, 1);
+	assert_int_equal(snapshot_write_begin(&writer, fd, pagemap, &memory, NULL), 0);
+	snapshot_write_pass(&writer, NULL);
+	assert_int_equal(snapshot_write_some(&writer), -ENOSPC);
+	assert_int_equal(snapshot_write_finish(&writer, &state), -ENOSPC);
 	snapshot_write_end(&writer);
 	close(fd);
 }
@@ -260,6 +389,9 @@ int main(void)
 		TEST(what_was_touched_comes_back_and_no_more_is_written),
 		TEST(ram_of_nothing_is_a_small_file),
 		TEST(pages_of_a_file_come_back_though_nobody_here_touched_them),
+		TEST(what_is_written_meanwhile_is_written_again),
+		TEST(increments_have_what_has_changed_zeroes_included),
+		TEST(a_file_that_is_its_own_base_is_refused),
 		TEST(ram_of_another_size_is_refused),
 		TEST(headers_that_make_no_sense_are_refused),
 		TEST(ranges_that_make_no_sense_are_refused),

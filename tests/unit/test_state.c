@@ -18,6 +18,7 @@
 #define TTBR0_EL1   ARM64_SYS_REG(3, 0, 2, 0, 0)
 
 static struct state_writer writer;
+static struct cpu_saved same;
 static struct state_reader reader;
 
 static int begin(void **state)
@@ -30,6 +31,7 @@ static int begin(void **state)
 static int end(void **state)
 {
 	state_writer_destroy(&writer);
+	cpu_saved_release(&same);
 	return catch_end(state);
 }
 
@@ -151,7 +153,7 @@ static void save_cpu(void)
 	fake_kvm_give(ID_REGISTER, 0x11);
 	fake_kvm_give(TTBR0_EL1, 0x22000);
 	fake_kvm.mp_state = KVM_MP_STATE_STOPPED;
-	cpu_save(&writer, VCPU_FD, 3);
+	cpu_save(&writer, &same, VCPU_FD, 3);
 	assert_int_equal(writer.err, 0);
 	read_on(writer.size);
 }
@@ -166,6 +168,22 @@ static void registers_and_power_state_come_back(void **state)
 	assert_int_equal(reader.err, 0);
 	assert_int_equal(fake_kvm_value(TTBR0_EL1), 0x22000);
 	assert_int_equal(fake_kvm.mp_state, KVM_MP_STATE_STOPPED);
+}
+
+/* It is asked for once, and others each time. */
+static void what_the_cpu_can_do_is_saved_as_it_was_at_first(void **state)
+{
+	save_cpu();
+	state_writer_destroy(&writer);
+	state_writer_create(&writer);
+	fake_kvm_give(ID_REGISTER, 0x12);
+	fake_kvm_give(TTBR0_EL1, 0x33000);
+	cpu_save(&writer, &same, VCPU_FD, 3);
+	read_on(writer.size);
+	cpu_restore(&reader, VCPU_FD, 3);
+	assert_int_equal(reader.err, 0);
+	assert_int_equal(fake_kvm_value(ID_REGISTER), 0x11);
+	assert_int_equal(fake_kvm_value(TTBR0_EL1), 0x33000);
 }
 
 static void a_register_that_kvm_does_not_list_is_refused(void **state)
@@ -216,6 +234,7 @@ int main(void)
 		TEST(a_record_that_is_cut_off_is_none),
 		TEST(sizes_beyond_all_are_refused),
 		TEST(registers_and_power_state_come_back),
+		TEST(what_the_cpu_can_do_is_saved_as_it_was_at_first),
 		TEST(a_register_that_kvm_does_not_list_is_refused),
 		TEST(a_value_that_kvm_refuses_is_fine_if_it_is_there),
 		TEST(registers_that_are_cut_off_are_refused),

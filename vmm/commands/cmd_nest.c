@@ -254,7 +254,9 @@ static int run_from(struct request *request, const struct options_words *words)
 
 	if (result < 0)
 		return nest_status(result);
-	result = nest_read_snapshot(&request->nest, &snapshot);
+	result = snapshot_join(&snapshot, NULL, 0);
+	if (result == 0)
+		result = nest_read_snapshot(&request->nest, &snapshot);
 	if (result == 0) {
 		request->nest.name = asked.name;
 		request->nest.control = asked.control;

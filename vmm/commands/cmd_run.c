@@ -77,10 +77,43 @@ static int complete(struct config *config, const struct snapshot *snapshot)
 	return reader.err;
 }
 
+/* A snapshot and all that it stands on: one after another, and in order. */
+struct chain {
+	struct snapshot snapshot, bases[CONFIG_BASES_MAX];
+	unsigned int base_count;
+};
+
+static void close_chain(struct chain *chain)
+{
+	while (chain->base_count > 0)
+		snapshot_close(&chain->bases[--chain->base_count]);
+	snapshot_close(&chain->snapshot);
+}
+
+/* Errors: -errno, said; nothing is open then. */
+static int open_chain(struct chain *chain, const char *path, const struct config *config)
+{
+	int err = snapshot_open(&chain->snapshot, path);
+
+	chain->base_count = 0;
+	if (err < 0)
+		return err;
+	while (err == 0 && chain->base_count < config->base_count) {
+		err = snapshot_open(&chain->bases[chain->base_count],
+				    config->bases[chain->base_count]);
+		chain->base_count += err == 0;
+	}
+	if (err == 0)
+		err = snapshot_join(&chain->snapshot, chain->bases, chain->base_count);
+	if (err < 0)
+		close_chain(chain);
+	return err;
+}
+
 static int restore(enum config_flavour flavour, int argc, char **argv)
 {
 	struct options_words words;
-	struct snapshot snapshot;
+	struct chain chain;
 	struct config config;
 	int result = config_parse_restore(&config, argc, argv, &words);
 
@@ -94,12 +127,12 @@ static int restore(enum config_flavour flavour, int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	log_set_level(config.log_level);
-	result = snapshot_open(&snapshot, words.word);
+	result = open_chain(&chain, words.word, &config);
 	if (result < 0)
 		return status_of_error(result, STATUS_USAGE);
-	result = complete(&config, &snapshot);
+	result = complete(&config, &chain.snapshot);
 	result = result < 0 ? status_of_error(result, STATUS_USAGE) : live(&config);
-	snapshot_close(&snapshot);
+	close_chain(&chain);
 	return result;
 }
 

@@ -6,17 +6,21 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands/command.h"
 #include "control/control_client.h"
 #include "host/file.h"
 #include "machine/session.h"
+#include "snapshot/snapshot.h"
 #include "util.h"
 
 struct request {
 	const char *name, *file;
-	bool stop;
+	const char *base; /* NULL: the file is to stand by itself */
+	char base_id[2 * sizeof(struct snapshot_id) + 1]; /* two digits a byte */
+	bool stop, track;
 };
 
 static int complain(const char *path, int err)
@@ -42,9 +46,18 @@ static void say(const struct request *request, const json_t *result)
 	const json_int_t ram = json_integer_value(json_object_get(result, "ram_bytes")),
 			 paused = json_integer_value(json_object_get(result, "paused_ns"));
 
-	printf("Guest %s saved to %s: %" PRId64 " MiB of RAM, paused for %" PRId64 " ms%s\n",
+	printf("Guest %s saved to %s: %" PRId64 " MiB of RAM, paused for %" PRId64 ".%03d ms%s\n",
 	       request->name, request->file, (int64_t)(ram >> 20), (int64_t)(paused / 1000000),
-	       request->stop ? ", and ended" : "");
+	       (int)(paused / 1000 % 1000), request->stop ? ", and ended" : "");
+}
+
+static json_t *arguments(const struct request *request)
+{
+	json_t *arguments = json_pack("{sbsb}", "stop", request->stop, "track", request->track);
+
+	if (request->base)
+		json_object_set_new(arguments, "base", json_string(request->base_id));
+	return arguments;
 }
 
 static int save(const struct request *request, struct control_peer *peer, struct file_new *file)
@@ -57,7 +70,7 @@ static int save(const struct request *request, struct control_peer *peer, struct
 	if (peer->hand[1] < 0)
 		return peer->hand[1];
 	peer->hand_count = 2;
-	result = control_client_ask(peer, "snapshot", json_pack("{sb}", "stop", request->stop), -1);
+	result = control_client_ask(peer, "snapshot", arguments(request), -1);
 	close(peer->hand[1]);
 	if (!result)
 		return -EIO;
@@ -65,6 +78,32 @@ static int save(const struct request *request, struct control_peer *peer, struct
 	if (err == 0)
 		say(request, result);
 	json_decref(result);
+	return err;
+}
+
+static bool is_same_file(const char *one, const char *other)
+{
+	struct stat first, second;
+
+	return stat(one, &first) == 0 && stat(other, &second) == 0 &&
+	       first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+/* Errors: -errno, said. */
+static int find_base(struct request *request)
+{
+	struct snapshot_id id;
+	int err;
+
+	if (is_same_file(request->base, request->file)) {
+		log_error("%s: is the base, without which an increment is of no use; give another "
+			  "file",
+			  request->file);
+		return -EINVAL;
+	}
+	err = snapshot_identify(request->base, &id);
+	for (size_t i = 0; err == 0 && i < sizeof(id.bytes); i++)
+		snprintf(request->base_id + 2 * i, 3, "%02x", id.bytes[i]);
 	return err;
 }
 
@@ -89,6 +128,13 @@ static int act(const struct request *request)
 static const struct option_row rows[] = {
 	{ OPTION("stop", 0, NULL, "the guest ends when it is saved"),
 	  OPTION_FLAG(struct request, stop, true) },
+	{ OPTION("track", 0, NULL,
+		 "what the guest writes from then on is logged, so that FILE can be a base"),
+	  OPTION_FLAG(struct request, track, true) },
+	{ OPTION("base", 0, "BASE",
+		 "save what has changed since BASE was made, with --track or --base; restore wants "
+		 "BASE as well then, and this one can be a base in turn"),
+	  OPTION_TEXT(struct request, base), OPTION_FILE },
 };
 
 static const struct option_group groups[] = { { rows, ARRAY_SIZE(rows) } };
@@ -119,6 +165,12 @@ static int run(enum config_flavour flavour, int argc, char **argv)
 	}
 	request.name = words.word;
 	request.file = words.second;
+	if (request.stop && request.track) {
+		log_error("--track with --stop: a guest that ends writes nothing more");
+		return STATUS_USAGE;
+	}
+	if (request.base && find_base(&request) < 0)
+		return STATUS_USAGE;
 	return act(&request);
 }
 
@@ -126,9 +178,10 @@ const struct command cmd_snapshot = {
 	.options = &options,
 	.arguments = "[OPTIONS] NAME FILE",
 	.summary = "save a running guest to a file",
-	.about = "Saves a guest, as it is, to a file from which restore starts it again. Its vCPUs "
-		 "are kept from running meanwhile, and go on then. What is on its disks is not "
-		 "saved.",
+	.about =
+		"Saves a guest, as it is, to a file from which restore starts it again. Its RAM is "
+		"written while it runs; then its vCPUs are kept from running for as long as it "
+		"takes to save the rest, and go on. What is on its disks is not saved.",
 	.more = "Exit status: 0 it was saved, 2 the command line is wrong or there is no such "
 		"guest, 3 the guest's nidus does not answer, or refuses, or the file cannot be "
 		"written; then there is no such file.",

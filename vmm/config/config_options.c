@@ -437,7 +437,24 @@ const struct options config_options = {
 	.names = OPTION_NAMES_FILE,
 };
 
-static const struct option_row clock_rows[] = {
+static int add_base(void *target, const char *text)
+{
+	struct config *config = target;
+
+	if (config->base_count == CONFIG_BASES_MAX) {
+		log_error("--base %s: there are %d already, and no more than that", text,
+			  CONFIG_BASES_MAX);
+		return -EINVAL;
+	}
+	config->bases[config->base_count++] = text;
+	return 0;
+}
+
+static const struct option_row snapshot_rows[] = {
+	{ OPTION("base", 0, "FILE",
+		 "what FILE is an increment to (snapshot --base), and that to its own base, in any "
+		 "order; up to 16 times (none)"),
+	  OPTION_CALL(add_base), OPTION_FILE },
 	{ OPTION("clock", 0, "WAY",
 		 "what of the time since it was saved the guest sees: stopped, its counters go on "
 		 "from where they were, or running, as if they had gone on (stopped)"),
@@ -446,7 +463,7 @@ static const struct option_row clock_rows[] = {
 
 static const struct option_group restore_groups[] = {
 	{ host_rows, ARRAY_SIZE(host_rows) },
-	{ clock_rows, ARRAY_SIZE(clock_rows) },
+	{ snapshot_rows, ARRAY_SIZE(snapshot_rows) },
 };
 
 const struct options config_restore_options = {

@@ -166,6 +166,7 @@ void cpus_destroy(struct machine *machine)
 	struct vcpu_env *env = &machine->env;
 
 	gic_destroy(&machine->gic);
+	cpu_saved_release(&machine->saved);
 	while (env->count > 0)
 		vcpu_destroy(&env->vcpus[--env->count]);
 	free(env->vcpus);

@@ -34,7 +34,7 @@ static const struct step start_steps[] = {
 static const struct step restore_steps[] = {
 	{ start_disks, NULL, STATUS_USAGE },
 	{ vm_map_ram, vm_unmap_ram, STATUS_USAGE },
-	{ restore_ram, NULL, STATUS_USAGE },
+	{ restore_ram, restore_ram_end, STATUS_USAGE },
 	{ vm_create, vm_destroy, STATUS_HOST },
 	{ cpus_create, cpus_destroy, STATUS_HOST },
 	{ devices_create, devices_destroy, STATUS_HOST },

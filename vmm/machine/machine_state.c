@@ -30,6 +30,16 @@ const char *machine_unsaved(const struct machine *machine)
 	return bus_unsaved(&machine->bus);
 }
 
+const char *machine_unlogged(const struct machine *machine)
+{
+	const struct resources *resources = machine->resources;
+
+	for (unsigned int i = 0; i < resources->link_count; i++)
+		if (resources->links[i] && resources->links[i]->vhost)
+			return "its network writes to its RAM by itself (vhost=0 has nidus do that)";
+	return NULL;
+}
+
 void machine_rest(struct machine *machine, bool rest)
 {
 	bus_rest(&machine->bus, rest);
@@ -56,7 +66,7 @@ void machine_save(struct machine *machine, struct state_writer *writer)
 	config_save_guest(machine->config, &made, writer);
 	cpu_clock_save(writer, env->vcpus[0].fd, has_offset(machine));
 	for (unsigned int i = 0; i < env->count; i++)
-		cpu_save(writer, env->vcpus[i].fd, i);
+		cpu_save(writer, &machine->saved, env->vcpus[i].fd, i);
 	gic_save(writer, &machine->gic, mpidr);
 	pvtime_save(writer, &machine->held, env->count);
 	bus_save(&machine->bus, writer);
@@ -65,7 +75,19 @@ void machine_save(struct machine *machine, struct state_writer *writer)
 
 int restore_ram(struct machine *machine)
 {
-	return snapshot_load(machine->config->snapshot, &machine->memory);
+	const struct snapshot *snapshot = machine->config->snapshot;
+	int err = machine->resources->lazy_fd;
+
+	if (err >= 0)
+		err = snapshot_load_lazily(&machine->source, snapshot, &machine->lazy,
+					   machine->resources->lazy_fd, &machine->memory,
+					   machine->verdict);
+	return err == 0 || err == -EINVAL ? err : snapshot_load(snapshot, &machine->memory);
+}
+
+void restore_ram_end(struct machine *machine)
+{
+	lazy_end(&machine->lazy);
 }
 
 static void restore(struct machine *machine, struct state_reader *reader, const uint64_t *mpidr)

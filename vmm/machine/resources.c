@@ -12,6 +12,7 @@
 #include "links.h"
 #include "machine/resources.h"
 #include "memmap.h"
+#include "mm/lazy.h"
 #include "mm/load.h"
 #include "served/served.h"
 #include "servers.h"
@@ -131,10 +132,14 @@ static int ram_open(struct resources *resources)
 	const struct config *config = resources->config;
 	const enum memory_backing backing = resources_backing(resources);
 
+	resources->lazy_fd = -1;
 	if (config->hugetlbfs)
 		return memory_file_on_mount(&resources->ram, config->mem_size, config->hugetlbfs);
-	if (backing == MEMORY_ANON)
+	if (backing == MEMORY_ANON) {
+		if (config->snapshot)
+			resources->lazy_fd = lazy_open();
 		return 0;
+	}
 	return memory_file_create(&resources->ram, config->mem_size, backing == MEMORY_HUGETLBFS);
 }
 
@@ -142,6 +147,8 @@ static void ram_close(struct resources *resources)
 {
 	if (resources_backing(resources) != MEMORY_ANON)
 		memory_file_close(&resources->ram);
+	else if (resources->lazy_fd >= 0)
+		close(resources->lazy_fd);
 }
 
 /* /dev/kvm */

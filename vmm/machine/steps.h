@@ -55,6 +55,7 @@ int start_clean(struct machine *machine);
 
 /* In place of these for a guest that goes on from a snapshot: RAM, and all else. */
 int restore_ram(struct machine *machine);
+void restore_ram_end(struct machine *machine);
 int restore_state(struct machine *machine);
 /* Its counters go on, and its devices: just before vCPUs run. Errors: -errno, said. */
 int restore_go(struct machine *machine);

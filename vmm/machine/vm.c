@@ -175,6 +175,7 @@ int vm_create(struct machine *machine)
 
 void vm_destroy(struct machine *machine)
 {
+	dirty_log_end(&machine->dirty);
 	close(machine->vm_fd);
 	memslot_release(&machine->held);
 }

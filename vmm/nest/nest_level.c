@@ -71,7 +71,13 @@ static void ready(struct nest_relay *relay)
 {
 	struct level_run *level = container_of(relay, struct level_run, relay);
 
-	saver_begin(&level->saver, level->nest->save_fd, level->pagemap_fd, true);
+	const struct saver_order order = {
+		.fd = level->nest->save_fd,
+		.pagemap_fd = level->pagemap_fd,
+		.stop = true,
+	};
+
+	saver_begin(&level->saver, &order);
 }
 
 static void stopped(struct session_watcher *watcher, bool over)
