@@ -24,7 +24,8 @@
 #define PL011_BASE	   UINT64_C(0x09000000)
 #define PL031_BASE	   UINT64_C(0x09010000)
 #define PVTIME_BASE	   UINT64_C(0x090a0000)
-#define PVTIME_SIZE	   UINT64_C(0x00010000)
+#define PVTIME_SIZE	   UINT64_C(0x00010000) /* behind the last structure: generation ID */
+#define PVTIME_STRIDE	   UINT64_C(0x00000040) /* of a vCPU, a cache line as DEN 0057A wants it */
 #define VIRTIO_MMIO_BASE   UINT64_C(0x0a000000)
 #define VIRTIO_MMIO_STRIDE UINT64_C(0x00000200)
 #define VIRTIO_MMIO_SIZE   UINT64_C(0x00010000) /* of all slots, a page of any size */
@@ -43,6 +44,7 @@
 #define PL011_SPI	1
 #define VIRTIO_MMIO_SPI 16 /* of the first transport, one each */
 #define PL031_SPI	2
+#define VMGENID_SPI	3
 
 /* Private peripheral interrupts, counted from 0; the GIC's INTID is GIC_PPI_BASE more. */
 #define GIC_PPI_BASE	       16

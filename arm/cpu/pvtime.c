@@ -9,9 +9,6 @@
 #include "memmap.h"
 #include "mm/memslot.h"
 
-/* One structure for each vCPU, a cache line apart as DEN 0057A wants it. */
-#define PVTIME_STRIDE 64
-
 int pvtime_create(struct memslot_held *held, int vm_fd, int first_vcpu_fd, bool *there)
 {
 	void *page;

@@ -12,6 +12,7 @@
 #include "children/written.h"
 #include "config/config.h"
 #include "cpu/nested.h"
+#include "devices/vmgenid.h"
 #include "disk.h"
 #include "flash/flash.h"
 #include "link.h"
@@ -23,6 +24,7 @@ struct served;
 
 struct resources {
 	const struct config *config;
+	uint8_t generation[VMGENID_SIZE]; /* random: resets of a guest make no other one of it */
 	struct porter porter; /* which does outside what is to be done by a path */
 	struct written stats, tree;
 	struct boot_files files;

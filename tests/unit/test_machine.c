@@ -16,6 +16,7 @@
 
 #include "host/kvm.h"
 #include "machine/machine.h"
+#include "memmap.h"
 #include "unit.h"
 #include "util.h"
 #include "vmm/machine/steps.h"
@@ -446,6 +447,45 @@ static void machines_are_made_without_opening_anything(void **state)
 	resources_close(&resources);
 }
 
+/* A reset makes no other guest of it; another run does. */
+
+static void read_generation(uint8_t *id)
+{
+	const uint8_t *page;
+
+	assert_int_equal(create(), STATUS_OK);
+	page = machine.held.mapping[MEMSLOT_PVTIME].start;
+	assert_non_null(page);
+	assert_non_null(bus_find(&machine.bus, PVTIME_BASE + 3 * PVTIME_STRIDE));
+	memcpy(id, page + 3 * PVTIME_STRIDE, VMGENID_SIZE);
+	machine_destroy(&machine);
+}
+
+static void all_lives_of_a_guest_have_the_same_generation_id(void **state)
+{
+	uint8_t first[VMGENID_SIZE], reset[VMGENID_SIZE], other[VMGENID_SIZE];
+
+	assert_int_equal(resources_open(&resources, &config), STATUS_OK);
+	read_generation(first);
+	read_generation(reset);
+	resources_close(&resources);
+	assert_memory_equal(first, reset, VMGENID_SIZE);
+	assert_int_equal(resources_open(&resources, &config), STATUS_OK);
+	read_generation(other);
+	resources_close(&resources);
+	assert_memory_not_equal(first, other, VMGENID_SIZE);
+}
+
+static void there_is_none_where_there_is_no_stolen_time(void **state)
+{
+	config.pvtime = false;
+	assert_int_equal(resources_open(&resources, &config), STATUS_OK);
+	assert_int_equal(create(), STATUS_OK);
+	assert_null(bus_find(&machine.bus, PVTIME_BASE + 3 * PVTIME_STRIDE));
+	machine_destroy(&machine);
+	resources_close(&resources);
+}
+
 /* PCI, with all that comes with it, is for devices that work hard and may be there. */
 static void pci_is_wanted_for_what_works_hard(void **state)
 {
@@ -499,6 +539,8 @@ int main(void)
 		test(faults_of_the_user_leave_nothing),
 		test(resources_are_all_or_none),
 		test(machines_are_made_without_opening_anything),
+		test(all_lives_of_a_guest_have_the_same_generation_id),
+		test(there_is_none_where_there_is_no_stolen_time),
 		test(pci_is_wanted_for_what_works_hard),
 		test(the_tree_is_dumped_where_it_was_to_be),
 	};

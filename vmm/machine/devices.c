@@ -4,6 +4,7 @@
  */
 #include "devices/pl011.h"
 #include "devices/pl031.h"
+#include "devices/vmgenid.h"
 #include <errno.h>
 
 #include "balloon/balloon.h"
@@ -105,6 +106,27 @@ static int add_rtc(struct machine *machine)
 	struct device *device;
 	int err = pl031_create(&device, PL031_BASE, irq, PL031_SPI, machine->loop);
 
+	return err < 0 ? err : bus_add(&machine->bus, device);
+}
+
+/* Where there is stolen time: its page is one that KVM touches anyway. */
+static int add_vmgenid(struct machine *machine)
+{
+	const uint64_t offset = machine->env.count * PVTIME_STRIDE;
+	uint8_t *page = machine->held.mapping[MEMSLOT_PVTIME].start;
+	struct vmgenid_options options = {
+		.base = PVTIME_BASE + offset,
+		.id = machine->resources->generation,
+		.irq = irq_line_spi(machine->vm_fd, VMGENID_SPI),
+		.spi = VMGENID_SPI,
+	};
+	struct device *device;
+	int err;
+
+	if (!page || offset + VMGENID_SIZE > PVTIME_SIZE)
+		return 0;
+	options.place = page + offset;
+	err = vmgenid_create(&device, &options);
 	return err < 0 ? err : bus_add(&machine->bus, device);
 }
 
@@ -240,6 +262,8 @@ int devices_create(struct machine *machine)
 		err = add_console(machine);
 	if (err == 0 && config->defaults)
 		err = add_rtc(machine);
+	if (err == 0)
+		err = add_vmgenid(machine);
 	if (err == 0 && (config->firmware || config->flash))
 		err = add_flash(machine);
 	if (err == 0 && config->rng)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -302,6 +303,10 @@ enum status resources_open(struct resources *resources, const struct config *con
 {
 	resources->config = config;
 	resources->opened = 0;
+	if (getrandom(resources->generation, VMGENID_SIZE, 0) != VMGENID_SIZE) {
+		log_error("random numbers for the guest: %s", strerror(errno));
+		return STATUS_HOST;
+	}
 	porter_create(&resources->porter);
 	while (resources->opened < ARRAY_SIZE(steps)) {
 		const struct step *step = &steps[resources->opened];

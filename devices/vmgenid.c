@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation. The ID is 16 bytes of guest memory, which a driver reads once, and again
+ * when the interrupt says that it is another one. It lies outside of RAM, for Linux maps it by
+ * ioremap(), and so may read past the caches, from which it is cleaned. It is written before vCPUs
+ * run, and never while they do, so that nobody sees half of one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arm/devtree.h"
+#include "devices/vmgenid.h"
+#include "host/log.h"
+#include "mm/cache.h"
+#include "util.h"
+
+struct vmgenid {
+	struct device device;
+	struct irq_line irq;
+	unsigned int spi;
+};
+
+/* Memory answers in its place. */
+static enum mmio_result vmgenid_access(struct device *device, struct mmio_access *mmio)
+{
+	(void)device;
+	(void)mmio;
+	return MMIO_BAD;
+}
+
+static void vmgenid_describe(const struct device *device, struct devtree *tree)
+{
+	const struct vmgenid *vmgenid = container_of(device, struct vmgenid, device);
+
+	devtree_begin_at(tree, "rng", device->base);
+	devtree_string(tree, "compatible", "microsoft,vmgenid");
+	devtree_reg(tree, device->base, device->size);
+	devtree_spi(tree, vmgenid->spi, IRQ_EDGE_RISING);
+	devtree_end(tree);
+}
+
+static const char *vmgenid_register_name(uint64_t offset)
+{
+	(void)offset;
+	return NULL;
+}
+
+/* Nothing is taken from the file: that the ID is another one is what there is to tell. */
+static void vmgenid_restore(struct device *device, struct state_reader *reader)
+{
+	const struct vmgenid *vmgenid = container_of(device, struct vmgenid, device);
+
+	(void)reader;
+	irq_line_set(&vmgenid->irq, true);
+	irq_line_set(&vmgenid->irq, false);
+}
+
+static void vmgenid_destroy(struct device *device)
+{
+	free(container_of(device, struct vmgenid, device));
+}
+
+static const struct device_ops vmgenid_ops = {
+	.name = "vmgenid",
+	.access = vmgenid_access,
+	.describe = vmgenid_describe,
+	.register_name = vmgenid_register_name,
+	.restore = vmgenid_restore,
+	.destroy = vmgenid_destroy,
+};
+
+static void write_id(uint8_t *place, const uint8_t *id)
+{
+	const uint64_t line = cache_line_size();
+	const uintptr_t start = align_down((uintptr_t)place, line);
+
+	memcpy(place, id, VMGENID_SIZE);
+	cache_clean(start, align_up((uintptr_t)place + VMGENID_SIZE, line), line);
+	cache_sync();
+}
+
+int vmgenid_create(struct device **created, const struct vmgenid_options *options)
+{
+	struct vmgenid *vmgenid = calloc(1, sizeof(*vmgenid));
+
+	if (!vmgenid) {
+		log_error("vmgenid: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	vmgenid->device = (struct device){
+		.ops = &vmgenid_ops,
+		.base = options->base,
+		.size = VMGENID_SIZE,
+	};
+	vmgenid->irq = options->irq;
+	vmgenid->spi = options->spi;
+	write_id(options->place, options->id);
+	*created = &vmgenid->device;
+	return 0;
+}
