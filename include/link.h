@@ -131,6 +131,7 @@ struct link {
 	unsigned int pairs; /* 1 to LINK_PAIRS_MAX */
 	uint16_t mtu; /* bytes without Ethernet's header; 0: not known */
 	uint8_t mac[LINK_ADDRESS]; /* that the guest is to have */
+	bool keeps_mac; /* where it was restored: that which it had, instead */
 	struct vhost
 		*vhost; /* its rings are the device's queues without the control queue; or NULL */
 	atomic_bool up; /* carries frames; see changed() */

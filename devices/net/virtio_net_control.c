@@ -40,22 +40,28 @@ static bool take_last(struct command *command, void *value, size_t bytes)
 	return left(command) == bytes && take(command, value, bytes);
 }
 
+static void add_first(struct link_filter *filter, uint64_t mac)
+{
+	filter->all_unicast |= filter->unicast_count == LINK_ADDRESSES_MAX;
+	if (filter->unicast_count == LINK_ADDRESSES_MAX)
+		filter->unicast_count = 0;
+	memmove(filter->unicast + 1, filter->unicast, filter->unicast_count * LINK_ADDRESS);
+	memcpy(filter->unicast, &mac, LINK_ADDRESS);
+	filter->unicast_count++;
+}
+
 void virtio_net_control_apply(struct virtio_net *device)
 {
 	const struct net_settings *settings = &device->settings;
-	const uint64_t mac = atomic_load(&device->mac);
 	struct link_filter filter = settings->filter;
 
 	if (!device->link->ops->filter)
 		return;
 	filter.all_multicast |= settings->multicast_overflow;
-	filter.all_unicast |=
-		settings->unicast_overflow || filter.unicast_count == LINK_ADDRESSES_MAX;
-	if (filter.unicast_count == LINK_ADDRESSES_MAX)
-		filter.unicast_count = 0;
-	memmove(filter.unicast + 1, filter.unicast, filter.unicast_count * LINK_ADDRESS);
-	memcpy(filter.unicast, &mac, LINK_ADDRESS);
-	filter.unicast_count++;
+	filter.all_unicast |= settings->unicast_overflow;
+	if (settings->former_mac)
+		add_first(&filter, settings->former_mac);
+	add_first(&filter, atomic_load(&device->mac));
 	device->link->ops->filter(device->link, &filter);
 }
 
@@ -146,6 +152,7 @@ static bool set_own_address(struct virtio_net *device, struct command *command)
 	if (!take_last(command, &mac, LINK_ADDRESS))
 		return false;
 	atomic_store(&device->mac, mac);
+	device->settings.former_mac = 0;
 	virtio_config_replaced(&device->virtio);
 	virtio_net_control_apply(device);
 	return true;
@@ -234,6 +241,8 @@ void virtio_net_control_process(struct virtio_queue *queue)
 
 struct net_state {
 	uint8_t mac[LINK_ADDRESS];
+	uint8_t given[LINK_ADDRESS]; /* what the driver found at first */
+	uint8_t former[LINK_ADDRESS];
 	uint16_t pairs;
 	uint8_t promiscuous, all_multicast, all_unicast;
 	uint8_t no_multicast, no_unicast, no_broadcast;
@@ -264,9 +273,40 @@ void virtio_net_control_save(struct virtio *virtio, struct state_writer *writer,
 	};
 
 	memcpy(state.mac, &mac, LINK_ADDRESS);
+	memcpy(state.given, device->link->mac, LINK_ADDRESS);
+	memcpy(state.former, &settings->former_mac, LINK_ADDRESS);
 	memcpy(state.unicast, filter->unicast, sizeof(state.unicast));
 	memcpy(state.multicast, filter->multicast, sizeof(state.multicast));
 	state_put(writer, "virtio-net", index, &state, sizeof(state));
+}
+
+static uint64_t mac_of(const uint8_t *bytes)
+{
+	uint64_t mac = 0;
+
+	memcpy(&mac, bytes, LINK_ADDRESS);
+	return mac;
+}
+
+/*
+ * Where the device is to have another address than it had, configuration shows that, and the driver
+ * is told, who goes on with what he has read before: frames for that are his as well, until he
+ * begins anew or sets an address.
+ */
+static void restore_mac(struct virtio_net *device, const struct net_state *state)
+{
+	struct link *link = device->link;
+
+	if (link->keeps_mac)
+		memcpy(link->mac, state->given, LINK_ADDRESS);
+	device->settings.former_mac = mac_of(state->former);
+	if (memcmp(link->mac, state->given, LINK_ADDRESS) == 0) {
+		atomic_store(&device->mac, mac_of(state->mac));
+		return;
+	}
+	if (device->settings.former_mac == 0)
+		device->settings.former_mac = mac_of(state->mac);
+	virtio_config_changed(&device->virtio);
 }
 
 void virtio_net_control_restore(struct virtio *virtio, struct state_reader *reader, uint64_t index)
@@ -274,7 +314,6 @@ void virtio_net_control_restore(struct virtio *virtio, struct state_reader *read
 	struct virtio_net *device = virtio_net_of(virtio);
 	struct link_filter *filter = &device->settings.filter;
 	struct net_state state;
-	uint64_t mac = 0;
 
 	if (!state_get(reader, "virtio-net", index, &state, sizeof(state)))
 		return;
@@ -284,8 +323,7 @@ void virtio_net_control_restore(struct virtio *virtio, struct state_reader *read
 		state_refuse(reader, "virtio-net", index, "has more than the device has");
 		return;
 	}
-	memcpy(&mac, state.mac, LINK_ADDRESS);
-	atomic_store(&device->mac, mac);
+	restore_mac(device, &state);
 	*filter = (struct link_filter){
 		.promiscuous = state.promiscuous,
 		.all_multicast = state.all_multicast,

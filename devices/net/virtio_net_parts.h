@@ -76,6 +76,11 @@ struct net_settings {
 	struct link_filter filter; /* without the device's own address */
 	bool unicast_overflow, multicast_overflow; /* a list had more than there is room for */
 	unsigned int pairs; /* in use */
+	/*
+	 * As mac of struct virtio_net: what the driver of a guest that was restored goes on with,
+	 * although that is another one now; 0: it has read the device's own.
+	 */
+	uint64_t former_mac;
 };
 
 struct virtio_net {

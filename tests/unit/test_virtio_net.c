@@ -1465,6 +1465,94 @@ static void own_address_is_changed(void **state)
 	assert_int_equal(config_changes, 2);
 }
 
+/* Saves the device, and has another one go on that is to have that address. */
+static void go_on_as(const char *mac, bool keeps)
+{
+	struct state_writer writer;
+	struct state_reader reader;
+
+	state_writer_create(&writer);
+	virtio_rest(device, true);
+	turn();
+	virtio_save(device, &writer, 1);
+	device->ops->destroy(device);
+	memcpy(fake.link.mac, mac, LINK_ADDRESS);
+	fake.link.keeps_mac = keeps;
+	create_device(1);
+	config_interrupts = 0;
+	virtio_rest(device, true);
+	state_reader_create(&reader, writer.bytes, writer.size);
+	virtio_restore(device, &reader, 1);
+	state_done(&reader);
+	assert_int_equal(reader.err, 0);
+	virtio_rest(device, false);
+	turn();
+	state_writer_destroy(&writer);
+}
+
+#define FIRST  "\x02\x11\x22\x33\x44\x55" /* the link's */
+#define SECOND "\x02\x00\x00\x00\x00\x02"
+#define THIRD  "\x02\x00\x00\x00\x00\x03"
+
+static void a_copy_has_another_address_and_hears_by_the_old_one(void **state)
+{
+	activate_control(1, CONTROLS);
+	assert_ok(0, 0, 0);
+	go_on_as(SECOND, false);
+	assert_memory_equal(config().mac, SECOND, 6);
+	assert_int_equal(config_interrupts, 1);
+	assert_int_equal(fake.filter.unicast_count, 2);
+	assert_memory_equal(fake.filter.unicast[0], SECOND, 6);
+	assert_memory_equal(fake.filter.unicast[1], FIRST, 6);
+	/* The driver still goes by what it has read. */
+	go_on_as(THIRD, false);
+	assert_memory_equal(fake.filter.unicast[0], THIRD, 6);
+	assert_memory_equal(fake.filter.unicast[1], FIRST, 6);
+	go_on_as(THIRD, false);
+	assert_int_equal(config_interrupts, 0);
+	assert_int_equal(fake.filter.unicast_count, 2);
+	assert_memory_equal(fake.filter.unicast[1], FIRST, 6);
+	/* And no longer. */
+	assert_ok(1, 1, 2, 0, 0, 0, 0, 3);
+	assert_int_equal(fake.filter.unicast_count, 1);
+	assert_memory_equal(fake.filter.unicast[0], THIRD, 6);
+}
+
+static void a_driver_that_begins_anew_has_only_the_new_address(void **state)
+{
+	activate_control(1, CONTROLS);
+	go_on_as(SECOND, false);
+	set_status(0);
+	activate(CONTROLS);
+	assert_ok(0, 0, 0);
+	assert_memory_equal(config().mac, SECOND, 6);
+	assert_int_equal(fake.filter.unicast_count, 1);
+	assert_memory_equal(fake.filter.unicast[0], SECOND, 6);
+}
+
+static void one_that_nobody_gives_an_address_keeps_its_own(void **state)
+{
+	activate_control(1, CONTROLS);
+	assert_ok(1, 1, 2, 9, 8, 7, 6, 5);
+	go_on_as(SECOND, true);
+	assert_memory_equal(config().mac, "\2\x9\x8\x7\x6\x5", 6);
+	assert_int_equal(config_interrupts, 0);
+	assert_int_equal(fake.filter.unicast_count, 1);
+	set_status(0);
+	assert_memory_equal(config().mac, FIRST, 6);
+}
+
+static void one_that_goes_on_as_itself_keeps_what_its_driver_has_set(void **state)
+{
+	activate_control(1, CONTROLS);
+	assert_ok(1, 1, 2, 9, 8, 7, 6, 5);
+	go_on_as(FIRST, false);
+	assert_memory_equal(config().mac, "\2\x9\x8\x7\x6\x5", 6);
+	assert_int_equal(config_interrupts, 0);
+	set_status(0);
+	assert_memory_equal(config().mac, FIRST, 6);
+}
+
 static void vlans_are_checked(void **state)
 {
 	activate_control(1, CONTROLS);
@@ -1835,6 +1923,10 @@ int main(void)
 		on_device(address_lists_are_set),
 		on_device(lists_that_are_too_long_are_all_of_their_kind),
 		on_device(own_address_is_changed),
+		on_device(a_copy_has_another_address_and_hears_by_the_old_one),
+		on_device(a_driver_that_begins_anew_has_only_the_new_address),
+		on_device(one_that_nobody_gives_an_address_keeps_its_own),
+		on_device(one_that_goes_on_as_itself_keeps_what_its_driver_has_set),
 		on_device(vlans_are_checked),
 		on_device(pairs_are_chosen),
 		on_device(pairs_that_were_not_offered_are_refused),

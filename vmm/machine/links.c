@@ -27,6 +27,12 @@ static uint64_t hash(const char *text, unsigned int salt)
 	return hash;
 }
 
+/* Whether somebody cares which address the guest has. */
+static bool wants_mac(const struct config *config, unsigned int index)
+{
+	return config->networks[index].guest_mac.given || config->name;
+}
+
 /* The guest's address: its own wish, or its name's, or any. */
 static void choose_mac(uint8_t mac[LINK_ADDRESS], const struct config *config, unsigned int index)
 {
@@ -146,6 +152,8 @@ int links_open(struct resources *resources)
 		const unsigned int index = resources->link_count;
 
 		err = link_open(&resources->links[index], resources, index);
+		if (err == 0 && resources->links[index])
+			resources->links[index]->keeps_mac = !wants_mac(config, index);
 		if (err == 0)
 			resources->link_count++;
 	}
