@@ -22,8 +22,9 @@
 
 enum config_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 
-#define CONFIG_DISKS_MAX 8
-#define CONFIG_CPUS_MAX	 4096 /* of the parser; KVM's own limit is lower and checked later */
+#define CONFIG_DISKS_MAX  8
+#define CONFIG_COPIES_MAX 256
+#define CONFIG_CPUS_MAX	  4096 /* of the parser; KVM's own limit is lower and checked later */
 
 struct config_disk {
 	const char *path;
@@ -173,6 +174,8 @@ struct config {
 	bool reboot; /* a guest that resets starts again */
 	bool defaults; /* devices that nobody asked for */
 	bool gdb_wait; /* a debugger lets the guest begin */
+	unsigned int
+		copies; /* of a guest that is restored, each a process; 0: this is the guest's */
 	int clock_runs; /* with snapshot: the time since it was saved has gone by for the guest */
 };
 

@@ -2,7 +2,10 @@
 /*
  * Guests that live in this process: run, from the beginning, and restore.
  */
+#include <stdlib.h>
+
 #include "commands/command.h"
+#include "copies/copies.h"
 #include "debugger/debugger.h"
 #include "machine/session.h"
 #include "monitor/monitor.h"
@@ -110,14 +113,41 @@ static int open_chain(struct chain *chain, const char *path, const struct config
 	return err;
 }
 
-static int restore(enum config_flavour flavour, int argc, char **argv)
+static int restore_from(const char *path, struct config *config, int argc, char **argv)
+{
+	struct chain chain;
+	struct copies copies = {
+		.argc = argc,
+		.argv = argv,
+		.count = config->copies,
+		.path = path,
+		.snapshot = &chain.snapshot,
+		.complete = complete,
+		.live = live,
+	};
+	int result = open_chain(&chain, path, config);
+
+	if (result < 0)
+		return status_of_error(result, STATUS_USAGE);
+	if (config->copies > 0) {
+		result = copies_run(&copies);
+	} else {
+		result = complete(config, &chain.snapshot);
+		result = result < 0 ? status_of_error(result, STATUS_USAGE) : live(config);
+	}
+	close_chain(&chain);
+	return result;
+}
+
+/* first: the command line of the first copy, if there are any. */
+static int restore_by(char **first, int argc, char **argv)
 {
 	struct options_words words;
-	struct chain chain;
 	struct config config;
-	int result = config_parse_restore(&config, argc, argv, &words);
+	int result = config_parse_restore(&config, argc, first, &words);
 
-	(void)flavour;
+	if (result == 0 && config.copies == 0)
+		result = config_parse_restore(&config, argc, argv, &words);
 	if (result == OPTIONS_HELP)
 		return cmd_help_print(&cmd_restore);
 	if (result < 0)
@@ -127,13 +157,20 @@ static int restore(enum config_flavour flavour, int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	log_set_level(config.log_level);
-	result = open_chain(&chain, words.word, &config);
-	if (result < 0)
-		return status_of_error(result, STATUS_USAGE);
-	result = complete(&config, &chain.snapshot);
-	result = result < 0 ? status_of_error(result, STATUS_USAGE) : live(&config);
-	close_chain(&chain);
-	return result;
+	return restore_from(words.word, &config, argc, argv);
+}
+
+static int restore(enum config_flavour flavour, int argc, char **argv)
+{
+	char **first = copies_words(argc, argv, 1);
+	int status;
+
+	(void)flavour;
+	if (!first)
+		return STATUS_HOST;
+	status = restore_by(first, argc, argv);
+	free(first);
+	return status;
 }
 
 const struct command cmd_restore = {
@@ -144,7 +181,10 @@ const struct command cmd_restore = {
 		"Starts a guest where it was when snapshot saved it. What it is was saved with it; "
 		"what it has of the host is given anew: disks and networks, as many and in the "
 		"order of then.",
-	.more = "Exit status: as of run; 2 too where the file is no snapshot, or of another guest "
-		"than the options are for.",
+	.more = "With --count standard output has the lines of all consoles, each with the name of "
+		"its copy in front, and there is no input.\n"
+		"\n"
+		"Exit status: as of run, of copies the worst; 2 too where the file is no snapshot, "
+		"or of another guest than the options are for.",
 	.run = restore,
 };

@@ -450,7 +450,7 @@ static int add_base(void *target, const char *text)
 	return 0;
 }
 
-static const struct option_row snapshot_rows[] = {
+static const struct option_row restore_rows[] = {
 	{ OPTION("base", 0, "FILE",
 		 "what FILE is an increment to (snapshot --base), and that to its own base, in any "
 		 "order; up to 16 times (none)"),
@@ -459,11 +459,15 @@ static const struct option_row snapshot_rows[] = {
 		 "what of the time since it was saved the guest sees: stopped, its counters go on "
 		 "from where they were, or running, as if they had gone on (stopped)"),
 	  OPTION_CHOICE(struct config, clock_runs, clock_ways) },
+	{ OPTION("count", 0, "N",
+		 "so many copies, named NAME-1 and so on; in the words of other options {} stands "
+		 "for the number of each (one guest, named NAME)"),
+	  OPTION_NUMBER(struct config, copies, 1, CONFIG_COPIES_MAX) },
 };
 
 static const struct option_group restore_groups[] = {
 	{ host_rows, ARRAY_SIZE(host_rows) },
-	{ snapshot_rows, ARRAY_SIZE(snapshot_rows) },
+	{ restore_rows, ARRAY_SIZE(restore_rows) },
 };
 
 const struct options config_restore_options = {
