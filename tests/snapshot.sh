@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash source=tests/lib.sh disable=SC2034,SC2154
+#
+# Guests that count, and are saved and restored meanwhile: for board tests, after tests/lib.sh.
+
+snap=$scratch/snap
+again=$scratch/again
+
+# What the guest's shell does, without double quotes in it: on its console, through its disk, innermost in a nest.
+# shellcheck disable=SC2016
+{
+	counting='i=0; while :; do i=$((i + 1)); echo count $i; usleep 20000; done'
+	counting_by_disk='i=0; while :; do i=$((i + 1)); echo block $i | dd of=/dev/vda bs=512 seek=$i conv=sync,fsync 2>/dev/null;
+		dd if=/dev/vda bs=512 skip=$i count=1 2>/dev/null | grep -q ^block.$i && echo count $i; done'
+	counting_inside='i=0; while :; do i=$((i + 1)); echo count $i; busybox usleep 20000; done'
+}
+counts=$counting
+
+# start NAME OPTION...: a Linux guest that counts, in the background, as $pid, once it has counted to 5.
+start() {
+	rm -f "$snap"
+	nidus run --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --mem 128M --name "$@" \
+		--params "console=ttyAMA0 quiet -- sh -c \"$counts\"" </dev/null >"$console" 2>"$messages" &
+	pid=$!
+	wait_for '^count 5' "$console"
+}
+
+# tell COMMAND ARGUMENT...: what it says goes to $messages; its status is $told.
+tell() {
+	nidus "$@" >>"$messages" 2>&1
+	told=$?
+}
+
+# last_count FILE: of whole lines.
+last_count() {
+	tr -d '\r' <"$1" | sed '$d' | sed -n 's/^count \([0-9]*\)$/\1/p' | tail -n 1
+}
+
+# in_order FILE...: each number is one more than that before it, over all files; the last line may be cut off.
+in_order() {
+	cat "$@" | tr -d '\r' | sed '$d' | sed -n 's/^count \([0-9]*\)$/\1/p' |
+		awk 'NR > 1 && $1 != last + 1 { wrong = 1; print "after " last " came " $1 } { last = $1 } END { exit wrong }'
+}
+
+# rounds N OPTION...: wren, in the background, is saved, ended and restored N times, and counts on. Options are restore's.
+rounds() {
+	left=$1
+	shift
+	consoles=$console
+	while [ "$left" -gt 0 ]; do
+		tell snapshot wren "$snap" --stop
+		expect [ "$told" = 0 ]
+		wait "$pid"
+		there=$(last_count "${consoles##* }")
+		consoles="$consoles $scratch/console-$left"
+		nidus restore "$snap" --name wren "$@" </dev/null >"$scratch/console-$left" 2>>"$messages" &
+		pid=$!
+		wait_for "^count $((there + 10))" "$scratch/console-$left" || break
+		left=$((left - 1))
+	done
+	expect [ "$left" = 0 ]
+	tell stop wren
+	wait "$pid"
+	# shellcheck disable=SC2086	# names without blanks
+	expect in_order $consoles
+}
+
+# increments: three, each while the guest counts, the last with its end; only what has changed is in them.
+increments() {
+	tell snapshot wren "$scratch/base" --track
+	expect [ "$told" = 0 ]
+	tell snapshot wren "$scratch/first" --base "$scratch/base"
+	expect [ "$told" = 0 ]
+	usleep 300000
+	tell snapshot wren "$scratch/second" --base "$scratch/first"
+	expect [ "$told" = 0 ]
+	usleep 300000
+	tell snapshot wren "$snap" --base "$scratch/second" --stop
+	expect [ "$told" = 0 ]
+	wait "$pid"
+}
+
+# nested CPUS MEMORY...: the same as start, for a nest with a level of each MEMORY, whose innermost counts.
+nested() {
+	cpus=$1
+	shift
+	rm -f "$snap"
+	echo "cpus = $cpus; kernel = \"$NIDUS_KERNEL\"; time-limit = 900; levels = (" >"$scratch/nest"
+	separator=
+	for memory in "$@"; do
+		echo "$separator { memory = \"$memory\"; file = \"/bin/busybox\"; }" >>"$scratch/nest"
+		separator=,
+	done
+	echo ");" >>"$scratch/nest"
+	nidus nest "$scratch/nest" --name wren -- busybox sh -c "$counts" </dev/null >"$console" 2>"$messages" &
+	pid=$!
+	wait_for '^count 5' "$console"
+}
