@@ -70,6 +70,12 @@ void control_server_refuse(struct control_client *client, const char *kind, cons
 int control_server_hand_over(struct control_client *client);
 
 /*
+ * Has left() called, once, by the loop, if the client goes before its request is answered; it is
+ * answered all the same. For a request that is being handled.
+ */
+void control_server_watch(struct control_client *client, void (*left)(void *opaque), void *opaque);
+
+/*
  * The descriptors that came with the request (SCM_RIGHTS), in their order, or -1; they are closed
  * with the answer. What they are nobody has looked at.
  */

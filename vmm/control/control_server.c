@@ -34,6 +34,8 @@ struct control_client {
 	bool asks; /* its request is not answered yet */
 	json_t *id; /* of it, or NULL */
 	int handed[CONTROL_HANDED_MAX]; /* descriptors that came with it, -1: none */
+	void (*left)(void *opaque); /* who wants to know that it goes before that, or NULL */
+	void *opaque;
 	char *answer; /* what is left to be sent of it, or NULL */
 	size_t size, sent;
 };
@@ -78,7 +80,15 @@ static void drop(struct control_client *client)
 	if (!client->asks) {
 		close_handed(client);
 		forget(client);
+	} else if (client->left) {
+		client->left(client->opaque);
 	}
+}
+
+void control_server_watch(struct control_client *client, void (*left)(void *opaque), void *opaque)
+{
+	client->left = left;
+	client->opaque = opaque;
 }
 
 static const char *line_end(const struct control_client *client)
@@ -136,6 +146,7 @@ static bool begin_answer(struct control_client *client, json_t *body)
 	char *text;
 
 	client->asks = false;
+	client->left = NULL;
 	close_handed(client);
 	if (client->source.fd < 0) {
 		json_decref(body);
