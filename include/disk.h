@@ -64,6 +64,7 @@ struct disk_engine_ops;
 struct disk_options {
 	bool read_only;
 	bool direct; /* all that is read and written goes past the host's page cache */
+	bool unlocked; /* somebody else has it until disk_lock() */
 	const struct disk_engine_ops *ops; /* see disk_engine_choose() */
 	unsigned int engines; /* how many there will be at a time, DISK_ENGINES_MAX at most */
 	unsigned int depth; /* no more requests than this are under way in each */
@@ -75,6 +76,14 @@ struct disk_options {
  * has no means left for the wanted one, and a line of info. Errors: -errno, said.
  */
 int disk_open(struct disk *disk, const char *path, const struct disk_options *options);
+
+/*
+ * The lock of a disk that was opened without, or gave it up; who gives it up neither reads nor
+ * writes from then on. The main loop's thread. Errors: -errno, said; -EBUSY that another nidus has
+ * it.
+ */
+int disk_lock(const struct disk *disk);
+void disk_unlock(const struct disk *disk);
 
 /*
  * Before the engines of an owner are made, of the first and each later one: measures the disk as it

@@ -90,8 +90,11 @@ static int open_file(struct disk *disk)
 	return err;
 }
 
-/* A lock of the open file description: it goes when that is closed, however nidus ends. */
-static int lock(const struct disk *disk)
+/*
+ * A lock of the open file description: it goes when that is closed, however nidus ends.
+ * #syscalls loop: fcntl(F_OFD_SETLK)
+ */
+int disk_lock(const struct disk *disk)
 {
 	struct flock all = {
 		.l_type = disk->read_only ? F_RDLCK : F_WRLCK,
@@ -110,6 +113,13 @@ static int lock(const struct disk *disk)
 	log_warning("disk %s: not locked, nothing keeps others from writing to it: %s", disk->path,
 		    strerror(-err));
 	return 0;
+}
+
+void disk_unlock(const struct disk *disk)
+{
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	fcntl(disk->fd, F_OFD_SETLK, &all);
 }
 
 /* #syscalls loop: ioctl(BLKGETSIZE64) ioctl(BLKSSZGET) */
@@ -298,7 +308,7 @@ int disk_open(struct disk *disk, const char *path, const struct disk_options *op
 	if (err < 0)
 		return err;
 	pthread_mutex_init(&disk->claims_lock, NULL);
-	err = lock(disk);
+	err = options->unlocked ? 0 : disk_lock(disk);
 	if (err == 0)
 		err = make_engines(disk, options);
 	if (err < 0)

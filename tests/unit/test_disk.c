@@ -237,6 +237,27 @@ static void writer_is_alone(void **state)
 	disk_close(&second);
 }
 
+static void a_lock_is_handed_on(void **state)
+{
+	const struct disk_options options = {
+		.ops = &disk_sync_ops, .engines = 1, .depth = DEPTH, .unlocked = true
+	};
+	struct disk first, second;
+
+	make_image("image", SIZE);
+	assert_int_equal(open_disk(&first, false, false), 0);
+	assert_int_equal(disk_open(&second, path, &options), 0);
+	assert_int_equal(disk_lock(&second), -EBUSY);
+	assert_said("a nidus uses it already");
+	disk_unlock(&first);
+	assert_int_equal(disk_lock(&second), 0);
+	assert_int_equal(disk_lock(&first), -EBUSY);
+	assert_said("a nidus uses it already");
+	disk_close(&second);
+	assert_int_equal(disk_lock(&first), 0);
+	disk_close(&first);
+}
+
 static void readers_share(void **state)
 {
 	struct disk first, second, third;
@@ -1249,6 +1270,7 @@ int main(void)
 		test(what_is_no_disk_is_refused),
 		test(odd_sizes_are_refused),
 		test(writer_is_alone),
+		test(a_lock_is_handed_on),
 		test(readers_share),
 		test(every_engine_writes_and_reads),
 		test(short_writes_go_on),
