@@ -6,6 +6,7 @@
 
 #include "host/kvm.h"
 #include "host/log.h"
+#include "memmap.h"
 #include "mm/memslot.h"
 #include "util.h"
 
@@ -54,6 +55,13 @@ int memslot_remove(int vm_fd, enum memslot_id id)
 	if (err < 0)
 		log_error("removing a memory slot: %s", strerror(-err));
 	return err;
+}
+
+int memslot_unmap_nested(int vm_fd, void *host, uint64_t size)
+{
+	int err = memslot_add(vm_fd, MEMSLOT_PASSING, PVTIME_BASE + PVTIME_SIZE, host, size);
+
+	return err < 0 ? err : memslot_remove(vm_fd, MEMSLOT_PASSING);
 }
 
 bool memslot_can_be_read_only(int vm_fd)

@@ -19,6 +19,7 @@ enum memslot_id {
 	MEMSLOT_VIRTIO_MMIO,
 	MEMSLOT_FLASH, /* and one more: a slot for each of two banks */
 	MEMSLOT_FLASH_LAST = MEMSLOT_FLASH + 1,
+	MEMSLOT_PASSING, /* memslot_unmap_nested()'s */
 	MEMSLOTS
 };
 
@@ -49,6 +50,14 @@ int memslot_log(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_
 
 /* Takes away what memslot_add() has made appear. Any thread. Errors: -errno, said. */
 int memslot_remove(int vm_fd, enum memslot_id id);
+
+/*
+ * Has KVM take away all translations that the guest's own guests have, by a slot that comes and
+ * goes; they come back by faults. For RAM of which a log is kept: KVM makes what was taken from it
+ * read-only again, but leaves writable what CPUs have cached of shadow stage 2 (Linux up to 7.3).
+ * host: a page of the host's, which nobody finds there. Errors: -errno, said.
+ */
+int memslot_unmap_nested(int vm_fd, void *host, uint64_t size);
 
 /* Whether a guest can be kept from writing to what it reads (KVM_CAP_READONLY_MEM). */
 bool memslot_can_be_read_only(int vm_fd);

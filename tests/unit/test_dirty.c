@@ -67,6 +67,22 @@ static void assert_none(uint64_t from)
 	assert_false(dirty_log_next(&log, from, &part));
 }
 
+static void nothing_stays_of_a_slot_that_passes(void **state)
+{
+	char expected[256];
+
+	assert_int_equal(memslot_unmap_nested(3, at(0), page), 0);
+	snprintf(expected, sizeof(expected),
+		 "set_memory_region %u %u 0x90b0000 0x%" PRIx64
+		 "\nset_memory_region %u 0 0x0 0x0\n",
+		 MEMSLOT_PASSING, (unsigned int)KVM_MEM_READONLY, page, MEMSLOT_PASSING);
+	assert_string_equal(fake_kvm.journal, expected);
+	fake_kvm.fails = "set_memory_region";
+	fake_kvm.error = -EINVAL;
+	assert_int_equal(memslot_unmap_nested(3, at(0), page), -EINVAL);
+	assert_said("Invalid argument");
+}
+
 static void kvm_is_told_to_log_and_no_more(void **state)
 {
 	char expected[256];
@@ -215,6 +231,7 @@ static void a_queue_logs_buffers_and_its_used_ring(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(nothing_stays_of_a_slot_that_passes, begin, end),
 		cmocka_unit_test_setup_teardown(kvm_is_told_to_log_and_no_more, begin, end),
 		cmocka_unit_test_setup_teardown(a_host_that_cannot_log_leaves_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(what_kvm_and_nidus_have_written_is_taken_once,
