@@ -78,7 +78,7 @@ $(VERSIONED): CPPFLAGS += -DNIDUS_VERSION='"$(VERSION)"'
 -include $(OBJECTS:.o=.d)
 
 # What looks at a guest that stands still has no haste, and most runs never have it.
-$(patsubst %.c,$(BUILD)/%.o,$(wildcard vmm/gdb/*.c vmm/inspect/*.c vmm/debugger/*.c)): CFLAGS += -Os
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard vmm/migration/*.c vmm/gdb/*.c vmm/inspect/*.c vmm/debugger/*.c)): CFLAGS += -Os
 
 # Headers and static libraries for arm64, in the cache outside the tree.
 $(BUILD)/sysroot: guest-images/sysroot guest-images/lib.sh
@@ -117,7 +117,7 @@ $(BUILD)/board/attack: tests/board/attack.c $(OBJECTS) Makefile
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(ATTACKED:%=-Wl,--wrap=%) -o $@ $(filter %.c %.o,$^) $(LDLIBS)
 
 # Programs of ours that run in Linux guests.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,clients debug devmem evict files fs invalidate load names net punch reader relay tap tree verify vsock)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,breaker clients debug devmem evict files fs invalidate load names net punch reader relay tap tree verify vsock)
 
 vpath %.c bench tests/boot
 $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)

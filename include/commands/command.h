@@ -18,9 +18,10 @@ struct command {
 };
 
 extern const struct command cmd_run, cmd_nest, cmd_list, cmd_stop, cmd_pause, cmd_resume, cmd_stat,
-	cmd_snapshot, cmd_restore, cmd_balloon, cmd_top, cmd_debug, cmd_tlbi, cmd_help, cmd_version;
+	cmd_snapshot, cmd_migrate, cmd_restore, cmd_balloon, cmd_top, cmd_debug, cmd_tlbi, cmd_help,
+	cmd_version;
 
-#define COMMANDS_COUNT 15
+#define COMMANDS_COUNT 16
 
 /* In the order in which they are listed. */
 extern const struct command *const commands[COMMANDS_COUNT];

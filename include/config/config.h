@@ -104,6 +104,7 @@ struct config_network {
 enum config_flavour { CONFIG_NIDUS, CONFIG_LKVM };
 
 struct archive;
+struct migration_receiver;
 struct snapshot;
 
 struct config {
@@ -122,6 +123,9 @@ struct config {
 	const struct snapshot *snapshot;
 	const char *bases[CONFIG_BASES_MAX]; /* of that, as the user has them */
 	unsigned int base_count;
+	/* Or what it comes by from another nidus, likewise. */
+	struct migration_receiver *migration;
+	const char *from; /* where that is waited for, or NULL */
 	const char *initrd; /* NULL: none */
 	const struct archive
 		*initramfs; /* set by no option, but for a level of a nest or a root, or NULL */
@@ -176,8 +180,14 @@ struct config {
 	bool gdb_wait; /* a debugger lets the guest begin */
 	unsigned int
 		copies; /* of a guest that is restored, each a process; 0: this is the guest's */
-	int clock_runs; /* with snapshot: the time since it was saved has gone by for the guest */
+	int clock_runs; /* if it goes on: the time since it was saved has gone by for the guest */
 };
+
+/* Whether the guest goes on from where it was, and does not start from the beginning. */
+static inline bool config_goes_on(const struct config *config)
+{
+	return config->snapshot || config->migration;
+}
 
 /* The options of `run`, for struct config. */
 extern const struct options config_options;

@@ -56,6 +56,14 @@ struct resources {
 enum status resources_open(struct resources *resources, const struct config *config);
 void resources_close(struct resources *resources);
 
+/*
+ * The locks of disks, of a guest that moves: the source gives them up when it has come to rest for
+ * good, and only then the target takes them. The main loop's thread, while no disk is at work.
+ * Errors: -errno, said; none is locked then.
+ */
+int resources_lock(const struct resources *resources);
+void resources_unlock(const struct resources *resources);
+
 /* What RAM is to be made of: what was asked for, or what a process can map that has to. */
 enum memory_backing resources_backing(const struct resources *resources);
 

@@ -12,6 +12,7 @@
 #include "control/control_socket.h"
 #include "host/file.h"
 #include "machine/session.h"
+#include "monitor/mover.h"
 #include "monitor/saver.h"
 
 enum monitor_state {
@@ -43,6 +44,10 @@ struct monitor {
 	/* monitor_snapshot.c */
 	struct saver saver; /* where there is a socket */
 	struct control_client *saves; /* who has the guest saved */
+
+	/* monitor_migrate.c */
+	struct mover *mover; /* NULL: nobody has asked for it */
+	struct control_client *moves; /* who has the guest moved */
 
 	/* monitor_debug.c */
 	struct hold look;

@@ -579,6 +579,34 @@ static void guests_are_watched_until_they_end(void **state)
 
 /* tlbi, help, version */
 
+static void moves_are_refused(void **state)
+{
+	static const struct {
+		const char *line, *message;
+		int status;
+	} cases[] = {
+		{ "migrate", "migrate takes a guest", STATUS_USAGE },
+		{ "migrate wren", "and where it is to go: unix:PATH", STATUS_USAGE },
+		{ "migrate wren here", "here: must be unix:PATH", STATUS_USAGE },
+		{ "migrate wren fd:3", "fd:3: must be unix:PATH", STATUS_USAGE },
+		{ "migrate --timeout 0 wren unix:x", "--timeout 0: must be", STATUS_USAGE },
+		{ "migrate nobody unix:x", "no guest that runs has that name", STATUS_USAGE },
+		{ "migrate wren unix:/no/such/place", "No such file", STATUS_HOST },
+		{ "restore", "takes a file that snapshot has made, or --from", STATUS_USAGE },
+		{ "restore --from unix:x file", "takes a file that snapshot has made, or --from",
+		  STATUS_USAGE },
+		{ "restore --from here", "here: must be unix:PATH", STATUS_USAGE },
+		{ "restore --from exec:true", "ended before the guest had come", STATUS_HOST },
+		{ "restore --from unix:/no/such/place", "No such file", STATUS_HOST },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(run(cases[i].line), cases[i].status);
+		assert_said(cases[i].message);
+	}
+	assert_int_equal(started, 0);
+}
+
 static void tlbi_is_refused(void **state)
 {
 	static const struct {
@@ -646,6 +674,7 @@ int main(void)
 		on_commands(guests_are_told),
 		on_commands(guests_are_not_told),
 		on_commands(guests_are_watched_until_they_end),
+		on_commands(moves_are_refused),
 		on_commands(tlbi_is_refused),
 		on_commands(help_lists_all),
 		on_commands(help_is_refused),

@@ -19,6 +19,7 @@
 #include "debugger/debugger.h"
 #include "inspect/inspect.h"
 #include "machine/stats.h"
+#include "mm/memslot.h"
 #include "monitor/monitor.h"
 #include "unit.h"
 #include "util.h"
@@ -120,6 +121,40 @@ void machine_save(struct machine *machine, struct state_writer *writer)
 	state_put(writer, "guest", 0, "all of it", 9);
 }
 
+void machine_save_config(const struct machine *machine, struct state_writer *writer)
+{
+	state_put(writer, "guest", 0, "what it is", 10);
+}
+
+/* In place of vmm/machine/resources.c. */
+
+static int lock_fails;
+static bool locked = true;
+
+int resources_lock(const struct resources *resources)
+{
+	locked = lock_fails == 0;
+	return lock_fails;
+}
+
+void resources_unlock(const struct resources *resources)
+{
+	locked = false;
+}
+
+/* In place of mm/memslot.c. */
+
+static unsigned int unmapped;
+
+int memslot_unmap_nested(int vm_fd, void *host, uint64_t size)
+{
+	assert_true(resting);
+	assert_int_equal(vm_fd, 60);
+	assert_ptr_equal(host, memory_at(&session.machine.memory, GIB(1), size));
+	unmapped++;
+	return 0;
+}
+
 /* In place of mm/dirty.c: what is told to it is taken next. */
 
 static uint64_t dirty_at; /* offset in RAM of the one page that was written to; 0: none */
@@ -128,7 +163,7 @@ static uint64_t returned; /* bytes */
 int dirty_log_begin(struct dirty_log *log, int vm_fd, struct memory *memory, bool shadowed)
 {
 	assert_true(resting);
-	assert_false(shadowed);
+	assert_int_equal(shadowed, config.nested);
 	assert_int_equal(vm_fd, 60);
 	log->memory = memory;
 	return page_map_create(&log->taken, SNAPSHOT_PAGE, memory->size);
@@ -604,24 +639,20 @@ static void note_id(int fd)
 		snprintf(saved_as + 2 * i, 3, "%02x", header.id.bytes[i]);
 }
 
-/* Asks for a snapshot, with two descriptors or without; more: arguments. */
-static const char *ask_snapshot_with(int fd, bool hands, const char *more)
+/* Asks for something, with a descriptor and the pagemap, or -1: without. */
+static const char *ask_handing(int fd, const char *request, int handed_fd)
 {
-	char line[200];
-	const int handed[] = { room < 0 ? memfd_create("snapshot", MFD_CLOEXEC) : small_file(room),
-			       open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) };
-	char control[CMSG_SPACE(sizeof(handed))] __attribute__((aligned(8)));
-	struct iovec text = { line,
-			      snprintf(line, sizeof(line),
-				       "{\"request\":\"snapshot\",\"arguments\":{%s}}\n", more) };
+	const int handed[] = { handed_fd, open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) };
+	char control[CMSG_SPACE(sizeof(handed))] __attribute__((aligned(8))), line[200];
+	struct iovec text = { line, snprintf(line, sizeof(line), "{\"request\":%s}\n", request) };
 	struct msghdr message = {
 		.msg_iov = &text,
 		.msg_iovlen = 1,
-		.msg_control = hands ? control : NULL,
-		.msg_controllen = hands ? sizeof(control) : 0,
+		.msg_control = handed_fd >= 0 ? control : NULL,
+		.msg_controllen = handed_fd >= 0 ? sizeof(control) : 0,
 	};
 
-	if (hands) {
+	if (handed_fd >= 0) {
 		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
 		*header = (struct cmsghdr){
@@ -634,9 +665,21 @@ static const char *ask_snapshot_with(int fd, bool hands, const char *more)
 	assert_int_equal(sendmsg(fd, &message, 0), text.iov_len);
 	close(handed[1]);
 	settle();
-	note_id(handed[0]);
-	close(handed[0]);
 	return answer(fd);
+}
+
+/* Asks for a snapshot, with two descriptors or without; more: arguments. */
+static const char *ask_snapshot_with(int fd, bool hands, const char *more)
+{
+	const int file = room < 0 ? memfd_create("snapshot", MFD_CLOEXEC) : small_file(room);
+	char request[150];
+	const char *text;
+
+	snprintf(request, sizeof(request), "\"snapshot\",\"arguments\":{%s}", more);
+	text = ask_handing(fd, request, hands ? file : -1);
+	note_id(file);
+	close(file);
+	return text;
 }
 
 static const char *ask_snapshot(int fd, bool hands)
@@ -729,6 +772,279 @@ static void increments_go_by_the_log_since_their_base(void **state)
 	dirty_at = 0;
 	assert_int_equal(session.holds.count, 0);
 	memory_destroy(&machine->memory);
+	finish_all(fd);
+}
+
+/* A guest that is being moved: fd is the client's, far the other side. */
+struct move {
+	int fd, far;
+	unsigned int descriptors; /* that were open before */
+};
+
+static struct move begin_move(void)
+{
+	struct move move = { .fd = start(), .descriptors = open_descriptors() };
+	int ends[2];
+
+	assert_int_equal(memory_create(&session.machine.memory, GIB(1), MIB(8), MEMORY_ANON, NULL),
+			 0);
+	*(char *)memory_at(&session.machine.memory, GIB(1) + MIB(5), 1) = 1;
+	rests = true;
+	locked = true;
+	lock_fails = 0;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	move.far = ends[1];
+	assert_string_equal(ask_handing(move.fd, "\"migrate\"", ends[0]), "");
+	close(ends[0]);
+	return move;
+}
+
+static void end_move(struct move *move)
+{
+	if (move->far >= 0)
+		close(move->far);
+	settle();
+	assert_int_equal(open_descriptors(), move->descriptors);
+	memory_destroy(&session.machine.memory);
+	finish_all(move->fd);
+}
+
+static struct migration_frame last_frame(int far)
+{
+	static uint8_t bytes[MIB(1)];
+	const ssize_t got = recv(far, bytes, sizeof(bytes), MSG_DONTWAIT);
+	struct migration_frame frame;
+
+	assert_true(got >= (ssize_t)sizeof(frame));
+	memcpy(&frame, bytes + got - sizeof(frame), sizeof(frame));
+	return frame;
+}
+
+static void far_says(const struct move *move, uint32_t kind)
+{
+	const struct migration_frame frame = { .kind = kind };
+
+	assert_int_equal(send(move->far, &frame, sizeof(frame), 0), sizeof(frame));
+	settle();
+}
+
+/* All has been sent, and the other side is ready for it. */
+static struct move commit_move(void)
+{
+	struct move move = begin_move();
+
+	settle();
+	assert_int_equal(last_frame(move.far).kind, MIGRATION_END);
+	assert_true(resting);
+	assert_true(locked);
+	assert_int_equal(session.holds.count, 1);
+	far_says(&move, MIGRATION_READY);
+	assert_int_equal(last_frame(move.far).kind, MIGRATION_COMMIT);
+	assert_false(locked);
+	assert_string_equal(answer(move.fd), "");
+	return move;
+}
+
+static void hang_up(struct move *move)
+{
+	close(move->far);
+	move->far = -1;
+	settle();
+}
+
+static void assert_runs(const struct move *move)
+{
+	assert_false(resting);
+	assert_false(dirty_log_is_kept(&session.machine.dirty));
+	assert_true(locked);
+	assert_int_equal(session.holds.count, 0);
+	assert_int_equal(verdict_outcome(&session.verdict), OUTCOME_RUNNING);
+	assert_answer(move->fd, "\"status\"", "\"state\":\"running\"");
+}
+
+static void a_guest_moves_and_ends(void **state)
+{
+	struct move move = commit_move();
+
+	assert_int_equal(verdict_outcome(&session.verdict), OUTCOME_RUNNING);
+	far_says(&move, MIGRATION_RUNS);
+	assert_int_equal(verdict_outcome(&session.verdict), OUTCOME_QUIT);
+	assert_true(resting);
+	assert_int_equal(session.holds.count, 1);
+	assert_non_null(strstr(answer(move.fd), "\"rounds\":"));
+	death(true);
+	assert_int_equal(session.holds.count, 0);
+	assert_true(resting);
+	end_move(&move);
+}
+
+/* What they write by translations that are cached would not be logged. */
+static void translations_of_nested_guests_go_before_each_round(void **state)
+{
+	struct move move;
+
+	unmapped = 0;
+	move = commit_move();
+	far_says(&move, MIGRATION_FAILED);
+	answer(move.fd);
+	assert_int_equal(unmapped, 0);
+	end_move(&move);
+	config.nested = true;
+	move = commit_move();
+	far_says(&move, MIGRATION_FAILED);
+	answer(move.fd);
+	/* When it begins, and as nothing was written there is one more. */
+	assert_int_equal(unmapped, 2);
+	end_move(&move);
+}
+
+static void a_guest_goes_on_where_the_link_breaks_before(void **state)
+{
+	struct move move = begin_move();
+
+	hang_up(&move);
+	assert_non_null(strstr(answer(move.fd), "cannot be moved: the other side has gone"));
+	assert_runs(&move);
+	end_move(&move);
+	move = begin_move();
+	settle();
+	last_frame(move.far);
+	hang_up(&move);
+	assert_non_null(strstr(answer(move.fd), "cannot be moved: the other side has gone"));
+	assert_runs(&move);
+	end_move(&move);
+	move = begin_move();
+	settle();
+	last_frame(move.far);
+	far_says(&move, MIGRATION_RUNS);
+	assert_non_null(strstr(answer(move.fd), "the other side says what makes no sense"));
+	assert_runs(&move);
+	end_move(&move);
+}
+
+static void a_guest_goes_on_where_the_other_side_never_will(void **state)
+{
+	struct move move = commit_move();
+
+	far_says(&move, MIGRATION_FAILED);
+	assert_non_null(strstr(answer(move.fd), "cannot be moved: the other side cannot run it"));
+	assert_runs(&move);
+	end_move(&move);
+}
+
+static void a_guest_that_may_run_there_stays_until_its_owner_decides(void **state)
+{
+	struct move move = commit_move();
+
+	hang_up(&move);
+	assert_non_null(strstr(answer(move.fd), "the guest is paused: it was given to the other "
+						"side, which has not said that it runs there"));
+	assert_said("nidus resume has it go on here");
+	assert_true(resting);
+	assert_int_equal(session.holds.count, 1);
+	assert_int_equal(verdict_outcome(&session.verdict), OUTCOME_RUNNING);
+	assert_answer(move.fd, "\"status\"", "\"state\":\"paused\"");
+	assert_non_null(strstr(ask_snapshot(move.fd, true), "\"kind\":\"not-now\""));
+	lock_fails = -EBUSY;
+	assert_answer(move.fd, "\"resume\"", "stays paused: somebody else has its disks");
+	assert_true(resting);
+	lock_fails = 0;
+	assert_answer(move.fd, "\"resume\"", "\"state\":\"running\",\"changed\":true");
+	assert_runs(&move);
+	end_move(&move);
+	/* Or that ends it. */
+	move = commit_move();
+	hang_up(&move);
+	said();
+	answer(move.fd);
+	assert_answer(move.fd, "\"stop\"", "result");
+	death(true);
+	assert_true(resting);
+	assert_int_equal(session.holds.count, 0);
+	end_move(&move);
+}
+
+static void a_guest_whose_disks_are_gone_does_not_go_on(void **state)
+{
+	struct move move = commit_move();
+
+	lock_fails = -EBUSY;
+	far_says(&move, MIGRATION_FAILED);
+	assert_non_null(strstr(answer(move.fd), "the guest is paused: it could not be moved, and "
+						"somebody else has its disks"));
+	said();
+	assert_true(resting);
+	lock_fails = 0;
+	assert_answer(move.fd, "\"resume\"", "\"changed\":true");
+	assert_runs(&move);
+	end_move(&move);
+}
+
+static void who_goes_away_calls_a_move_off(void **state)
+{
+	struct move move = begin_move();
+	int fd = control_socket_connect(path, false);
+
+	settle();
+	last_frame(move.far);
+	assert_true(resting);
+	close(move.fd);
+	move.fd = fd;
+	move.descriptors++;
+	settle();
+	move.descriptors--;
+	assert_runs(&move);
+	end_move(&move);
+	/* Not any more when it has been given away. */
+	move = commit_move();
+	fd = control_socket_connect(path, false);
+	settle();
+	close(move.fd);
+	move.fd = fd;
+	settle();
+	assert_true(resting);
+	assert_false(locked);
+	far_says(&move, MIGRATION_RUNS);
+	assert_int_equal(verdict_outcome(&session.verdict), OUTCOME_QUIT);
+	death(true);
+	end_move(&move);
+}
+
+static void a_guest_that_is_moved_is_left_alone(void **state)
+{
+	struct move move = commit_move();
+	const int other = control_socket_connect(path, false);
+
+	settle();
+	assert_answer(other, "\"pause\"", "the guest is being moved");
+	assert_non_null(strstr(ask_snapshot(other, true), "the guest is being moved"));
+	assert_non_null(strstr(ask_handing(other, "\"migrate\"", 1), "the guest is being moved"));
+	close(other);
+	settle();
+	/* It ends meanwhile, and so does the move; it may run there. */
+	death(true);
+	assert_non_null(
+		strstr(answer(move.fd), "it has ended here, and may run at the other side"));
+	assert_true(resting);
+	end_move(&move);
+}
+
+static void what_a_move_needs(void **state)
+{
+	const int fd = start();
+
+	assert_answer(fd, "\"migrate\"", "have to come along");
+	assert_non_null(strstr(ask_handing(fd, "\"migrate\",\"arguments\":{\"timeout\":0}", 1),
+			       "timeout must be from 1 to 86400 seconds"));
+	assert_non_null(
+		strstr(ask_handing(fd, "\"migrate\",\"arguments\":{\"to\":0}", 1), "bad-request"));
+	rests = true;
+	unsaved = "it has wings";
+	assert_non_null(
+		strstr(ask_handing(fd, "\"migrate\"", fd), "cannot be moved: it has wings"));
+	unsaved = NULL;
+	ask(fd, "\"pause\"");
+	assert_non_null(strstr(ask_handing(fd, "\"migrate\"", fd), "the guest is paused"));
 	finish_all(fd);
 }
 
@@ -1013,6 +1329,15 @@ int main(void)
 		on_session(offsets_add_up),
 		on_session(a_guest_is_saved_while_it_is_held),
 		on_session(increments_go_by_the_log_since_their_base),
+		on_session(a_guest_moves_and_ends),
+		on_session(translations_of_nested_guests_go_before_each_round),
+		on_session(a_guest_goes_on_where_the_link_breaks_before),
+		on_session(a_guest_goes_on_where_the_other_side_never_will),
+		on_session(a_guest_that_may_run_there_stays_until_its_owner_decides),
+		on_session(a_guest_whose_disks_are_gone_does_not_go_on),
+		on_session(who_goes_away_calls_a_move_off),
+		on_session(a_guest_that_is_moved_is_left_alone),
+		on_session(what_a_move_needs),
 		on_session(there_is_no_time_without_a_machine),
 		on_session(time_that_cannot_be_stopped),
 		on_session(vcpus_are_looked_at),

@@ -36,6 +36,9 @@ static unsigned int lives;
 static enum outcome written[8]; /* to the statistics, by life */
 static size_t offered; /* to the console */
 
+/* What becomes of a machine that does not come to be; or NULL. */
+static void (*comes)(struct verdict *verdict);
+
 /* In place of vmm/machine/machine.c, vmm/machine/resources.c, vmm/machine/stats.c and
  * vmm/vcpu/vcpu.c. */
 
@@ -44,6 +47,10 @@ enum status machine_create(struct machine *machine, struct resources *resources,
 			   struct verdict *verdict)
 {
 	*machine = (struct machine){ .config = resources->config, .verdict = verdict };
+	if (comes) {
+		comes(verdict);
+		return STATUS_HOST;
+	}
 	lives++;
 	return STATUS_OK;
 }
@@ -420,6 +427,33 @@ static void all_ends(void **state)
 	}
 }
 
+static void nothing_comes(struct verdict *verdict)
+{
+}
+
+static void it_is_killed(struct verdict *verdict)
+{
+	verdict_kill(verdict, SIGTERM);
+}
+
+static void the_user_has_enough(struct verdict *verdict)
+{
+	verdict_reach(verdict, OUTCOME_QUIT);
+}
+
+/* As where a guest is waited for that moves here. */
+static void ends_before_there_is_a_guest(void **state)
+{
+	comes = nothing_comes;
+	assert_int_equal(run(down), STATUS_HOST);
+	comes = it_is_killed;
+	assert_int_equal(run(down), STATUS_SIGNAL + SIGTERM);
+	comes = the_user_has_enough;
+	assert_int_equal(run(down), STATUS_OK);
+	comes = NULL;
+	assert_int_equal(lives, 0);
+}
+
 /* What is still to be done then (a nest's last report) can be ended, but not by mistake. */
 static void signals_after_the_end(void **state)
 {
@@ -486,6 +520,7 @@ int main(void)
 		in_session(who_is_late_gets_all),
 		in_session(who_is_late_gets_all_from_one_that_is_interrupted),
 		in_session(all_ends),
+		in_session(ends_before_there_is_a_guest),
 		in_session(signals_after_the_end),
 		in_session(whoever_needs_none_keeps_no_capability),
 		in_session(a_sandbox_that_cannot_be_entered_is_the_hosts_fault),

@@ -2,12 +2,16 @@
 /*
  * Guests that live in this process: run, from the beginning, and restore.
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "commands/command.h"
 #include "copies/copies.h"
 #include "debugger/debugger.h"
 #include "machine/session.h"
+#include "migration/migration_place.h"
+#include "migration/migration_receive.h"
 #include "monitor/monitor.h"
 #include "root/root.h"
 #include "snapshot/snapshot.h"
@@ -67,17 +71,22 @@ const struct command cmd_run = {
 
 /* The same from where it was saved. */
 
-/* What the guest is, of what was saved, into a configuration that has what is the host's. */
-static int complete(struct config *config, const struct snapshot *snapshot)
+/* What the guest is, by records, into a configuration that has what is the host's. */
+static int complete_by(struct config *config, const void *records, size_t size)
 {
 	struct state_reader reader;
 
-	state_reader_create(&reader, snapshot->state, snapshot->header.state_size);
+	state_reader_create(&reader, records, size);
 	/* A nest has its plan before it, and is a guest as any other. */
 	state_seek(&reader, "guest");
 	config_restore_guest(config, &reader);
-	config->snapshot = snapshot;
 	return reader.err;
+}
+
+static int complete(struct config *config, const struct snapshot *snapshot)
+{
+	config->snapshot = snapshot;
+	return complete_by(config, snapshot->state, snapshot->header.state_size);
 }
 
 /* A snapshot and all that it stands on: one after another, and in order. */
@@ -113,7 +122,7 @@ static int open_chain(struct chain *chain, const char *path, const struct config
 	return err;
 }
 
-static int restore_from(const char *path, struct config *config, int argc, char **argv)
+static int restore_file(const char *path, struct config *config, int argc, char **argv)
 {
 	struct chain chain;
 	struct copies copies = {
@@ -139,6 +148,31 @@ static int restore_from(const char *path, struct config *config, int argc, char 
 	return result;
 }
 
+static int receive(struct config *config, struct migration_receiver *receiver, int fd)
+{
+	int err;
+
+	if (migration_receive_begin(receiver, fd, config->from) < 0)
+		return STATUS_HOST;
+	config->migration = receiver;
+	err = complete_by(config, receiver->guest, receiver->guest_size);
+	return err < 0 ? status_of_error(err, STATUS_USAGE) : live(config);
+}
+
+static int restore_from(struct config *config)
+{
+	struct migration_receiver receiver;
+	const int fd = migration_place_accept(config->from);
+	int status;
+
+	if (fd < 0)
+		return fd == -EINVAL ? STATUS_USAGE : STATUS_HOST;
+	status = receive(config, &receiver, fd);
+	migration_receive_end(&receiver);
+	close(fd);
+	return status;
+}
+
 /* first: the command line of the first copy, if there are any. */
 static int restore_by(char **first, int argc, char **argv)
 {
@@ -152,12 +186,12 @@ static int restore_by(char **first, int argc, char **argv)
 		return cmd_help_print(&cmd_restore);
 	if (result < 0)
 		return STATUS_USAGE;
-	if (!words.word) {
-		log_error("restore takes a file that snapshot has made");
+	if (!words.word == !config.from || (config.from && config.base_count + config.copies > 0)) {
+		log_error("restore takes a file that snapshot has made, or --from");
 		return STATUS_USAGE;
 	}
 	log_set_level(config.log_level);
-	return restore_from(words.word, &config, argc, argv);
+	return config.from ? restore_from(&config) : restore_file(words.word, &config, argc, argv);
 }
 
 static int restore(enum config_flavour flavour, int argc, char **argv)
@@ -175,12 +209,12 @@ static int restore(enum config_flavour flavour, int argc, char **argv)
 
 const struct command cmd_restore = {
 	.options = &config_restore_options,
-	.arguments = "[OPTIONS] FILE",
-	.summary = "start a guest that was saved",
+	.arguments = "[OPTIONS] FILE | --from WHERE",
+	.summary = "start a guest that was saved, or that moves here",
 	.about =
-		"Starts a guest where it was when snapshot saved it. What it is was saved with it; "
-		"what it has of the host is given anew: disks and networks, as many and in the "
-		"order of then.",
+		"Starts a guest where it was when snapshot saved it, or waits for one that migrate "
+		"moves here. What it is comes with it; what it has of the host is given anew: "
+		"disks and networks, as many and in the order of then.",
 	.more = "With --count standard output has the lines of all consoles, each with the name of "
 		"its copy in front, and there is no input.\n"
 		"\n"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A running guest into a file. It is made here, and written by the guest's nidus.
+ * Running guests that are to go on elsewhere: from a file, which is made here, and written by the
+ * guest's nidus; or in another nidus, by a connection that is made here, and used by that.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include "control/control_client.h"
 #include "host/file.h"
 #include "machine/session.h"
+#include "migration/migration_place.h"
 #include "snapshot/snapshot.h"
 #include "util.h"
 
@@ -21,6 +23,8 @@ struct request {
 	const char *base; /* NULL: the file is to stand by itself */
 	char base_id[2 * sizeof(struct snapshot_id) + 1]; /* two digits a byte */
 	bool stop, track;
+	const char *to; /* in place of a file, where it moves to */
+	uint32_t timeout; /* seconds; 0: the guest's nidus knows */
 };
 
 static int complain(const char *path, int err)
@@ -41,13 +45,36 @@ static int pagemap_of(const struct control_peer *peer)
 	return fd < 0 ? complain(path, -errno) : fd;
 }
 
+/* With where the guest is to go, and what its RAM is found by; arguments are taken over. */
+static json_t *ask(struct control_peer *peer, const char *what, json_t *arguments, int fd)
+{
+	json_t *result;
+
+	peer->hand[0] = fd;
+	peer->hand[1] = pagemap_of(peer);
+	peer->hand_count = 2;
+	if (peer->hand[1] < 0) {
+		json_decref(arguments);
+		return NULL;
+	}
+	result = control_client_ask(peer, what, arguments, -1);
+	close(peer->hand[1]);
+	return result;
+}
+
+static int64_t number(const json_t *result, const char *name)
+{
+	return json_integer_value(json_object_get(result, name));
+}
+
+/* Snapshots. */
+
 static void say(const struct request *request, const json_t *result)
 {
-	const json_int_t ram = json_integer_value(json_object_get(result, "ram_bytes")),
-			 paused = json_integer_value(json_object_get(result, "paused_ns"));
+	const int64_t paused = number(result, "paused_ns");
 
 	printf("Guest %s saved to %s: %" PRId64 " MiB of RAM, paused for %" PRId64 ".%03d ms%s\n",
-	       request->name, request->file, (int64_t)(ram >> 20), (int64_t)(paused / 1000000),
+	       request->name, request->file, number(result, "ram_bytes") >> 20, paused / 1000000,
 	       (int)(paused / 1000 % 1000), request->stop ? ", and ended" : "");
 }
 
@@ -62,16 +89,9 @@ static json_t *arguments(const struct request *request)
 
 static int save(const struct request *request, struct control_peer *peer, struct file_new *file)
 {
-	json_t *result;
+	json_t *result = ask(peer, "snapshot", arguments(request), file->fd);
 	int err;
 
-	peer->hand[0] = file->fd;
-	peer->hand[1] = pagemap_of(peer);
-	if (peer->hand[1] < 0)
-		return peer->hand[1];
-	peer->hand_count = 2;
-	result = control_client_ask(peer, "snapshot", arguments(request), -1);
-	close(peer->hand[1]);
 	if (!result)
 		return -EIO;
 	err = file_new_keep(file);
@@ -186,4 +206,98 @@ const struct command cmd_snapshot = {
 		"guest, 3 the guest's nidus does not answer, or refuses, or the file cannot be "
 		"written; then there is no such file.",
 	.run = run,
+};
+
+/* Moves. */
+
+static void say_moved(const struct request *request, const json_t *result)
+{
+	printf("Guest %s moved to %s: %" PRId64 " MiB in %" PRId64 " rounds, paused for %" PRId64
+	       " ms\n",
+	       request->name, request->to, number(result, "sent_bytes") >> 20,
+	       number(result, "rounds"), number(result, "paused_ns") / 1000000);
+}
+
+static int move_to(const struct request *request, struct control_peer *peer, int fd)
+{
+	json_t *arguments =
+		request->timeout ? json_pack("{si}", "timeout", (int)request->timeout) : NULL;
+	json_t *result = ask(peer, "migrate", arguments, fd);
+
+	if (!result)
+		return STATUS_HOST;
+	say_moved(request, result);
+	json_decref(result);
+	return STATUS_OK;
+}
+
+static int move(const struct request *request)
+{
+	struct control_peer peer;
+	int err = control_client_open(&peer, request->name, false), fd, status;
+
+	if (err < 0)
+		return status_of_error(err, STATUS_USAGE);
+	fd = migration_place_connect(request->to);
+	if (fd < 0) {
+		control_client_close(&peer);
+		return fd == -EINVAL ? STATUS_USAGE : STATUS_HOST;
+	}
+	status = move_to(request, &peer, fd);
+	close(fd);
+	control_client_close(&peer);
+	return status;
+}
+
+static const struct option_row migrate_rows[] = {
+	{ OPTION("timeout", 0, "SECONDS",
+		 "give up where the other side does nothing for so long; no longer is the guest "
+		 "kept from running before it is the other side's (30)"),
+	  OPTION_NUMBER(struct request, timeout, 1, 86400) },
+};
+
+static const struct option_group migrate_groups[] = {
+	{ migrate_rows, ARRAY_SIZE(migrate_rows) },
+};
+
+static const struct options migrate_options = {
+	.command = "migrate",
+	.groups = migrate_groups,
+	.group_count = ARRAY_SIZE(migrate_groups),
+	.names = OPTION_NAMES_FILE,
+	.takes_second = true,
+};
+
+static int migrate(enum config_flavour flavour, int argc, char **argv)
+{
+	struct request request = { .name = NULL };
+	struct options_words words;
+	const int result = options_parse(&migrate_options, &request, argc, argv, &words);
+
+	(void)flavour;
+	if (result == OPTIONS_HELP)
+		return cmd_help_print(&cmd_migrate);
+	if (result < 0)
+		return STATUS_USAGE;
+	if (!words.second) {
+		log_error("migrate takes a guest, by its name or the path of its socket, and where "
+			  "it is to go: unix:PATH, tcp:ADDRESS:PORT or exec:COMMAND");
+		return STATUS_USAGE;
+	}
+	request.name = words.word;
+	request.to = words.second;
+	return move(&request);
+}
+
+const struct command cmd_migrate = {
+	.options = &migrate_options,
+	.arguments = "[OPTIONS] NAME unix:PATH|tcp:ADDRESS:PORT|exec:COMMAND",
+	.summary = "move a running guest to another nidus",
+	.about = "Moves a guest, while it runs, to a nidus that waits for it (restore --from), on "
+		 "this machine or another one. It is kept from running only at the end, and ends "
+		 "here when it runs there. Whoever ends migrate before that calls it off.",
+	.more = "Exit status: 0 it has moved, 2 the command line is wrong or there is no such "
+		"guest, 3 it has not, and goes on, or is paused because nobody knows whether it "
+		"runs there, which is said.",
+	.run = migrate,
 };

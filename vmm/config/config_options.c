@@ -450,6 +450,7 @@ static int add_base(void *target, const char *text)
 	return 0;
 }
 
+/* Only for a guest that is restored. */
 static const struct option_row restore_rows[] = {
 	{ OPTION("base", 0, "FILE",
 		 "what FILE is an increment to (snapshot --base), and that to its own base, in any "
@@ -463,6 +464,11 @@ static const struct option_row restore_rows[] = {
 		 "so many copies, named NAME-1 and so on; in the words of other options {} stands "
 		 "for the number of each (one guest, named NAME)"),
 	  OPTION_NUMBER(struct config, copies, 1, CONFIG_COPIES_MAX) },
+	{ OPTION("from", 0, "WHERE",
+		 "in place of a file, a guest that moves here while it runs (nidus migrate): one is "
+		 "waited for at unix:PATH or tcp:ADDRESS:PORT, or comes by exec:COMMAND or by fd:N, "
+		 "a connected socket (none)"),
+	  OPTION_TEXT(struct config, from) },
 };
 
 static const struct option_group restore_groups[] = {

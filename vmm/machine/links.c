@@ -27,10 +27,10 @@ static uint64_t hash(const char *text, unsigned int salt)
 	return hash;
 }
 
-/* Whether somebody cares which address the guest has. */
+/* Whether somebody cares which address the guest has. One that moves stays who it is. */
 static bool wants_mac(const struct config *config, unsigned int index)
 {
-	return config->networks[index].guest_mac.given || config->name;
+	return config->networks[index].guest_mac.given || (config->name && !config->migration);
 }
 
 /* The guest's address: its own wish, or its name's, or any. */

@@ -42,6 +42,26 @@ static const struct step restore_steps[] = {
 	{ NULL, NULL, STATUS_OK },
 };
 
+/* And for one that moves here, whose source still runs it for a while. */
+static const struct step receive_steps[] = {
+	{ start_disks, NULL, STATUS_USAGE },
+	{ vm_map_ram, vm_unmap_ram, STATUS_USAGE },
+	{ receive_ram, NULL, STATUS_HOST },
+	{ vm_create, vm_destroy, STATUS_HOST },
+	{ cpus_create, cpus_destroy, STATUS_HOST },
+	{ devices_create, devices_destroy, STATUS_HOST },
+	{ restore_state, NULL, STATUS_HOST },
+	{ receive_commitment, NULL, STATUS_HOST },
+	{ NULL, NULL, STATUS_OK },
+};
+
+static const struct step *steps_of(const struct config *config)
+{
+	if (config->migration)
+		return receive_steps;
+	return config->snapshot ? restore_steps : start_steps;
+}
+
 enum status machine_create(struct machine *machine, struct resources *resources,
 			   struct event_loop *loop, struct terminal *terminal, struct sink *report,
 			   struct verdict *verdict)
@@ -53,7 +73,7 @@ enum status machine_create(struct machine *machine, struct resources *resources,
 		.terminal = terminal,
 		.report = report,
 		.verdict = verdict,
-		.steps = resources->config->snapshot ? restore_steps : start_steps,
+		.steps = steps_of(resources->config),
 	};
 	reach(machine, PHASE_BEGUN);
 	while (machine->steps[machine->built].up) {
@@ -83,12 +103,14 @@ void machine_destroy(struct machine *machine)
 void machine_run(struct machine *machine)
 {
 	struct vcpu_env *env = &machine->env;
-	int err = machine->config->snapshot ? restore_go(machine) : 0;
+	int err = config_goes_on(machine->config) ? restore_go(machine) : 0;
 
 	reach(machine, PHASE_FIRST_RUN);
 	/* The first vCPU last: by then the others can be called by it. */
 	for (unsigned int i = env->count; i-- > 0 && err >= 0;)
 		err = vcpu_start(&env->vcpus[i]);
+	if (machine->config->migration && err >= 0)
+		receive_tell(machine, true);
 	worker_slice(WORKER_SLICE_NS);
 	while (err >= 0 && verdict_outcome(machine->verdict) == OUTCOME_RUNNING)
 		err = event_loop_turn(machine->loop, true);

@@ -7,16 +7,23 @@
  *
  * A machine that is restored is built as any other, of the same configuration, but without what a
  * guest finds at its start. Its devices rest until its vCPUs are about to run.
+ *
+ * One that moves here comes by a connection, which is a source of the event loop: signals, and who
+ * sits at the terminal, do not wait for it. It is the source's until that says that it has been
+ * committed; from then on it is ours, and disks can be locked.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "cpu/gic_state.h"
 #include "cpu/pvtime.h"
 #include "host/log.h"
+#include "migration/migration_receive.h"
 #include "snapshot/snapshot.h"
 #include "steps.h"
+#include "util.h"
 
 const char *machine_unsaved(const struct machine *machine)
 {
@@ -50,12 +57,18 @@ static bool has_offset(const struct machine *machine)
 	return machine->config->has_counter_offset || machine->config->nested;
 }
 
-void machine_save(struct machine *machine, struct state_writer *writer)
+void machine_save_config(const struct machine *machine, struct state_writer *writer)
 {
 	const struct config_made made = {
 		.irqchip = machine->gic.kind,
 		.report = machine->report != NULL,
 	};
+
+	config_save_guest(machine->config, &made, writer);
+}
+
+void machine_save(struct machine *machine, struct state_writer *writer)
+{
 	struct vcpu_env *env = &machine->env;
 	uint64_t *mpidr = cpus_mpidrs(machine);
 
@@ -63,7 +76,7 @@ void machine_save(struct machine *machine, struct state_writer *writer)
 		state_fail_write(writer, -ENOMEM);
 		return;
 	}
-	config_save_guest(machine->config, &made, writer);
+	machine_save_config(machine, writer);
 	cpu_clock_save(writer, env->vcpus[0].fd, has_offset(machine));
 	for (unsigned int i = 0; i < env->count; i++)
 		cpu_save(writer, &machine->saved, env->vcpus[i].fd, i);
@@ -116,16 +129,26 @@ static void restore(struct machine *machine, struct state_reader *reader, const 
 	state_done(reader);
 }
 
-int restore_state(struct machine *machine)
+static void read_state(const struct machine *machine, struct state_reader *reader)
 {
 	const struct snapshot *snapshot = machine->config->snapshot;
+	const struct migration_receiver *receiver = machine->config->migration;
+
+	if (receiver)
+		state_reader_create(reader, receiver->state, receiver->state_size);
+	else
+		state_reader_create(reader, snapshot->state, snapshot->header.state_size);
+}
+
+int restore_state(struct machine *machine)
+{
 	uint64_t *mpidr = cpus_mpidrs(machine);
 	struct state_reader reader;
 	size_t size;
 
 	if (!mpidr)
 		return -ENOMEM;
-	state_reader_create(&reader, snapshot->state, snapshot->header.state_size);
+	read_state(machine, &reader);
 	machine_rest(machine, true);
 	/* What comes before is for others; of that the machine was made. */
 	state_seek(&reader, "guest");
@@ -137,9 +160,73 @@ int restore_state(struct machine *machine)
 
 int restore_go(struct machine *machine)
 {
-	const int err = cpu_clock_restore(&machine->clock, machine->vm_fd, machine->env.vcpus[0].fd,
-					  &machine->counter_offset);
+	const bool moved = machine->config->migration != NULL;
+	/* Its source has given them up by now. */
+	int err = moved ? resources_lock(machine->resources) : 0;
 
-	machine_rest(machine, false);
+	if (err == 0)
+		err = cpu_clock_restore(&machine->clock, machine->vm_fd, machine->env.vcpus[0].fd,
+					&machine->counter_offset);
+	if (moved && err < 0)
+		receive_tell(machine, false);
+	else
+		machine_rest(machine, false);
 	return err;
+}
+
+/* A guest that moves here. */
+
+struct receipt {
+	struct event_source source;
+	struct migration_receiver *receiver;
+	int more; /* as migration_receive_some() returns it */
+};
+
+static void receipt_ready(struct event_source *source, uint32_t events)
+{
+	struct receipt *receipt = container_of(source, struct receipt, source);
+
+	(void)events;
+	receipt->more = migration_receive_some(receipt->receiver);
+}
+
+/* Until what is to come has come, or there is a verdict. Errors: as steps.h has them. */
+static int receive(struct machine *machine)
+{
+	struct receipt receipt = {
+		.source = { machine->config->migration->fd, receipt_ready },
+		.receiver = machine->config->migration,
+		.more = 1,
+	};
+	int err = event_add(machine->loop, &receipt.source, EPOLLIN);
+
+	if (err < 0) {
+		log_error("%s: %s", receipt.receiver->from, log_reason(-err));
+		return err;
+	}
+	while (err >= 0 && receipt.more > 0 && verdict_outcome(machine->verdict) == OUTCOME_RUNNING)
+		err = event_loop_turn(machine->loop, true);
+	event_remove(machine->loop, &receipt.source);
+	if (err < 0)
+		return err;
+	return receipt.more > 0 ? -ECANCELED : receipt.more;
+}
+
+int receive_ram(struct machine *machine)
+{
+	const int err = migration_receive_into(machine->config->migration, &machine->memory);
+
+	return err < 0 ? err : receive(machine);
+}
+
+int receive_commitment(struct machine *machine)
+{
+	const int err = migration_receive_ready(machine->config->migration);
+
+	return err < 0 ? err : receive(machine);
+}
+
+void receive_tell(struct machine *machine, bool runs)
+{
+	migration_receive_tell(machine->config->migration, runs);
 }

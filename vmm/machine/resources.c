@@ -64,7 +64,7 @@ static int files_open(struct resources *resources)
 	struct boot_files *files = &resources->files;
 	int err;
 
-	if (config->snapshot)
+	if (config_goes_on(config))
 		return 0;
 	err = boot_files_open(files, config->kernel, config->initrd, config->initramfs);
 
@@ -81,7 +81,7 @@ static int files_open(struct resources *resources)
 
 static void files_close(struct resources *resources)
 {
-	if (resources->config->snapshot)
+	if (config_goes_on(resources->config))
 		return;
 	load_ring_destroy(resources->ring);
 	boot_files_close(&resources->files);
@@ -218,6 +218,7 @@ static int own_disk(struct resources *resources, const struct config_disk *disk)
 	const struct disk_options options = {
 		.read_only = disk->read_only,
 		.direct = disk->direct,
+		.unlocked = config->migration != NULL,
 		.ops = disk_engine_choose(config->block_engine),
 		.engines = virtio_block_queues(config->cpus),
 		.depth = VIRTIO_BLOCK_DEPTH,
@@ -242,6 +243,25 @@ static int disks_open(struct resources *resources)
 	}
 	if (err < 0)
 		disks_close(resources);
+	return err;
+}
+
+void resources_unlock(const struct resources *resources)
+{
+	for (unsigned int i = 0; i < resources->disk_count; i++)
+		if (!resources->served_disks[i])
+			disk_unlock(&resources->disks[i]);
+}
+
+int resources_lock(const struct resources *resources)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < resources->disk_count && err == 0; i++)
+		if (!resources->served_disks[i])
+			err = disk_lock(&resources->disks[i]);
+	if (err < 0)
+		resources_unlock(resources);
 	return err;
 }
 

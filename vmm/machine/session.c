@@ -194,8 +194,9 @@ static enum status session_live(struct session *session)
 		machine_create(machine, &session->resources, &session->loop, &session->terminal,
 			       session->reports, &session->verdict);
 
+	/* One that waits for its guest may be told to end before there is one. */
 	if (status != STATUS_OK)
-		return status;
+		return verdict_outcome(&session->verdict) == OUTCOME_RUNNING ? status : STATUS_OK;
 	session->machine_exists = true;
 	holds_attach(&session->holds, &machine->env);
 	session_tell_begin(session);

@@ -57,6 +57,14 @@ int start_clean(struct machine *machine);
 int restore_ram(struct machine *machine);
 void restore_ram_end(struct machine *machine);
 int restore_state(struct machine *machine);
+/*
+ * Or from another nidus: RAM and state, while the loop turns; and what makes the guest ours, all of
+ * whose machine is there. -ECANCELED, not said: there is a verdict by now. receive_tell(): that it
+ * runs, or never will.
+ */
+int receive_ram(struct machine *machine);
+int receive_commitment(struct machine *machine);
+void receive_tell(struct machine *machine, bool runs);
 /* Its counters go on, and its devices: just before vCPUs run. Errors: -errno, said. */
 int restore_go(struct machine *machine);
 

@@ -76,17 +76,12 @@ static void stop(struct control_client *client, json_t *arguments, void *opaque)
 }
 
 static const struct control_request requests[] = {
-	{ "version", say_version },
-	{ "status", say_status },
-	{ "stat", say_statistics },
-	{ "stop", stop },
-	{ "pause", monitor_pause },
-	{ "resume", monitor_resume },
-	{ "debug", monitor_debug },
-	{ "gdb", monitor_gdb },
-	{ "balloon", monitor_balloon },
-	{ "snapshot", monitor_snapshot },
-	{ NULL, NULL },
+	{ "version", say_version },	{ "status", say_status },
+	{ "stat", say_statistics },	{ "stop", stop },
+	{ "pause", monitor_pause },	{ "resume", monitor_resume },
+	{ "debug", monitor_debug },	{ "gdb", monitor_gdb },
+	{ "balloon", monitor_balloon }, { "snapshot", monitor_snapshot },
+	{ "migrate", monitor_migrate }, { NULL, NULL },
 };
 
 static void begins(struct session_watcher *watcher)
@@ -103,6 +98,7 @@ static void stopped(struct session_watcher *watcher, bool over)
 	struct monitor *monitor = container_of(watcher, struct monitor, watcher);
 
 	saver_end(&monitor->saver);
+	monitor_migrate_end(monitor);
 	if (!over)
 		return;
 	monitor_pause_end(monitor);
@@ -219,6 +215,7 @@ void monitor_destroy(struct monitor *monitor)
 	session_watch_no_more(monitor->session, &monitor->watcher);
 	if (serves) {
 		saver_end(&monitor->saver);
+		monitor_migrate_end(monitor);
 		monitor_pause_end(monitor);
 		monitor_debug_end(monitor);
 	}

@@ -17,6 +17,10 @@ void monitor_snapshot(struct control_client *client, json_t *arguments, void *op
 /* What saving takes. Errors: -errno, said. */
 int monitor_snapshot_prepare(struct monitor *monitor);
 
+void monitor_migrate(struct control_client *client, json_t *arguments, void *opaque);
+/* The machine is about to go. */
+void monitor_migrate_end(struct monitor *monitor);
+
 void monitor_gdb(struct control_client *client, json_t *arguments, void *opaque);
 void monitor_balloon(struct control_client *client, json_t *arguments, void *opaque);
 

@@ -102,6 +102,8 @@ void monitor_pause(struct control_client *client, json_t *arguments, void *opaqu
 		control_server_refuse(client, CONTROL_BAD, "%s", error.text);
 	else if (monitor->state == MONITOR_PAUSED)
 		answer(client, monitor, false);
+	else if (monitor->state == MONITOR_RUNNING && mover_is_busy(monitor->mover))
+		control_server_refuse(client, CONTROL_NOT_NOW, "the guest is being moved");
 	else if (monitor->state == MONITOR_PAUSING)
 		control_server_refuse(client, CONTROL_NOT_NOW, "the guest is being paused");
 	else if (monitor->state == MONITOR_ENDED)
@@ -132,6 +134,18 @@ static int end_hold(struct monitor *monitor, enum monitor_state state)
 	return err;
 }
 
+/* It was given to another nidus, and nobody knows whether that has it. */
+static void take_back(struct control_client *client, struct monitor *monitor)
+{
+	if (mover_resume(monitor->mover) < 0) {
+		control_server_refuse(client, CONTROL_FAILED,
+				      "the guest stays paused: somebody else has its disks");
+		return;
+	}
+	monitor->state = MONITOR_RUNNING;
+	answer(client, monitor, true);
+}
+
 void monitor_resume(struct control_client *client, json_t *arguments, void *opaque)
 {
 	struct monitor *monitor = opaque;
@@ -143,6 +157,10 @@ void monitor_resume(struct control_client *client, json_t *arguments, void *opaq
 	}
 	if (monitor->state == MONITOR_RUNNING || monitor->state == MONITOR_ENDED) {
 		answer(client, monitor, false);
+		return;
+	}
+	if (mover_is_adrift(monitor->mover)) {
+		take_back(client, monitor);
 		return;
 	}
 	err = end_hold(monitor, MONITOR_RUNNING);

@@ -85,6 +85,8 @@ void monitor_snapshot(struct control_client *client, json_t *arguments, void *op
 		control_server_refuse(client, CONTROL_NOT_NOW, "the guest has ended");
 	} else if (saver_is_busy(&monitor->saver)) {
 		control_server_refuse(client, CONTROL_NOT_NOW, "somebody else has it saved");
+	} else if (mover_is_busy(monitor->mover)) {
+		control_server_refuse(client, CONTROL_NOT_NOW, "the guest is being moved");
 	} else {
 		monitor->saves = client;
 		saver_begin(&monitor->saver, &order);
