@@ -19,6 +19,22 @@ static int log_slot(const struct dirty_log *log, bool on)
 	return memslot_log(log->vm_fd, MEMSLOT_RAM, memory->base, memory->host, memory->size, on);
 }
 
+/*
+ * All pages are to fault when they are written to next. KVM makes shadow stage 2 read-only as well,
+ * but leaves writable what CPUs have cached of it.
+ */
+static int protect(const struct dirty_log *log)
+{
+	int err = log_slot(log, true);
+
+	if (err < 0 || !log->shadowed)
+		return err;
+	err = memslot_unmap_nested(log->vm_fd, log->memory->host, log->taken.page_size);
+	if (err < 0)
+		log_slot(log, false);
+	return err;
+}
+
 /* Both bitmaps, or neither. */
 static int make_maps(struct dirty_log *log, uint64_t page_size)
 {
@@ -72,7 +88,7 @@ int dirty_log_begin(struct dirty_log *log, int vm_fd, struct memory *memory, boo
 		log->memory = NULL;
 		return err;
 	}
-	err = log_slot(log, true);
+	err = protect(log);
 	if (err < 0)
 		forget_maps(log);
 	return err;
@@ -95,7 +111,7 @@ int dirty_log_take(struct dirty_log *log)
 
 	if (err == 0 && log->shadowed) {
 		log_slot(log, false);
-		err = log_slot(log, true);
+		err = protect(log);
 	}
 	if (err < 0) {
 		log_error("log of what is written to RAM: %s", strerror(-err));

@@ -158,9 +158,13 @@ static void assert_journal(const char *const *names)
 
 static void a_shadowed_log_is_protected_as_a_whole(void **state)
 {
-	static const char *const begins[] = { "enable_with", "set_memory_region 0 1 ", NULL };
+	/* And all translations of its guests are taken away, by a slot that passes. */
+	static const char *const begins[] = { "enable_with", "set_memory_region 0 1 ",
+					      "set_memory_region 6 ",
+					      "set_memory_region 6 0 0x0 0x0", NULL };
 	static const char *const takes[] = { "set_memory_region 0 0 ", "set_memory_region 0 1 ",
-					     NULL };
+					     "set_memory_region 6 ",
+					     "set_memory_region 6 0 0x0 0x0", NULL };
 
 	assert_int_equal(dirty_log_begin(&log, 3, &memory, true), 0);
 	assert_journal(begins);

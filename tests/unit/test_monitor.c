@@ -19,7 +19,6 @@
 #include "debugger/debugger.h"
 #include "inspect/inspect.h"
 #include "machine/stats.h"
-#include "mm/memslot.h"
 #include "monitor/monitor.h"
 #include "unit.h"
 #include "util.h"
@@ -142,23 +141,11 @@ void resources_unlock(const struct resources *resources)
 	locked = false;
 }
 
-/* In place of mm/memslot.c. */
-
-static unsigned int unmapped;
-
-int memslot_unmap_nested(int vm_fd, void *host, uint64_t size)
-{
-	assert_true(resting);
-	assert_int_equal(vm_fd, 60);
-	assert_ptr_equal(host, memory_at(&session.machine.memory, GIB(1), size));
-	unmapped++;
-	return 0;
-}
-
 /* In place of mm/dirty.c: what is told to it is taken next. */
 
 static uint64_t dirty_at; /* offset in RAM of the one page that was written to; 0: none */
 static uint64_t returned; /* bytes */
+static unsigned int takes;
 
 int dirty_log_begin(struct dirty_log *log, int vm_fd, struct memory *memory, bool shadowed)
 {
@@ -180,6 +167,8 @@ void dirty_log_end(struct dirty_log *log)
 
 int dirty_log_take(struct dirty_log *log)
 {
+	assert_true(resting || !config.nested);
+	takes++;
 	page_map_destroy(&log->taken);
 	assert_int_equal(page_map_create(&log->taken, SNAPSHOT_PAGE, log->memory->size), 0);
 	if (dirty_at > 0)
@@ -878,23 +867,17 @@ static void a_guest_moves_and_ends(void **state)
 	end_move(&move);
 }
 
-/* What they write by translations that are cached would not be logged. */
-static void translations_of_nested_guests_go_before_each_round(void **state)
+/* KVM is not to go through its shadow tables while their guests run; the fake of the log looks. */
+static void the_log_of_a_hypervisor_is_taken_while_all_rests(void **state)
 {
 	struct move move;
 
-	unmapped = 0;
-	move = commit_move();
-	far_says(&move, MIGRATION_FAILED);
-	answer(move.fd);
-	assert_int_equal(unmapped, 0);
-	end_move(&move);
 	config.nested = true;
+	takes = 0;
 	move = commit_move();
 	far_says(&move, MIGRATION_FAILED);
 	answer(move.fd);
-	/* When it begins, and as nothing was written there is one more. */
-	assert_int_equal(unmapped, 2);
+	assert_in_range(takes, 1, 2);
 	end_move(&move);
 }
 
@@ -1330,7 +1313,7 @@ int main(void)
 		on_session(a_guest_is_saved_while_it_is_held),
 		on_session(increments_go_by_the_log_since_their_base),
 		on_session(a_guest_moves_and_ends),
-		on_session(translations_of_nested_guests_go_before_each_round),
+		on_session(the_log_of_a_hypervisor_is_taken_while_all_rests),
 		on_session(a_guest_goes_on_where_the_link_breaks_before),
 		on_session(a_guest_goes_on_where_the_other_side_never_will),
 		on_session(a_guest_that_may_run_there_stays_until_its_owner_decides),

@@ -15,11 +15,9 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "host/clock.h"
 #include "host/log.h"
-#include "mm/memslot.h"
 #include "util.h"
 
 #define ROUNDS_MAX 16
@@ -145,21 +143,6 @@ static void stay_committed(struct mover *mover)
 
 /* The way there. */
 
-/*
- * What was taken from the log, or is about to be, is looked at only then: before, the guest's
- * guests may still write to it without being logged.
- */
-static int settle_log(const struct mover *mover)
-{
-	const struct machine *machine = machine_of(mover);
-	const uint64_t page = sysconf(_SC_PAGESIZE);
-
-	if (!machine->config->nested)
-		return 0;
-	return memslot_unmap_nested(machine->vm_fd,
-				    memory_at(&machine->memory, machine->memory.base, page), page);
-}
-
 static void be_patient(struct mover *mover)
 {
 	event_timer_in(&mover->patience, mover->timeout_ns);
@@ -193,8 +176,6 @@ static int take_log(struct mover *mover)
 {
 	int err = dirty_log_take(log_of(mover));
 
-	if (err == 0)
-		err = settle_log(mover);
 	if (err < 0)
 		return err;
 	mover->converged = dirty_log_bytes(log_of(mover)) <= little(mover);
@@ -325,8 +306,6 @@ static int begin(struct mover *mover)
 	err = dirty_log_begin(&machine->dirty, machine->vm_fd, &machine->memory,
 			      machine->config->nested);
 	mover->logs = err == 0;
-	if (err == 0)
-		err = settle_log(mover);
 	machine_rest(machine, false);
 	if (err < 0)
 		return err;
