@@ -13,12 +13,16 @@
 #include "devices/vmgenid.h"
 #include "host/log.h"
 #include "mm/cache.h"
+#include "state/state.h"
 #include "util.h"
 
 struct vmgenid {
 	struct device device;
 	struct irq_line irq;
 	unsigned int spi;
+	uint8_t *place;
+	uint8_t id[VMGENID_SIZE];
+	bool stays;
 };
 
 /* Memory answers in its place. */
@@ -46,12 +50,36 @@ static const char *vmgenid_register_name(uint64_t offset)
 	return NULL;
 }
 
-/* Nothing is taken from the file: that the ID is another one is what there is to tell. */
-static void vmgenid_restore(struct device *device, struct state_reader *reader)
+static void write_id(uint8_t *place, const uint8_t *id)
+{
+	const uint64_t line = cache_line_size();
+	const uintptr_t start = align_down((uintptr_t)place, line);
+
+	memcpy(place, id, VMGENID_SIZE);
+	cache_clean(start, align_up((uintptr_t)place + VMGENID_SIZE, line), line);
+	cache_sync();
+}
+
+/* Not what is in guest memory, where a guest may write. */
+static void vmgenid_save(struct device *device, struct state_writer *writer)
 {
 	const struct vmgenid *vmgenid = container_of(device, struct vmgenid, device);
 
-	(void)reader;
+	state_put(writer, "vmgenid", device->base, vmgenid->id, sizeof(vmgenid->id));
+}
+
+static void vmgenid_restore(struct device *device, struct state_reader *reader)
+{
+	struct vmgenid *vmgenid = container_of(device, struct vmgenid, device);
+	uint8_t id[VMGENID_SIZE];
+
+	if (!state_get(reader, "vmgenid", device->base, id, sizeof(id)))
+		return;
+	if (vmgenid->stays) {
+		memcpy(vmgenid->id, id, sizeof(id));
+		write_id(vmgenid->place, id);
+		return;
+	}
 	irq_line_set(&vmgenid->irq, true);
 	irq_line_set(&vmgenid->irq, false);
 }
@@ -66,19 +94,10 @@ static const struct device_ops vmgenid_ops = {
 	.access = vmgenid_access,
 	.describe = vmgenid_describe,
 	.register_name = vmgenid_register_name,
+	.save = vmgenid_save,
 	.restore = vmgenid_restore,
 	.destroy = vmgenid_destroy,
 };
-
-static void write_id(uint8_t *place, const uint8_t *id)
-{
-	const uint64_t line = cache_line_size();
-	const uintptr_t start = align_down((uintptr_t)place, line);
-
-	memcpy(place, id, VMGENID_SIZE);
-	cache_clean(start, align_up((uintptr_t)place + VMGENID_SIZE, line), line);
-	cache_sync();
-}
 
 int vmgenid_create(struct device **created, const struct vmgenid_options *options)
 {
@@ -95,7 +114,10 @@ int vmgenid_create(struct device **created, const struct vmgenid_options *option
 	};
 	vmgenid->irq = options->irq;
 	vmgenid->spi = options->spi;
-	write_id(options->place, options->id);
+	vmgenid->place = options->place;
+	vmgenid->stays = options->stays;
+	memcpy(vmgenid->id, options->id, sizeof(vmgenid->id));
+	write_id(vmgenid->place, vmgenid->id);
 	*created = &vmgenid->device;
 	return 0;
 }

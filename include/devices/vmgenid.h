@@ -7,6 +7,7 @@
 #ifndef NIDUS_VMGENID_H
 #define NIDUS_VMGENID_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bus/bus.h"
@@ -19,12 +20,14 @@ struct vmgenid_options {
 	/* HVA of the same, VMGENID_SIZE bytes of a memory slot; outlives the VM. */
 	uint8_t *place;
 	const uint8_t *id; /* VMGENID_SIZE bytes, random; copied */
+	bool stays; /* a guest that is restored is the one that it was, and has the ID that it had
+		     */
 	struct irq_line irq; /* edge-triggered */
 	unsigned int spi;
 };
 
 /*
- * Before vCPUs run. A guest that is restored is interrupted, whatever ID it had. Errors: -ENOMEM,
+ * Before vCPUs run. A guest that is restored is interrupted, unless its ID stays. Errors: -ENOMEM,
  * said.
  */
 int vmgenid_create(struct device **created, const struct vmgenid_options *options);

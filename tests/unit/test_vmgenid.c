@@ -4,6 +4,7 @@
 
 #include "arm/devtree.h"
 #include "devices/vmgenid.h"
+#include "state/state.h"
 #include "unit.h"
 
 #define BASE 0x90a0040
@@ -20,18 +21,19 @@ static void irq_set(const struct irq_line *line, bool level)
 	edges += level;
 }
 
+static struct vmgenid_options options = {
+	.base = BASE,
+	.place = page + 64,
+	.id = id,
+	.irq = { .set = irq_set },
+	.spi = SPI,
+};
+
 static int begin(void **state)
 {
-	const struct vmgenid_options options = {
-		.base = BASE,
-		.place = page + 64,
-		.id = id,
-		.irq = { .set = irq_set },
-		.spi = SPI,
-	};
-
 	memset(page, 0xa5, sizeof(page));
 	changes = edges = 0;
+	options.stays = false;
 	return vmgenid_create(&device, &options);
 }
 
@@ -75,13 +77,43 @@ static void the_tree_tells_of_it(void **state)
 	devtree_destroy(&tree);
 }
 
+/* Into one that has another ID: what it has then, and what is in the record. */
+static void restore(bool stays)
+{
+	static const uint8_t other[VMGENID_SIZE] = "fedcba9876543210";
+	struct state_writer writer;
+	struct state_reader reader;
+
+	state_writer_create(&writer);
+	page[64] = 'x';
+	device->ops->save(device, &writer);
+	device->ops->destroy(device);
+	options.stays = stays;
+	options.id = other;
+	assert_int_equal(vmgenid_create(&device, &options), 0);
+	options.id = id;
+	assert_int_equal(changes, 0);
+	state_reader_create(&reader, writer.bytes, writer.size);
+	device->ops->restore(device, &reader);
+	state_done(&reader);
+	assert_int_equal(reader.err, 0);
+	state_writer_destroy(&writer);
+	assert_memory_equal(page + 64, stays ? id : other, VMGENID_SIZE);
+}
+
 /* A guest that starts has nothing to be told. */
 static void one_that_is_restored_interrupts_once(void **state)
 {
-	assert_int_equal(changes, 0);
-	device->ops->restore(device, NULL);
+	restore(false);
 	assert_int_equal(edges, 1);
 	assert_int_equal(changes, 2);
+}
+
+/* Nor has one that moves, which has what nidus gave it, whatever it has made of it. */
+static void one_that_moves_keeps_its_id(void **state)
+{
+	restore(true);
+	assert_int_equal(changes, 0);
 }
 
 int main(void)
@@ -92,6 +124,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_tree_tells_of_it, begin, finish),
 		cmocka_unit_test_setup_teardown(one_that_is_restored_interrupts_once, begin,
 						finish),
+		cmocka_unit_test_setup_teardown(one_that_moves_keeps_its_id, begin, finish),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

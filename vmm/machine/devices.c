@@ -117,6 +117,7 @@ static int add_vmgenid(struct machine *machine)
 	struct vmgenid_options options = {
 		.base = PVTIME_BASE + offset,
 		.id = machine->resources->generation,
+		.stays = machine->config->migration != NULL,
 		.irq = irq_line_spi(machine->vm_fd, VMGENID_SPI),
 		.spi = VMGENID_SPI,
 	};
