@@ -34,9 +34,3 @@ nested 4 768M 256M
 rounds 100
 expect_nothing_left
 end
-
-begin "a nest of three 50 times"
-nested 1 1280M 768M 256M
-rounds 50
-expect_nothing_left
-end
