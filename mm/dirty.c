@@ -103,13 +103,14 @@ void dirty_log_end(struct dirty_log *log)
 	forget_maps(log);
 }
 
-int dirty_log_take(struct dirty_log *log)
+/* again: pages are protected for the next time. */
+static int take(struct dirty_log *log, bool again)
 {
 	struct memory_written *written = log->memory->written;
 	struct page_map *taken = &log->taken;
 	int err = kvm_get_dirty_log(log->vm_fd, MEMSLOT_RAM, taken->word);
 
-	if (err == 0 && log->shadowed) {
+	if (err == 0 && log->shadowed && again) {
 		log_slot(log, false);
 		err = protect(log);
 	}
@@ -122,6 +123,16 @@ int dirty_log_take(struct dirty_log *log)
 			taken->word[i] |= atomic_exchange_explicit(&written->words[i], 0,
 								   memory_order_acquire);
 	return 0;
+}
+
+int dirty_log_take(struct dirty_log *log)
+{
+	return take(log, true);
+}
+
+int dirty_log_take_last(struct dirty_log *log)
+{
+	return take(log, false);
 }
 
 void dirty_log_return(struct dirty_log *log, const struct page_map *other)

@@ -42,6 +42,8 @@ static inline bool dirty_log_is_kept(const struct dirty_log *log)
  * -errno, said; what was taken is of no use then, nor is the log.
  */
 int dirty_log_take(struct dirty_log *log);
+/* The same for the last time: the log ends before anybody writes again. For less, if shadowed. */
+int dirty_log_take_last(struct dirty_log *log);
 
 /* As if what was taken, or is in other, had been written to just now: it is taken next time. */
 void dirty_log_return(struct dirty_log *log, const struct page_map *other);

@@ -174,6 +174,12 @@ static void a_shadowed_log_is_protected_as_a_whole(void **state)
 	assert_journal(takes);
 	assert_part(0, 1, 2);
 	assert_part(3 * page, SIZE / page - 1, 1);
+	of_kvm[0] = 8;
+	memory_wrote(&memory, at(0), 1);
+	assert_int_equal(dirty_log_take_last(&log), 0);
+	assert_string_equal(fake_kvm.journal, "");
+	assert_part(0, 0, 1);
+	assert_part(page, 3, 1);
 }
 
 static void what_is_returned_is_taken_again(void **state)

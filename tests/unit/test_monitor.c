@@ -177,6 +177,12 @@ int dirty_log_take(struct dirty_log *log)
 	return 0;
 }
 
+int dirty_log_take_last(struct dirty_log *log)
+{
+	assert_true(resting);
+	return dirty_log_take(log);
+}
+
 void dirty_log_return(struct dirty_log *log, const struct page_map *other)
 {
 	assert_true(resting);

@@ -327,7 +327,7 @@ static int rest_for_good(struct mover *mover)
 	machine_save(machine, &mover->guest);
 	err = mover->guest.err;
 	if (err == 0)
-		err = dirty_log_take(log_of(mover));
+		err = dirty_log_take_last(log_of(mover));
 	if (err == 0)
 		migration_send_last(&mover->sender, log_of(mover), &mover->guest);
 	return err;
