@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh disable=SC2034,SC2154
 #
-# What tests of moves are written with, beside tests/lib.sh, which is sourced before: a Linux guest that counts, whose
-# files change all the time and have to be what they were, as $pid; one that waits for it, as $there; and their consoles,
-# $console and $again.
+# What tests of moves are written with, beside tests/lib.sh and tests/counting.sh, which are sourced before: a Linux guest
+# that counts, whose files change all the time and have to be what they were, as $pid; one that waits for it, as $there;
+# and their consoles, $console and $again.
 
 PATH=$PWD/build/programs:$PATH
 again=$scratch/again
@@ -48,23 +48,6 @@ ended() {
 	wait "$1"
 	status=$?
 	kill $killer 2>/dev/null
-}
-
-# tell COMMAND ARGUMENT...: what it says goes to $messages; its status is $told.
-tell() {
-	nidus "$@" >>"$messages" 2>&1
-	told=$?
-}
-
-last_count() {
-	sed -n 's/^count \([0-9]*\).*/\1/p' "$1" | tail -n 1
-}
-
-# in_order FILE...: each number is one more than that before it, over all files; the last one may be cut off.
-cr=$(printf '\r')
-in_order() {
-	cat "$@" | sed -n "s/^count \([0-9]*\)$cr\$/\1/p" |
-		awk 'NR > 1 && $1 != last + 1 { wrong = 1; print "after " last " came " $1 } { last = $1 } END { exit wrong }'
 }
 
 # goes_on FILE: whoever writes it counts.

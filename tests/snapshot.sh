@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh disable=SC2034,SC2154
 #
-# Guests that count, and are saved and restored meanwhile: for board tests, after tests/lib.sh.
+# Guests that count, and are saved and restored meanwhile: for board tests, after tests/lib.sh and tests/counting.sh.
 
 snap=$scratch/snap
 again=$scratch/again
@@ -23,23 +23,6 @@ start() {
 		--params "console=ttyAMA0 quiet -- sh -c \"$counts\"" </dev/null >"$console" 2>"$messages" &
 	pid=$!
 	wait_for '^count 5' "$console"
-}
-
-# tell COMMAND ARGUMENT...: what it says goes to $messages; its status is $told.
-tell() {
-	nidus "$@" >>"$messages" 2>&1
-	told=$?
-}
-
-# last_count FILE: of whole lines.
-last_count() {
-	tr -d '\r' <"$1" | sed '$d' | sed -n 's/^count \([0-9]*\)$/\1/p' | tail -n 1
-}
-
-# in_order FILE...: each number is one more than that before it, over all files; the last line may be cut off.
-in_order() {
-	cat "$@" | tr -d '\r' | sed '$d' | sed -n 's/^count \([0-9]*\)$/\1/p' |
-		awk 'NR > 1 && $1 != last + 1 { wrong = 1; print "after " last " came " $1 } { last = $1 } END { exit wrong }'
 }
 
 # rounds N OPTION...: wren, in the background, is saved, ended and restored N times, and counts on. Options are restore's.

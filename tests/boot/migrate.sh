@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh disable=SC2086,SC2119
 # images: small
-# files: tests/migrate.sh build/programs/breaker
+# files: tests/counting.sh tests/migrate.sh build/programs/breaker
 # board: --mem 3G --timeout 1500
 . tests/lib.sh
+# shellcheck source=tests/counting.sh
+. tests/counting.sh
 # shellcheck source=tests/migrate.sh
 . tests/migrate.sh
 

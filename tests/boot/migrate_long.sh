@@ -2,9 +2,11 @@
 # shellcheck shell=dash source=tests/lib.sh disable=SC2086,SC2119
 # ring: long
 # images: small
-# files: tests/migrate.sh build/programs/breaker
+# files: tests/counting.sh tests/migrate.sh build/programs/breaker
 # board: --mem 3G --timeout 7200
 . tests/lib.sh
+# shellcheck source=tests/counting.sh
+. tests/counting.sh
 # shellcheck source=tests/migrate.sh
 . tests/migrate.sh
 

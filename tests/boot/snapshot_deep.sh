@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
-# files: tests/snapshot.sh
+# files: tests/counting.sh tests/snapshot.sh
 # images: small
 # board: --icount --mem 4G --timeout 600
 #
 # Where time goes with instructions: by the clock on the wall, timers of three levels take longer than they are apart.
 . tests/lib.sh
+# shellcheck source=tests/counting.sh
+. tests/counting.sh
 # shellcheck source=tests/snapshot.sh
 . tests/snapshot.sh
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
 # ring: long
-# files: tests/snapshot.sh
+# files: tests/counting.sh tests/snapshot.sh
 # images: small
 # board: --mem 4G --timeout 7200
 . tests/lib.sh
+# shellcheck source=tests/counting.sh
+. tests/counting.sh
 # shellcheck source=tests/snapshot.sh
 . tests/snapshot.sh
 

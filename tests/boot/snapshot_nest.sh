@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
-# files: tests/snapshot.sh
+# files: tests/counting.sh tests/snapshot.sh
 # images: small
 # board: --mem 4G --timeout 1500
 . tests/lib.sh
+# shellcheck source=tests/counting.sh
+. tests/counting.sh
 # shellcheck source=tests/snapshot.sh
 . tests/snapshot.sh
 
