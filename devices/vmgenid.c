@@ -52,11 +52,8 @@ static const char *vmgenid_register_name(uint64_t offset)
 
 static void write_id(uint8_t *place, const uint8_t *id)
 {
-	const uint64_t line = cache_line_size();
-	const uintptr_t start = align_down((uintptr_t)place, line);
-
 	memcpy(place, id, VMGENID_SIZE);
-	cache_clean(start, align_up((uintptr_t)place + VMGENID_SIZE, line), line);
+	cache_clean_bytes(place, VMGENID_SIZE);
 	cache_sync();
 }
 

@@ -212,7 +212,8 @@ static bool chain_walk(const struct virtqueue *queue, struct virtqueue_chain *ch
 
 /*
  * For who keeps a log. The chain is followed again, as nothing else knows by now where it led: a
- * driver that has changed it meanwhile deceives itself.
+ * driver that has changed it meanwhile deceives itself. Apart, for it is large, and others need not
+ * have it on their stack.
  */
 static __attribute__((noinline)) void log_chain(const struct virtqueue *queue, uint16_t head)
 {

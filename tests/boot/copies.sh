@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
 # images: debian
+# files: tests/counting.sh
 # board: --mem 3G --timeout 900
 . tests/lib.sh
+# shellcheck source=tests/counting.sh
+. tests/counting.sh
 
 # Copies of one snapshot. Debian's kernel knows the generation ID.
 
@@ -29,12 +32,6 @@ saved() {
 	expect [ "$told" = 0 ]
 	wait $pid
 	pid=
-}
-
-# tell COMMAND ARGUMENT...: what it says goes to $messages; its status is $told.
-tell() {
-	nidus "$@" >>"$messages" 2>&1
-	told=$?
 }
 
 # copies OPTION...: of that guest, in the background, as $pid.

@@ -115,11 +115,8 @@ size_t inspect_read(struct inspect *inspect, enum inspect_regime regime, uint64_
  */
 static void write_host(const struct memory *memory, void *host, const void *data, size_t size)
 {
-	const uint64_t line = cache_line_size();
-	const uintptr_t start = (uintptr_t)host;
-
 	memcpy(host, data, size);
-	cache_clean(align_down(start, line), align_up(start + size, line), line);
+	cache_clean_bytes(host, size);
 	cache_sync();
 	__builtin___clear_cache((char *)host, (char *)host + size);
 	memory_wrote(memory, host, size);

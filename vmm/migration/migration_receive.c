@@ -85,14 +85,6 @@ static uint8_t *place(const struct migration_receiver *receiver)
 	return memory_at(memory, memory->base + frame->at, frame->size);
 }
 
-static void clean(const uint8_t *host, uint64_t size)
-{
-	const uint64_t line = cache_line_size();
-
-	cache_clean(align_down((uintptr_t)host, line), align_up((uintptr_t)host + size, line),
-		    line);
-}
-
 static int take_pages(struct migration_receiver *receiver)
 {
 	uint8_t *host = place(receiver);
@@ -114,7 +106,7 @@ static int take_zeroes(struct migration_receiver *receiver)
 		if (all_zeroes(host + at, MIGRATION_PAGE))
 			continue;
 		memset(host + at, 0, MIGRATION_PAGE);
-		clean(host + at, MIGRATION_PAGE);
+		cache_clean_bytes(host + at, MIGRATION_PAGE);
 	}
 	want_frame(receiver);
 	return 1;
@@ -188,7 +180,7 @@ static int take_body(struct migration_receiver *receiver)
 		receiver->state_size += frame->size;
 	} else {
 		receiver->page_bytes += frame->size;
-		clean(place(receiver), frame->size);
+		cache_clean_bytes(place(receiver), frame->size);
 	}
 	return 1;
 }

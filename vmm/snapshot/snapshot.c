@@ -49,8 +49,9 @@ static bool lies_inside(uint64_t offset, uint64_t size, uint64_t whole)
 	return offset <= whole && size <= whole - offset;
 }
 
-static int check_header(const struct snapshot *snapshot, uint64_t file_size)
+static int check_header(const struct snapshot *snapshot)
 {
+	const uint64_t file_size = snapshot->file_size;
 	const struct snapshot_header *header = &snapshot->header;
 
 	if (memcmp(header->magic, SNAPSHOT_MAGIC, sizeof(header->magic)) != 0)
@@ -84,7 +85,7 @@ static int read_header(struct snapshot *snapshot)
 		return refuse(snapshot, "is no snapshot of nidus, or not a whole one");
 	snapshot->file_size = st.st_size;
 	err = read_at(snapshot, &snapshot->header, sizeof(snapshot->header), 0);
-	return err < 0 ? err : check_header(snapshot, st.st_size);
+	return err < 0 ? err : check_header(snapshot);
 }
 
 static int check_ranges(struct snapshot *snapshot)

@@ -2,9 +2,12 @@
 /*
  * Theory of operation. RAM comes back block by block, when it is touched, where the host can do
  * that (lazy.h); else all at once, before a vCPU runs. A block that the host has as a huge page
- * costs the clearing of that, the reading of what was saved of it, and a fault. To map the file
- * instead would cost nothing at first, and then a fault for each page of 4 KiB, for which the host
- * executes as much as for reading some 40 KiB; in a guest's guest many times that.
+ * costs the clearing of that, the copying of what was saved of it, and a fault. Were the file
+ * itself the guest's RAM, each page of 4 KiB would cost a fault, for which the host executes as
+ * much as for copying some 40 KiB; in a guest's guest many times that.
+ *
+ * It is copied from a mapping, which the host fills several pages at a time, or a huge one: read(2)
+ * looks for each page by itself.
  *
  * What is there before a vCPU runs is cleaned to the Point of Coherency, for one may have its
  * caches off. What comes later KVM cleans when it maps it, as it does with what was swapped out.
@@ -54,14 +57,11 @@ static void load(const struct snapshot *snapshot, uint64_t offset, uint8_t *byte
 
 static void clean_ranges(const struct snapshot *snapshot, const struct memory *memory)
 {
-	const uint64_t line = cache_line_size();
-
 	for (uint64_t i = 0; i < snapshot->header.range_count; i++) {
 		const struct snapshot_range *range = &snapshot->ranges[i];
-		const uintptr_t start =
-			(uintptr_t)memory_at(memory, memory->base + range->start, range->size);
 
-		cache_clean(align_down(start, line), align_up(start + range->size, line), line);
+		cache_clean_bytes(memory_at(memory, memory->base + range->start, range->size),
+				  range->size);
 	}
 }
 
