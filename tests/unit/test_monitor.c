@@ -713,12 +713,17 @@ static void a_guest_is_saved_while_it_is_held(void **state)
 	finish_all(fd);
 }
 
-static const char *ask_increment(int fd)
+static const char *ask_increment_with(int fd, const char *more)
 {
 	char base[100];
 
-	snprintf(base, sizeof(base), "\"base\":\"%s\"", saved_as);
+	snprintf(base, sizeof(base), "\"base\":\"%s\"%s", saved_as, more);
 	return ask_snapshot_with(fd, true, base);
+}
+
+static const char *ask_increment(int fd)
+{
+	return ask_increment_with(fd, "");
 }
 
 static void increments_go_by_the_log_since_their_base(void **state)
@@ -748,6 +753,11 @@ static void increments_go_by_the_log_since_their_base(void **state)
 	assert_non_null(strstr(ask_increment(fd), "cannot be saved: "));
 	assert_in_range(returned, 1, KIB(8));
 	assert_true(dirty_log_is_kept(&machine->dirty));
+	/* Nor what was to be the last one, of a guest that goes on then. */
+	returned = 0;
+	dirty_at = KIB(16);
+	assert_non_null(strstr(ask_increment_with(fd, ",\"stop\":true"), "cannot be saved: "));
+	assert_in_range(returned, 1, KIB(8));
 	room = -1;
 	assert_non_null(strstr(ask_increment(fd), "\"ram_bytes\":0,"));
 	assert_false(resting);

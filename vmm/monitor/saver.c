@@ -48,12 +48,16 @@ static void go_on(struct saver *saver)
 	saver->paused_ns += clock_ns() - saver->rests_since;
 }
 
-/* What becomes of the log, while all rests. */
+/*
+ * What becomes of the log, while all rests. It is as it was where a guest ends with that, or was to
+ * end, and nothing was taken.
+ */
 static void settle_log(struct saver *saver, bool saved)
 {
 	struct machine *machine = machine_of(saver);
 
-	if (!dirty_log_is_kept(&machine->dirty) || saver->order.stop)
+	if (!dirty_log_is_kept(&machine->dirty) ||
+	    (saver->order.stop && (saved || !is_increment(saver))))
 		return;
 	if (saved && (saver->order.track || is_increment(saver))) {
 		machine->dirty_since = saver->writer.header.id;
