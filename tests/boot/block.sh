@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
 # images: small
+# files: tests/counting.sh
 # board: --timeout 600
 . tests/lib.sh
+# shellcheck source=tests/counting.sh
+. tests/counting.sh
 
 disk=$scratch/disk
 size=8 # MiB
@@ -173,9 +176,9 @@ for round in 1 2 3; do
 	start --disk "$disk" --params "console=ttyAMA0 panic=-1 quiet -- sh -c \"i=0; \
 while [ \$i -lt 127 ]; do yes \$i | head -c 65536 | dd of=/dev/vda bs=64k seek=\$i conv=fsync,notrunc 2>/dev/null; \
 echo stable \$i; i=\$((i + 1)); done\""
-	wait_for "stable $((round * 7))" "$scratch/first"
+	wait_for "^stable $((round * 7 + 1))" "$scratch/first"
 	stop
-	last=$(sed -n 's/^stable \([0-9]*\).*/\1/p' "$scratch/first" | tail -n 1)
+	last=$(last_number stable "$scratch/first")
 	expect [ "$last" -ge $((round * 7)) ]
 	i=0
 	while [ $i -le "$last" ]; do

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash source=tests/lib.sh
 # images: small
-# files: build/programs/clients
+# files: build/programs/clients tests/counting.sh
 # board: --timeout 600
 . tests/lib.sh
+# shellcheck source=tests/counting.sh
+. tests/counting.sh
 
 clients=build/programs/clients
 sockets=$XDG_RUNTIME_DIR/nidus
@@ -252,7 +254,7 @@ end
 
 # How far the time of a Linux guest has got, in seconds.
 uptime_of_guest() {
-	tail -n 1 "$console" | sed -n 's/^up \([0-9]*\).*/\1/p'
+	last_count "$console"
 }
 
 # elapsed OPTION...: how much time goes by for it while it is paused for 20 seconds.
@@ -261,7 +263,7 @@ elapsed() {
 	tell pause wren "$@"
 	sleep 20
 	tell resume wren
-	wait_for '^up' "$console" $(($(grep -c '^up' "$console") + 2))
+	wait_for '^count' "$console" $(($(grep -c '^count' "$console") + 3))
 	echo $(($(uptime_of_guest) - first))
 }
 
@@ -269,9 +271,9 @@ for option in '' '--counter-offset 0'; do
 	begin "time goes on for a paused guest, or is stopped with it ${option:+($option)}"
 	limit=300
 	# shellcheck disable=SC2086,SC2016	# words; for the guest's shell
-	linux_shell --name wren $option -- 'while :; do echo up $(cat /proc/uptime); sleep 1; done' &
+	linux_shell --name wren $option -- 'while :; do echo count $(cut -d. -f1 /proc/uptime); sleep 1; done' &
 	pid=$!
-	wait_for '^up [0-9]' "$console" 3
+	wait_for '^count [0-9]' "$console" 3
 	expect [ "$(elapsed)" -ge 20 ]
 	expect [ "$(elapsed --stop-time)" -le 12 ]
 	expect [ "$(elapsed --stop-time)" -le 12 ]

@@ -72,7 +72,7 @@ saved -- 'random=$(head -c 16 /dev/urandom | md5sum | cut -c 1-32); id=none; [ $
 	for rng in /sys/bus/platform/drivers/vmgenid/*.rng; do [ ! -e $rng ] || echo ${rng##*/} >${rng%/*}/unbind; done;
 	id=$(for i in 0 4 8 12; do devmem $((0x90a0040 + i)); done | md5sum | cut -c 1-32); };
 	echo count $i forks $forks random $random id $id end'
-there=$(sed -n 's/^count \([0-9]*\).*/\1/p' "$console" | tail -n 1)
+there=$(last_count "$console")
 copies --name wren --count 3
 for n in 1 2 3; do
 	wait_for "^wren-$n: count [0-9]* forks 1 .* end" "$again" 3
