@@ -11,6 +11,7 @@
 
 #define FLASH_BASE	   UINT64_C(0x00000000)
 #define FLASH_BANK_SIZE	   UINT64_C(0x04000000) /* of each of two */
+#define FLASH_BLOCK_SIZE   KIB(256) /* what a bank erases at a time, of both of its chips */
 #define GIC_DIST_BASE	   UINT64_C(0x08000000)
 #define GIC_DIST_SIZE	   UINT64_C(0x00010000)
 #define GICV2_CPU_BASE	   UINT64_C(0x08010000)

@@ -256,6 +256,15 @@ static void balloon_drain(struct virtio_queue *queue)
 		balloon_of(queue->virtio)->holds = false;
 }
 
+/* For who saves it; the driver takes it for a question, and brings the buffer back. */
+static void balloon_settle(struct virtio_queue *queue)
+{
+	if (!is_statistics(queue) || !queue->virtio->rests)
+		return;
+	give_back(balloon_of(queue->virtio), queue);
+	virtio_publish(queue);
+}
+
 /* What a driver has said goes with it. */
 static void balloon_end(struct virtio *virtio)
 {
@@ -299,11 +308,36 @@ static void balloon_destroy(struct virtio *virtio)
 	free(balloon);
 }
 
-/* What was asked of it, and a buffer for statistics that it holds, would have to go along. */
-static const char *balloon_unsaved(const struct virtio *virtio)
+/* State. */
+
+struct balloon_record {
+	uint32_t target, actual; /* pages */
+};
+
+static void balloon_save(struct virtio *virtio, struct state_writer *writer, uint64_t index)
 {
-	(void)virtio;
-	return "it has a balloon";
+	struct balloon *balloon = balloon_of(virtio);
+	const struct balloon_record record = {
+		.target = atomic_load(&balloon->target),
+		.actual = atomic_load(&balloon->actual),
+	};
+
+	state_put(writer, "balloon", index, &record, sizeof(record));
+}
+
+static void balloon_restore(struct virtio *virtio, struct state_reader *reader, uint64_t index)
+{
+	struct balloon *balloon = balloon_of(virtio);
+	struct balloon_record record;
+
+	if (!state_get(reader, "balloon", index, &record, sizeof(record)))
+		return;
+	if (record.target > virtio->memory->size / BALLOON_PAGE) {
+		state_refuse(reader, "balloon", index, "is to be larger than the guest's RAM");
+		return;
+	}
+	atomic_store(&balloon->target, record.target);
+	atomic_store(&balloon->actual, record.actual);
 }
 
 static const struct virtio_ops balloon_ops = {
@@ -315,7 +349,9 @@ static const struct virtio_ops balloon_ops = {
 	.end = balloon_end,
 	.process = balloon_process,
 	.drain = balloon_drain,
-	.unsaved = balloon_unsaved,
+	.settle = balloon_settle,
+	.save = balloon_save,
+	.restore = balloon_restore,
 	.destroy = balloon_destroy,
 };
 

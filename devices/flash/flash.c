@@ -19,6 +19,7 @@
 
 #include "arm/devtree.h"
 #include "flash_chips.h"
+#include "flash_state.h"
 #include "host/log.h"
 #include "memmap.h"
 #include "mm/memslot.h"
@@ -151,11 +152,40 @@ static void flash_destroy(struct device *device)
 	free(flash);
 }
 
-/* What is in it is for its file to keep; without one it would have to go along. */
-static const char *flash_unsaved(const struct device *device)
+static void flash_save(struct device *device, struct state_writer *writer)
 {
-	(void)device;
-	return "it has flash memory";
+	struct flash *flash = container_of(device, struct flash, device);
+
+	for (unsigned int i = 0; i < FLASH_BANKS; i++)
+		if (flash->banks[i].store) {
+			flash_store_sync(flash->banks[i].store);
+			flash_state_save(writer, i, &flash->banks[i].chips);
+		}
+}
+
+static void bank_restore(const struct flash *flash, struct flash_bank *bank, unsigned int index,
+			 struct state_reader *reader)
+{
+	struct flash_store *store = bank->store;
+	int err;
+
+	flash_state_restore(reader, index, &bank->chips, store->fresh);
+	if (reader->err < 0)
+		return;
+	err = store->fresh ? flash_store_write(store, 0, store->size) : 0;
+	if (err < 0)
+		state_fail_read(reader, err);
+	store->fresh = false;
+	bank_settle(flash, bank);
+}
+
+static void flash_restore(struct device *device, struct state_reader *reader)
+{
+	struct flash *flash = container_of(device, struct flash, device);
+
+	for (unsigned int i = 0; i < FLASH_BANKS; i++)
+		if (flash->banks[i].store)
+			bank_restore(flash, &flash->banks[i], i, reader);
 }
 
 static const struct device_ops flash_ops = {
@@ -163,7 +193,8 @@ static const struct device_ops flash_ops = {
 	.access = flash_access,
 	.describe = flash_describe,
 	.register_name = flash_register_name,
-	.unsaved = flash_unsaved,
+	.save = flash_save,
+	.restore = flash_restore,
 	.destroy = flash_destroy,
 };
 

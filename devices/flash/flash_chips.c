@@ -29,6 +29,8 @@ enum flash_command {
 /* Both errors: what was written is no command. */
 #define STATUS_SEQUENCE (STATUS_PROGRAM_ERROR | STATUS_ERASE_ERROR)
 
+_Static_assert((STATUS_LOCKED | STATUS_SEQUENCE) == FLASH_STATUS_ERRORS, "all of them");
+
 #define MANUFACTURER 0x89 /* Intel */
 #define DEVICE	     0x18
 

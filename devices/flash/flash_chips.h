@@ -21,6 +21,9 @@
 #define FLASH_BLOCKS	  (FLASH_BANK_SIZE / FLASH_BLOCK_SIZE)
 #define FLASH_BUFFER_SIZE KIB(2) /* what can be programmed at a time, by both */
 
+/* What may be set of the status register, but for that they are ready. */
+#define FLASH_STATUS_ERRORS 0x32
+
 /* What a read gives. */
 enum flash_mode { FLASH_ARRAY, FLASH_STATUS, FLASH_ID, FLASH_QUERY };
 

@@ -52,7 +52,7 @@ static int reserve(struct flash_store *store)
 
 int flash_store_create(struct flash_store *store)
 {
-	*store = (struct flash_store){ .fd = -1, .read_only = true };
+	*store = (struct flash_store){ .fd = -1, .read_only = true, .fresh = true };
 	return reserve(store);
 }
 
@@ -62,32 +62,33 @@ void flash_store_fill(struct flash_store *store, uint64_t bytes)
 	memset(store->content + bytes, 0xff, store->size - bytes);
 }
 
-static int make(const char *path)
+static int make(const char *path, uint64_t size)
 {
-	uint8_t *erased = malloc(FLASH_NEW_SIZE);
+	uint8_t *erased = malloc(size);
 	int err;
 
 	if (!erased)
 		return complain(path, -ENOMEM);
-	memset(erased, 0xff, FLASH_NEW_SIZE);
-	err = file_replace(path, erased, FLASH_NEW_SIZE);
+	memset(erased, 0xff, size);
+	err = file_replace(path, erased, size);
 	free(erased);
 	if (err == 0)
 		log_info("flash %s: made, erased", path);
 	return err;
 }
 
-static int open_file(struct flash_store *store)
+static int open_file(struct flash_store *store, uint64_t size)
 {
 	const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK;
 	int err;
 
 	store->fd = open(store->path, flags);
 	if (store->fd < 0 && errno == ENOENT) {
-		err = make(store->path);
+		err = make(store->path, size);
 		if (err < 0)
 			return err;
 		store->fd = open(store->path, flags);
+		store->fresh = true;
 	}
 	return store->fd < 0 ? complain(store->path, -errno) : 0;
 }
@@ -156,18 +157,18 @@ static int read_content(struct flash_store *store)
 	return got < 0 ? got : 0;
 }
 
-int flash_store_open(struct flash_store *store, const char *path)
+int flash_store_open(struct flash_store *store, const char *path, uint64_t size)
 {
 	int err;
 
-	*store = (struct flash_store){ .path = path, .fd = -1 };
+	*store = (struct flash_store){ .path = path, .fd = -1, .fresh = !path };
 	err = reserve(store);
 	if (err < 0 || !path) {
 		if (err == 0)
-			memset(store->content, 0xff, store->size = FLASH_NEW_SIZE);
+			memset(store->content, 0xff, store->size = size);
 		return err;
 	}
-	err = open_file(store);
+	err = open_file(store, size);
 	if (err == 0)
 		err = measure(store);
 	if (err == 0)

@@ -114,6 +114,7 @@ struct config {
 	uint64_t kernel_address; /* GPA that it is loaded to, whatever it is; 0: what it says */
 	const char *firmware; /* in flash, which the guest starts by; NULL: there is a kernel */
 	const char *flash; /* file of what firmware keeps in flash, or NULL */
+	uint64_t flash_sizes[2]; /* of a guest that was saved: bytes of each bank, 0: none */
 	struct config_module modules[CONFIG_MODULES_MAX];
 	unsigned int module_count;
 	const char *dtb; /* a device tree in place of ours, or NULL */
@@ -189,6 +190,12 @@ static inline bool config_goes_on(const struct config *config)
 	return config->snapshot || config->migration;
 }
 
+static inline bool config_has_flash(const struct config *config)
+{
+	return config->firmware || config->flash || config->flash_sizes[0] > 0 ||
+	       config->flash_sizes[1] > 0;
+}
+
 /* The options of `run`, for struct config. */
 extern const struct options config_options;
 
@@ -209,6 +216,8 @@ int config_parse_restore(struct config *config, int argc, char **argv, struct op
 struct config_made {
 	enum gic_kind irqchip;
 	bool report; /* a port for reports */
+	bool mte; /* vCPUs have memory tagging */
+	uint64_t flash_sizes[2]; /* bytes of each bank, 0: none */
 };
 
 /* What of a configuration is the guest's: record "guest". */
@@ -244,6 +253,9 @@ int config_add_overlay(void *object, const char *text);
 
 /* Whether somebody else serves a device. */
 bool config_has_served(const struct config *config);
+
+/* Whether pages of RAM may go while the guest runs, where they are to. -EINVAL, said. */
+int config_check_balloon(const struct config *config);
 
 /* The option for which another process has to map the guest's RAM, in any case; or NULL. */
 const char *config_shares_memory(const struct config *config);

@@ -8,10 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "memmap.h"
 #include "util.h"
-
-/* What a bank erases at a time: a block of each of its two chips. */
-#define FLASH_BLOCK_SIZE KIB(256)
 
 /* Of a bank that is made where there was none. UEFI takes three blocks, U-Boot one. */
 #define FLASH_NEW_SIZE MIB(1)
@@ -20,6 +18,7 @@ struct flash_store {
 	const char *path; /* the caller's; NULL: it is forgotten with nidus */
 	int fd; /* has the lock; -1: nothing is written */
 	bool read_only; /* for the guest */
+	bool fresh; /* nothing is in it yet that somebody knows: it may be filled */
 	bool unsynced; /* written since the last flash_store_sync() */
 	/* HVA, congruent to a bank's GPA modulo 2 MiB; NULL unless the store is open. */
 	uint8_t *content;
@@ -28,10 +27,10 @@ struct flash_store {
 };
 
 /*
- * Opens, locks and reads a file of whole blocks, and makes one that is erased where there is none.
- * path NULL: one without a file. Errors: -errno, said.
+ * Opens, locks and reads a file of whole blocks, and makes one of size bytes that is erased where
+ * there is none. path NULL: one without a file. Errors: -errno, said.
  */
-int flash_store_open(struct flash_store *store, const char *path);
+int flash_store_open(struct flash_store *store, const char *path, uint64_t size);
 
 /*
  * One that the guest may only read, and that is filled by who asks: content has room for

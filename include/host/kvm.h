@@ -30,6 +30,10 @@ int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *r
 /* Into a bit for each of the host's pages of a slot; what it tells is forgotten with that. */
 int kvm_get_dirty_log(int vm_fd, unsigned int slot, uint64_t *bitmap);
 
+/* Tags of guest memory, one in each byte for 16 of it; gpa and length in pages of the host's. */
+int kvm_get_tags(int vm_fd, uint64_t gpa, uint64_t length, uint8_t *tags);
+int kvm_set_tags(int vm_fd, uint64_t gpa, uint64_t length, uint8_t *tags);
+
 /* Level of an interrupt as KVM_IRQ_LINE encodes it: KVM_ARM_IRQ_TYPE_SPI, intid from 32 on. */
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level);
 

@@ -22,7 +22,6 @@
 
 #define MIGRATION_GUEST_MAX KIB(4) /* of the record "guest" */
 #define MIGRATION_BODY_MAX  KIB(256) /* of any other frame, zeroes included */
-#define MIGRATION_STATE_MAX MIB(64) /* of all frames STATE together */
 
 struct migration_header {
 	char magic[8];

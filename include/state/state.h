@@ -18,6 +18,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util.h"
+
+/*
+ * Bytes that the state of a guest with so much RAM has at most, with room to spare: what grows with
+ * RAM is tags of memory, less than a sixteenth of it.
+ */
+#define STATE_MAX(ram_size) (MIB(64) + (ram_size) / 16)
+
 #define STATE_NAME 16 /* bytes of a name, filled up with zeroes */
 
 struct state_record {

@@ -68,3 +68,32 @@ for how in --firmware --kernel; do
 	expect_status 0
 done
 end
+
+# U-Boot looks for a key that interrupts it while it writes, so it is typed to when it waits.
+begin "firmware is saved at its prompt, goes on, and keeps what it then writes in a file of its own"
+talk_to nidus run --firmware "$NIDUS_UBOOT" --mem 256M --flash "$scratch/environment" --name wren
+hear 'Hit any key to stop autoboot' && type ''
+hear '=> ' && type 'setenv spoken before && saveenv'
+hear '^OK' && hear '=> ' && type 'setenv spoken then'
+hear '=> ' && type 'echo it is $spoken'
+hear '^it is then'
+nidus snapshot wren "$scratch/snap" --stop >>"$messages" 2>&1
+expect [ $? = 0 ]
+hang_up
+expect_status 0
+cp "$scratch/environment" "$scratch/as-it-was"
+talk_to nidus restore "$scratch/snap" --flash "$scratch/other"
+type 'echo it still is $spoken'
+hear '^it still is then'
+expect cmp "$scratch/as-it-was" "$scratch/other"
+hear '=> ' && type 'saveenv'
+hear '^OK' && hear '=> ' && type 'poweroff'
+hang_up
+expect_status 0
+expect grep -aq 'spoken=then' "$scratch/other"
+expect cmp "$scratch/as-it-was" "$scratch/environment"
+nidus restore "$scratch/snap" --flash "$scratch/other" </dev/null >"$console" 2>"$messages"
+expect [ $? = 2 ]
+expect_line 'flash .0x1. is not what is in the file that was given for it'
+expect grep -aq 'spoken=then' "$scratch/other"
+end

@@ -111,6 +111,24 @@ expect in_order "$console" "$again"
 expect_nothing_left
 end
 
+begin "a guest with a balloon and flash memory goes on, and has increments"
+counts=$counting
+start wren --balloon --flash "$scratch/flash"
+rounds 2 --flash "$scratch/flash"
+nidus restore "$snap" --name wren --flash "$scratch/flash" </dev/null >"$again" 2>>"$messages" &
+pid=$!
+wait_for '^count' "$again"
+tell balloon wren 1M
+expect [ "$told" = 0 ]
+tell snapshot wren "$scratch/track" --track
+expect [ "$told" = 0 ]
+tell snapshot wren "$scratch/first" --base "$scratch/track"
+expect [ "$told" = 0 ]
+tell stop wren
+wait $pid
+expect_nothing_left
+end
+
 begin "a guest on PCI, its disk at work, goes on 16 times"
 truncate -s 16M "$scratch/disk"
 counts=$counting_by_disk

@@ -46,7 +46,7 @@ static void take_all(void)
 		do
 			more = migration_receive_some(&receiver);
 		while (more > 0);
-	MUST(receiver.state_size <= MIGRATION_STATE_MAX);
+	MUST(receiver.state_size <= STATE_MAX(memory.size));
 	MUST(receiver.state_size <= receiver.state_room);
 	if (more < 0)
 		return;

@@ -110,6 +110,24 @@ int kvm_get_dirty_log(int vm_fd, unsigned int slot, uint64_t *bitmap)
 	return err;
 }
 
+int kvm_get_tags(int vm_fd, uint64_t gpa, uint64_t length, uint8_t *tags)
+{
+	const int err = call("get_tags", " 0x%" PRIx64 " 0x%" PRIx64, gpa, length);
+
+	if (err == 0)
+		memcpy(tags, fake_kvm.tags + (gpa - fake_kvm.tags_at) / 16, length / 16);
+	return err;
+}
+
+int kvm_set_tags(int vm_fd, uint64_t gpa, uint64_t length, uint8_t *tags)
+{
+	const int err = call("set_tags", " 0x%" PRIx64 " 0x%" PRIx64, gpa, length);
+
+	if (err == 0)
+		memcpy(fake_kvm.tags + (gpa - fake_kvm.tags_at) / 16, tags, length / 16);
+	return err;
+}
+
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
 {
 	return call("irq_line", " %u %d", intid, level);

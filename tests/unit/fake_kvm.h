@@ -38,6 +38,10 @@ struct fake_kvm {
 	void *dirty;
 	size_t dirty_bytes;
 
+	/* A byte for each 16 of guest memory from tags_at on; the test's. */
+	uint8_t *tags;
+	uint64_t tags_at;
+
 	struct kvm_vcpu_init init; /* the last one of kvm_vcpu_init() */
 	bool sve_finalized; /* then KVM refuses to do it again, until a new vCPU */
 	uint64_t sve_lengths[KVM_ARM64_SVE_VLS_WORDS];

@@ -547,6 +547,48 @@ static void two_balloons_do_not_know_each_other(void **state)
 	other->ops->destroy(other);
 }
 
+/* State. */
+
+static void what_was_asked_and_given_is_saved(void **state)
+{
+	const struct virtio_balloon_stat list[] = { { VIRTIO_BALLOON_S_CACHES, 3 } };
+	const uint32_t actual = 3, beyond = SIZE / BALLOON_PAGE + 1;
+	struct state_writer writer;
+	struct state_reader reader;
+	struct balloon_state now;
+	struct virtio *other;
+
+	balloon_set_target(balloon, 5 * BALLOON_PAGE);
+	balloon->ops->config_write(balloon, 4, &actual, sizeof(actual));
+	offer_statistics(1, list, 1);
+	await_statistic(VIRTIO_BALLOON_S_CACHES, 3);
+	virtio_rest(balloon, true);
+	/* The buffer that the device held, so that none is in flight. */
+	assert_comes_back(STATISTICS, 1);
+	state_writer_create(&writer);
+	virtio_save(balloon, &writer, 0);
+	assert_int_equal(writer.err, 0);
+	virtio_rest(balloon, false);
+
+	assert_int_equal(balloon_create(&other, &memory), 0);
+	other->transport = &transport;
+	virtio_rest(other, true);
+	state_reader_create(&reader, writer.bytes, writer.size);
+	virtio_restore(other, &reader, 0);
+	state_done(&reader);
+	assert_int_equal(reader.err, 0);
+	balloon_look(other, &now);
+	assert_true(now.target == 5 * BALLOON_PAGE && now.given == 3 * BALLOON_PAGE);
+
+	memcpy(writer.bytes + writer.size - 8, &beyond, sizeof(beyond));
+	state_reader_create(&reader, writer.bytes, writer.size);
+	virtio_restore(other, &reader, 0);
+	assert_true(reader.err < 0);
+	assert_said("is to be larger than the guest's RAM");
+	other->ops->destroy(other);
+	state_writer_destroy(&writer);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -575,6 +617,7 @@ int main(void)
 		TEST(bad_address_wants_a_reset_which_mends_it),
 		TEST(rings_may_be_given_away),
 		TEST(two_balloons_do_not_know_each_other),
+		TEST(what_was_asked_and_given_is_saved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

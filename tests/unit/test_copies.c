@@ -86,6 +86,7 @@ static void what_copies_cannot_share_is_said_before_any_starts(void **state)
 		{ "--count 3 --stats s.json", "--stats s.json: copies cannot have the same one" },
 		{ "--count 2 --control /run/c", "--control /run/c: copies cannot" },
 		{ "--count 2 --pidfile p", "--pidfile p: copies cannot" },
+		{ "--count 2 --flash f", "--flash f: copies cannot" },
 		{ "--count 2 --report r", "--report r: copies cannot" },
 		{ "--count 2 --gdb tcp:1234", "--gdb tcp:1234: copies cannot" },
 		{ "--count 2 -n mode=tap,tapif=tap0", "--network tapif=...: copies cannot" },

@@ -71,7 +71,7 @@ static int begin(void **state)
 	assert_int_equal(flash_store_create(&stores[0]), 0);
 	memcpy(stores[0].content, "code", 4);
 	flash_store_fill(&stores[0], 4);
-	assert_int_equal(flash_store_open(&stores[1], path), 0);
+	assert_int_equal(flash_store_open(&stores[1], path, FLASH_NEW_SIZE), 0);
 	make_device(true);
 	fake_kvm.journal[0] = '\0';
 	return 0;
@@ -431,11 +431,11 @@ static void files_of_a_wrong_size_are_refused(void **state)
 	snprintf(name, sizeof(name), "%s.other", path);
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
 		write_file(name, sizes[i]);
-		assert_int_equal(flash_store_open(&store, name), -EINVAL);
+		assert_int_equal(flash_store_open(&store, name, FLASH_NEW_SIZE), -EINVAL);
 		assert_said("should have a multiple of 256K, 64M at most");
 	}
 	write_file(name, FLASH_BANK_SIZE);
-	assert_int_equal(flash_store_open(&store, name), 0);
+	assert_int_equal(flash_store_open(&store, name, FLASH_NEW_SIZE), 0);
 	assert_int_equal(store.size, FLASH_BANK_SIZE);
 	assert_int_equal(store.content[FLASH_BANK_SIZE - 1], 0);
 	flash_store_close(&store);
@@ -446,10 +446,10 @@ static void what_is_no_file_is_refused(void **state)
 	struct flash_store store;
 	char name[400];
 
-	assert_int_equal(flash_store_open(&store, "/dev/null"), -EINVAL);
+	assert_int_equal(flash_store_open(&store, "/dev/null", FLASH_NEW_SIZE), -EINVAL);
 	assert_said("/dev/null: is not a regular file");
 	snprintf(name, sizeof(name), "%s.missing/vars", path);
-	assert_int_equal(flash_store_open(&store, name), -ENOENT);
+	assert_int_equal(flash_store_open(&store, name, FLASH_NEW_SIZE), -ENOENT);
 	said();
 }
 
@@ -457,7 +457,7 @@ static void one_user_at_a_time(void **state)
 {
 	struct flash_store store;
 
-	assert_int_equal(flash_store_open(&store, path), -EBUSY);
+	assert_int_equal(flash_store_open(&store, path, FLASH_NEW_SIZE), -EBUSY);
 	assert_said("a nidus uses it already");
 }
 
@@ -475,7 +475,7 @@ static void without_a_file_it_is_forgotten(void **state)
 {
 	struct flash_store store;
 
-	assert_int_equal(flash_store_open(&store, NULL), 0);
+	assert_int_equal(flash_store_open(&store, NULL, FLASH_NEW_SIZE), 0);
 	assert_int_equal(store.size, FLASH_NEW_SIZE);
 	assert_int_equal(store.content[0], 0xff);
 	assert_int_equal(flash_store_write(&store, 0, 4), 0);

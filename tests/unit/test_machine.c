@@ -103,6 +103,16 @@ int kvm_get_dirty_log(int vm_fd, unsigned int slot, uint64_t *bitmap)
 	return call();
 }
 
+int kvm_get_tags(int vm_fd, uint64_t gpa, uint64_t length, uint8_t *tags)
+{
+	return call();
+}
+
+int kvm_set_tags(int vm_fd, uint64_t gpa, uint64_t length, uint8_t *tags)
+{
+	return call();
+}
+
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
 {
 	return call();

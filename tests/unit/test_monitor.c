@@ -114,7 +114,7 @@ void machine_rest(struct machine *machine, bool rest)
 	resting = rest;
 }
 
-void machine_save(struct machine *machine, struct state_writer *writer)
+void machine_save(struct machine *machine, struct state_writer *writer, int pagemap_fd)
 {
 	assert_true(resting);
 	state_put(writer, "guest", 0, "all of it", 9);

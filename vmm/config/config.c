@@ -78,8 +78,7 @@ static int check_memory(const struct config *config)
 	return 0;
 }
 
-/* Whether pages of RAM may go while the guest runs. */
-static int check_balloon(const struct config *config)
+int config_check_balloon(const struct config *config)
 {
 	if (!config->balloon)
 		return 0;
@@ -176,7 +175,7 @@ static int settle(struct config *config, enum config_flavour flavour)
 		add_default_network(config);
 	if (settle_host(config) < 0)
 		return -EINVAL;
-	return check_balloon(config);
+	return config_check_balloon(config);
 }
 
 int config_parse(struct config *config, enum config_flavour flavour, int argc, char **argv)

@@ -17,8 +17,9 @@ struct guest_record {
 	uint8_t console, transport, irqchip, trap_tlbi;
 	uint8_t trap_tlbi_shareable, rng, defaults, pmu;
 	uint8_t nested, e2h0, pvtime, emulation;
-	uint8_t has_counter_offset, report, zero[2];
+	uint8_t has_counter_offset, report, mte, balloon;
 	uint32_t disks, networks;
+	uint32_t flash[2]; /* bytes of each bank */
 };
 
 void config_save_guest(const struct config *config, const struct config_made *made,
@@ -42,8 +43,11 @@ void config_save_guest(const struct config *config, const struct config_made *ma
 		.emulation = config->emulation,
 		.has_counter_offset = config->has_counter_offset,
 		.report = made->report,
+		.mte = made->mte,
+		.balloon = config->balloon,
 		.disks = config->disk_count,
 		.networks = config->network_count,
+		.flash = { made->flash_sizes[0], made->flash_sizes[1] },
 	};
 
 	state_put(writer, "guest", 0, &record, sizeof(record));
@@ -60,6 +64,9 @@ static const char *impossible(const struct guest_record *record)
 	    (record->irqchip != GIC_V3 && record->irqchip != GIC_V3_ITS) ||
 	    record->trap_tlbi > TLBI_PRECISE)
 		return "asks for what this nidus does not know";
+	for (unsigned int i = 0; i < ARRAY_SIZE(record->flash); i++)
+		if (record->flash[i] > FLASH_BANK_SIZE || record->flash[i] % FLASH_BLOCK_SIZE != 0)
+			return "has flash memory that there cannot be";
 	return NULL;
 }
 
@@ -104,6 +111,16 @@ void config_restore_guest(struct config *config, struct state_reader *reader)
 	config->pvtime = record.pvtime;
 	config->emulation = record.emulation;
 	config->has_counter_offset = record.has_counter_offset;
+	config->mte = config->has_mte = record.mte;
+	config->balloon = record.balloon;
+	for (unsigned int i = 0; i < ARRAY_SIZE(record.flash); i++)
+		config->flash_sizes[i] = record.flash[i];
+	if (config->flash && record.flash[1] == 0) {
+		log_error("--flash %s: the guest that was saved has no such memory", config->flash);
+		state_fail_read(reader, -EINVAL);
+	}
+	if (config_check_balloon(config) < 0)
+		state_fail_read(reader, -EINVAL);
 	/* The port is there, whether anybody listens or not. */
 	if (record.report && !config->report)
 		config->report = "/dev/null";

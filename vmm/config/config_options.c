@@ -240,10 +240,6 @@ static const struct option_row rows[] = {
 	{ OPTION("firmware-address", 0, "ADDRESS",
 		 "as lkvm: where in RAM the firmware goes (its beginning)"),
 	  OPTION_CALL(config_set_firmware_address) },
-	{ OPTION("flash", 'F', "FILE",
-		 "flash memory at 0x4000000 that the guest may write to, kept in a file, made where "
-		 "there is none; the same as vars (none)"),
-	  OPTION_TEXT(struct config, flash), OPTION_FILE },
 	{ OPTION("module", 0, "FILE[,kernel|ramdisk|kind=KIND][,node=PATH][,args=TEXT]",
 		 "a file that is loaded to RAM, for a hypervisor that finds it by the device tree "
 		 "as a multiboot module; node: where in the tree (/chosen); args: its command "
@@ -354,6 +350,10 @@ static const struct option_row host_rows[] = {
 	{ OPTION("block-engine", 0, "KIND",
 		 "how disks are read and written: io_uring, aio or sync (io_uring)"),
 	  OPTION_CHOICE(struct config, block_engine, block_engines) },
+	{ OPTION("flash", 'F', "FILE",
+		 "flash memory at 0x4000000 that the guest may write to, kept in a file, made where "
+		 "there is none; the same as vars (none)"),
+	  OPTION_TEXT(struct config, flash), OPTION_FILE },
 	{ OPTION("network", 'n', "mode=user|tap|none[,KEY=VALUE]...",
 		 "a network device, on passt (user) or a tap device of the host; further words "
 		 "are trans=pci|mmio, guest_mac, guest_ip, host_ip, vhost=0|1, of user "

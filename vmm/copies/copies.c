@@ -125,6 +125,7 @@ static const struct {
 	{ "control", offsetof(struct config, control) },
 	{ "pidfile", offsetof(struct config, pidfile) },
 	{ "stats", offsetof(struct config, stats_file) },
+	{ "flash", offsetof(struct config, flash) },
 	{ "gdb", offsetof(struct config, gdb) },
 };
 

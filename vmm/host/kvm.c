@@ -84,6 +84,32 @@ int kvm_get_dirty_log(int vm_fd, unsigned int slot, uint64_t *bitmap)
 	return checked(ioctl(vm_fd, KVM_GET_DIRTY_LOG, &log));
 }
 
+/* #syscalls loop: ioctl(KVM_ARM_MTE_COPY_TAGS) */
+static int copy_tags(int vm_fd, uint64_t gpa, uint64_t length, uint8_t *tags, uint64_t flags)
+{
+	const struct kvm_arm_copy_mte_tags copy = {
+		.guest_ipa = gpa,
+		.length = length,
+		.addr = tags,
+		.flags = flags,
+	};
+	const int copied = checked(ioctl(vm_fd, KVM_ARM_MTE_COPY_TAGS, &copy));
+
+	if (copied < 0)
+		return copied;
+	return (uint64_t)copied == length ? 0 : -EFAULT;
+}
+
+int kvm_get_tags(int vm_fd, uint64_t gpa, uint64_t length, uint8_t *tags)
+{
+	return copy_tags(vm_fd, gpa, length, tags, KVM_ARM_TAGS_FROM_GUEST);
+}
+
+int kvm_set_tags(int vm_fd, uint64_t gpa, uint64_t length, uint8_t *tags)
+{
+	return copy_tags(vm_fd, gpa, length, tags, KVM_ARM_TAGS_TO_GUEST);
+}
+
 /* #syscalls loop vcpu worker: ioctl(KVM_IRQ_LINE) */
 int kvm_irq_line(int vm_fd, unsigned int intid, bool level)
 {

@@ -26,7 +26,7 @@ static int create_vcpus(struct machine *machine)
 		.verdict = machine->verdict,
 		.exited = exit_handle,
 		.kind = config_has_served(config) || config->network_count > 0 ||
-					config->firmware || config->flash
+					config_has_flash(config)
 				? SANDBOX_SERVED
 				: SANDBOX_VCPU,
 		.thread_name = config->name ? config->name : "vcpu",

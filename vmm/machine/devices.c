@@ -265,7 +265,7 @@ int devices_create(struct machine *machine)
 		err = add_rtc(machine);
 	if (err == 0)
 		err = add_vmgenid(machine);
-	if (err == 0 && (config->firmware || config->flash))
+	if (err == 0 && config_has_flash(config))
 		err = add_flash(machine);
 	if (err == 0 && config->rng)
 		err = add_rng(machine);

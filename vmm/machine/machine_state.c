@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 
 #include "cpu/gic_state.h"
+#include "cpu/memory_tags.h"
 #include "cpu/pvtime.h"
 #include "host/log.h"
 #include "migration/migration_receive.h"
@@ -27,8 +28,9 @@
 
 const char *machine_unsaved(const struct machine *machine)
 {
-	if (machine->mte)
-		return "it has memory tagging";
+	/* Which pages of a file have tags is not known by this process's tables. */
+	if (machine->mte && machine->memory.fd >= 0)
+		return "it has memory tagging, and RAM that is a file's";
 	/* Its breakpoints are in the guest's memory. */
 	if (machine->env.debugged)
 		return "a debugger has it";
@@ -62,12 +64,15 @@ void machine_save_config(const struct machine *machine, struct state_writer *wri
 	const struct config_made made = {
 		.irqchip = machine->gic.kind,
 		.report = machine->report != NULL,
+		.mte = machine->mte,
+		.flash_sizes = { machine->resources->flash[0].size,
+				 machine->resources->flash[1].size },
 	};
 
 	config_save_guest(machine->config, &made, writer);
 }
 
-void machine_save(struct machine *machine, struct state_writer *writer)
+void machine_save(struct machine *machine, struct state_writer *writer, int pagemap_fd)
 {
 	struct vcpu_env *env = &machine->env;
 	uint64_t *mpidr = cpus_mpidrs(machine);
@@ -83,6 +88,8 @@ void machine_save(struct machine *machine, struct state_writer *writer)
 	gic_save(writer, &machine->gic, mpidr);
 	pvtime_save(writer, &machine->held, env->count);
 	bus_save(&machine->bus, writer);
+	if (machine->mte)
+		memory_tags_save(writer, machine->vm_fd, &machine->memory, pagemap_fd);
 	free(mpidr);
 }
 
@@ -126,6 +133,8 @@ static void restore(struct machine *machine, struct state_reader *reader, const 
 	pvtime_restore(reader, &machine->held, env->count);
 	if (reader->err == 0)
 		bus_restore(&machine->bus, reader);
+	if (reader->err == 0 && machine->mte)
+		memory_tags_restore(reader, machine->vm_fd, &machine->memory);
 	state_done(reader);
 }
 

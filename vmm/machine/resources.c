@@ -111,16 +111,30 @@ static int open_firmware(struct flash_store *store, const char *path)
 	return err;
 }
 
+/* Of a guest that was saved, whose state has what is in it. */
+static int open_saved(struct flash_store *store, uint64_t size)
+{
+	const int err = flash_store_create(store);
+
+	if (err == 0)
+		flash_store_fill(store, size);
+	return err;
+}
+
 static int flash_open(struct resources *resources)
 {
 	const struct config *config = resources->config;
+	const uint64_t *saved = config->flash_sizes;
 	int err = 0;
 
 	memset(resources->flash, 0, sizeof(resources->flash));
 	if (config->firmware)
 		err = open_firmware(&resources->flash[0], config->firmware);
-	if (err == 0 && (config->firmware || config->flash))
-		err = flash_store_open(&resources->flash[1], config->flash);
+	else if (saved[0] > 0)
+		err = open_saved(&resources->flash[0], saved[0]);
+	if (err == 0 && (config->firmware || config->flash || saved[1] > 0))
+		err = flash_store_open(&resources->flash[1], config->flash,
+				       saved[1] > 0 ? saved[1] : FLASH_NEW_SIZE);
 	if (err < 0)
 		flash_close(resources);
 	return err;
@@ -137,7 +151,8 @@ static int ram_open(struct resources *resources)
 	if (config->hugetlbfs)
 		return memory_file_on_mount(&resources->ram, config->mem_size, config->hugetlbfs);
 	if (backing == MEMORY_ANON) {
-		if (config->snapshot)
+		/* Tags are given to what is there; and what is given back may not have come yet. */
+		if (config->snapshot && !config->mte && !config->balloon)
 			resources->lazy_fd = lazy_open();
 		return 0;
 	}

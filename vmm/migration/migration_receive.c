@@ -15,6 +15,7 @@
 
 #include "host/log.h"
 #include "mm/cache.h"
+#include "state/state.h"
 
 /* What one call takes, roughly. */
 #define TAKE_MAX MIB(4)
@@ -120,7 +121,7 @@ static int take_state(struct migration_receiver *receiver)
 
 	if (frame->at != receiver->state_size || frame->size == 0 ||
 	    frame->size > MIGRATION_BODY_MAX ||
-	    receiver->state_size + frame->size > MIGRATION_STATE_MAX)
+	    receiver->state_size + frame->size > STATE_MAX(receiver->memory->size))
 		return refuse(receiver, "what comes has a piece of the state that makes no sense");
 	while (room < receiver->state_size + frame->size)
 		room *= 2;

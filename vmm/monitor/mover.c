@@ -324,7 +324,7 @@ static int rest_for_good(struct mover *mover)
 	int err;
 
 	/* KVM writes to guest memory for that. */
-	machine_save(machine, &mover->guest);
+	machine_save(machine, &mover->guest, mover->sender.pagemap_fd);
 	err = mover->guest.err;
 	if (err == 0)
 		err = dirty_log_take_last(log_of(mover));

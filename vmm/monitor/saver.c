@@ -160,7 +160,7 @@ static int rest(struct saver *saver)
 	saver->stage = SAVER_RESTS;
 	if (saver->add)
 		saver->add(saver, &saver->state);
-	machine_save(machine, &saver->state);
+	machine_save(machine, &saver->state, saver->order.pagemap_fd);
 	if (err == 0)
 		err = saver->state.err;
 	if (err == 0 && logged)

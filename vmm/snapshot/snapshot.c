@@ -14,8 +14,6 @@
 #include "host/log.h"
 #include "util.h"
 
-#define STATE_MAX MIB(64)
-
 static int refuse(const struct snapshot *snapshot, const char *why)
 {
 	log_error("%s: %s", snapshot->path, why);
@@ -63,7 +61,7 @@ static int check_header(const struct snapshot *snapshot)
 	}
 	if (snapshot_id_is_none(&header->id) ||
 	    !lies_inside(header->state_at, header->state_size, file_size) ||
-	    header->state_size > STATE_MAX || header->state_size % 8 != 0 ||
+	    header->state_size > STATE_MAX(header->ram_size) || header->state_size % 8 != 0 ||
 	    header->ram_size % SNAPSHOT_PAGE != 0 || header->ram_at % SNAPSHOT_PAGE != 0 ||
 	    header->range_count > header->ram_size / SNAPSHOT_PAGE ||
 	    !lies_inside(header->ram_at, header->ram_size, INT64_MAX) ||
