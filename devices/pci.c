@@ -546,6 +546,39 @@ static struct device *pci_behind(struct device *device, uint64_t gpa)
 	return bar_device(container_of(device, struct pci, device), gpa);
 }
 
+/* Requester IDs, as functions are told apart by in the tree. */
+static uint32_t requester_of(const struct pci_function *function)
+{
+	return function->slot << 3;
+}
+
+/* The IOMMU is a node of its own, and who is behind it is told by the bridge. */
+static void describe_iommu(const struct pci *pci, struct devtree *tree)
+{
+	static const char compatible[] = "virtio,pci-iommu\0pci1af4,1057";
+	const uint32_t reg[] = { requester_of(pci->iommu) << 8, 0, 0, 0, 0 };
+	uint32_t map[4 * PCI_SLOTS], *cell = map;
+
+	for (unsigned int i = 0; i < pci->count; i++) {
+		const uint32_t requester = requester_of(pci->function[i]);
+
+		if (!pci->function[i]->behind_iommu)
+			continue;
+		*cell++ = requester;
+		*cell++ = PHANDLE_IOMMU;
+		*cell++ = requester;
+		*cell++ = 1;
+	}
+	if (cell != map)
+		devtree_cells(tree, "iommu-map", map, cell - map);
+	devtree_begin_at(tree, "iommu", pci->iommu->slot);
+	devtree_strings(tree, "compatible", compatible, sizeof(compatible));
+	devtree_cells(tree, "reg", reg, ARRAY_SIZE(reg));
+	devtree_u32(tree, "#iommu-cells", 1);
+	devtree_u32(tree, "phandle", PHANDLE_IOMMU);
+	devtree_end(tree);
+}
+
 static void pci_describe(const struct device *device, struct devtree *tree)
 {
 	const struct pci *pci = container_of(device, const struct pci, device);
@@ -578,6 +611,8 @@ static void pci_describe(const struct device *device, struct devtree *tree)
 	devtree_cells(tree, "ranges", ranges, ARRAY_SIZE(ranges));
 	devtree_cells(tree, "msi-map", msi_map, ARRAY_SIZE(msi_map));
 	devtree_flag(tree, "dma-coherent");
+	if (pci->iommu)
+		describe_iommu(pci, tree);
 	devtree_end(tree);
 }
 
@@ -761,6 +796,19 @@ void pci_function_fini(struct pci_function *function)
 	pthread_mutex_destroy(&function->lock);
 }
 
+void pci_function_is_iommu(struct pci_function *function)
+{
+	function->pci->iommu = function;
+}
+
+void pci_function_put_behind(struct pci_function *function, struct iommu *iommu,
+			     struct iommu_endpoint *endpoint,
+			     void (*revoke)(struct iommu_endpoint *endpoint, bool all))
+{
+	function->behind_iommu = true;
+	iommu_add(iommu, endpoint, requester_of(function), revoke);
+}
+
 static void add_bar(struct pci_function *function, unsigned int bar, struct device *device,
 		    uint64_t *next)
 {
@@ -833,7 +881,7 @@ static const struct device_ops msix_ops = {
 static int add_vector(struct pci_function *function, struct irq_routes *routes)
 {
 	struct pci_vector *vector = &function->vectors[function->vector_count];
-	const uint32_t requester = function->slot << 3;
+	const uint32_t requester = requester_of(function);
 	const unsigned int control =
 		function->vector_count * PCI_MSIX_ENTRY_SIZE + PCI_MSIX_ENTRY_VECTOR_CTRL;
 	int err = irq_msi_create(&vector->msi, routes, requester);

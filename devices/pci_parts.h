@@ -25,6 +25,7 @@ struct pci {
 	uint64_t cache_line;
 	struct pci_function *function[PCI_SLOTS];
 	unsigned int count;
+	const struct pci_function *iommu; /* or NULL */
 	uint64_t memory_next, readable_next; /* addresses that no BAR has been given yet */
 	pthread_mutex_t place_lock; /* of changes of where BARs answer */
 };

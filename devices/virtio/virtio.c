@@ -8,6 +8,7 @@
 #include "host/log.h"
 #include "util.h"
 #include "virtio/virtio.h"
+#include "virtio/virtqueue_dma.h"
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 
@@ -39,6 +40,7 @@ int virtio_init(struct virtio *virtio, const struct virtio_ops *ops, const struc
 		.ops = ops,
 		.memory = memory,
 		.offered = features | COMMON_FEATURES,
+		.segments_max = VIRTQUEUE_SEGMENTS_MAX,
 		.queues = calloc(queue_count, sizeof(*virtio->queues)),
 	};
 	if (!virtio->queues) {
@@ -70,6 +72,9 @@ void virtio_fini(struct virtio *virtio)
 
 		event_notifier_destroy(&queue->kick);
 		pthread_mutex_destroy(&queue->lock);
+		virtqueue_stop(&queue->ring);
+		virtqueue_forget(&queue->ring);
+		virtqueue_dma_destroy(queue->ring.dma);
 	}
 	pthread_mutex_destroy(&virtio->lock);
 	free(virtio->queues);
@@ -197,10 +202,11 @@ static void queue_stop(struct virtio_queue *queue)
 {
 	atomic_store(&queue->stopping, true);
 	pthread_mutex_lock(&queue->lock);
-	if (queue->ring.desc) {
+	if (queue->ring.started) {
 		if (queue->virtio->ops->drain)
 			queue->virtio->ops->drain(queue);
 		virtqueue_stop(&queue->ring);
+		virtqueue_forget(&queue->ring);
 	}
 	atomic_store(&queue->stopping, false);
 	pthread_mutex_unlock(&queue->lock);
@@ -234,6 +240,56 @@ void virtio_pause(struct virtio *virtio, bool pause)
 		virtio_queue_pause(&virtio->queues[i], pause);
 }
 
+/*
+ * Nothing is in flight once it pauses. A queue whose rings stay goes on. Returns whether it was
+ * broken.
+ */
+static bool queue_revoke(struct virtio_queue *queue, bool all)
+{
+	bool uses, breaks;
+
+	pthread_mutex_lock(&queue->lock);
+	uses = all ? queue->ring.started : virtqueue_lost(&queue->ring);
+	pthread_mutex_unlock(&queue->lock);
+	if (!uses)
+		return false;
+	virtio_queue_pause(queue, true);
+	pthread_mutex_lock(&queue->lock);
+	virtqueue_forget(&queue->ring);
+	breaks = queue->ring.started && (all || virtqueue_lost_rings(&queue->ring));
+	if (breaks) {
+		virtqueue_break(&queue->ring);
+		virtqueue_stop(&queue->ring);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	virtio_queue_pause(queue, false);
+	return breaks;
+}
+
+void virtio_revoke(struct virtio *virtio, bool all)
+{
+	bool broken = false;
+
+	pthread_mutex_lock(&virtio->lock);
+	for (unsigned int i = 0; i < virtio->queue_count; i++)
+		broken |= queue_revoke(&virtio->queues[i], all);
+	pthread_mutex_unlock(&virtio->lock);
+	if (broken)
+		virtio_ask_for_reset(virtio);
+}
+
+int virtio_put_behind(struct virtio *virtio, struct iommu_endpoint *endpoint)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < virtio->queue_count && err == 0; i++)
+		err = virtqueue_dma_create(&virtio->queues[i].ring.dma, endpoint,
+					   virtio->segments_max);
+	virtio->behind_iommu = true;
+	virtio->offered |= FEATURE(VIRTIO_F_ACCESS_PLATFORM);
+	return err;
+}
+
 static void reset(struct virtio *virtio)
 {
 	const bool begun = atomic_load(&virtio->status) & VIRTIO_CONFIG_S_DRIVER_OK;
@@ -253,6 +309,7 @@ static bool features_acceptable(const struct virtio *virtio)
 {
 	return (virtio->accepted & ~virtio->offered) == 0 &&
 	       virtio_has(virtio, VIRTIO_F_VERSION_1) &&
+	       (!virtio->behind_iommu || virtio_has(virtio, VIRTIO_F_ACCESS_PLATFORM)) &&
 	       (!virtio->ops->acceptable || virtio->ops->acceptable(virtio));
 }
 

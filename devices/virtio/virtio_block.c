@@ -17,6 +17,9 @@
  * that shares a block with another one (disk_claim()). They are looked at when one of those is
  * done, which is rare, so all requests are looked through.
  *
+ * Behind an IOMMU what a driver sees as one segment may be one of each page, so that segments have
+ * a bound there (SIZE_MAX), and requests room for as many pieces.
+ *
  * To stop a queue, its ring is taken away, so that nothing new begins; what waits is given up, what
  * is in flight is ended early (disk_engine.stop), and that is waited for, because until then the
  * host's kernel may write to guest memory. The driver is not told of what was given up.
@@ -45,6 +48,13 @@
 /* Of the requests that are begun before other events have their turn. */
 #define TURN_BYTES MIB(16)
 
+/*
+ * Behind an IOMMU: bytes of a segment, which lie in no more than 8 of its pages; and pieces of all
+ * segments with header and status, which is as many as the kernel takes (UIO_MAXIOV).
+ */
+#define SEGMENT_BYTES (7 * IOMMU_PAGE)
+#define PIECES_MAX    1024
+
 /* What drivers may put into a request. A range is worked on in one go, so it has a bound. */
 #define SEG_MAX		    126
 #define DISCARD_SECTORS_MAX (GIB(1) / DISK_SECTOR)
@@ -66,8 +76,10 @@ struct request {
 	uint64_t length; /* bytes */
 	bool waits; /* was taken, and not started */
 	uint8_t *status; /* in guest memory */
-	struct iovec segments[VIRTQUEUE_SEGMENTS_MAX];
+	struct iovec *segments; /* segments_max of them */
 };
+
+_Static_assert(SEG_MAX *(SEGMENT_BYTES / IOMMU_PAGE + 1) + 3 <= PIECES_MAX, "no room for pieces");
 
 struct block_queue {
 	struct virtio_block *device;
@@ -83,6 +95,7 @@ struct block_queue {
 	uint64_t turn_bytes; /* begun in this turn */
 	unsigned int waiting;
 	struct request *flush; /* the one that is under way, or a write that ends with one */
+	struct iovec *segments; /* of all requests */
 	struct request requests[QUEUE_SIZE];
 };
 
@@ -93,6 +106,8 @@ struct virtio_block {
 	struct log_limit limit;
 	struct block_queue *queues;
 	unsigned int queue_count;
+	bool behind_iommu;
+	unsigned int segments_max; /* of a request, data only */
 };
 
 static struct virtio_block *device_of(struct virtio *virtio)
@@ -284,9 +299,10 @@ static void transfer(struct request *request, const struct virtqueue_chain *chai
 		return;
 	}
 	request->disk.segments = request->segments;
-	request->disk.count = iov_slice(
-		request->segments, ARRAY_SIZE(request->segments), write ? chain->out : chain->in,
-		write ? chain->out_count : chain->in_count, write ? sizeof(*header) : 0, length);
+	request->disk.count = iov_slice(request->segments, request->queue->device->segments_max,
+					write ? chain->out : chain->in,
+					write ? chain->out_count : chain->in_count,
+					write ? sizeof(*header) : 0, length);
 	request->filled = write ? 0 : length;
 	request->disk.offset = header->sector * DISK_SECTOR;
 	request->disk.length = length;
@@ -465,6 +481,7 @@ static void virtio_block_config_read(struct virtio *virtio, uint32_t offset, voi
 	const struct virtio_block *device = device_of(virtio);
 	const struct virtio_blk_config config = {
 		.capacity = device->disk->sectors,
+		.size_max = device->behind_iommu ? SEGMENT_BYTES : 0,
 		.seg_max = SEG_MAX,
 		.blk_size = device->disk->block_size,
 		.num_queues = device->queue_count,
@@ -486,6 +503,22 @@ static void block_queue_destroy(struct block_queue *queue)
 	disk_engine_give_back(queue->engine);
 	worker_destroy(&queue->worker);
 	pthread_cond_destroy(&queue->idle);
+	free(queue->segments);
+}
+
+/* Touched where they are used: mostly a few of the first. */
+static int make_room(struct block_queue *queue)
+{
+	const size_t room = queue->device->segments_max;
+
+	queue->segments = calloc(QUEUE_SIZE * room, sizeof(*queue->segments));
+	if (!queue->segments) {
+		log_error("virtio-block: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < QUEUE_SIZE; i++)
+		queue->requests[i].segments = queue->segments + i * room;
+	return 0;
 }
 
 static int block_queue_create(struct block_queue *queue)
@@ -495,6 +528,11 @@ static int block_queue_create(struct block_queue *queue)
 	if (err < 0)
 		return err;
 	err = disk_engine_take(&queue->engine, queue->device->disk, &queue->worker.loop);
+	if (err == 0) {
+		err = make_room(queue);
+		if (err < 0)
+			disk_engine_give_back(queue->engine);
+	}
 	if (err < 0) {
 		worker_destroy(&queue->worker);
 		return err;
@@ -627,6 +665,8 @@ static int init_virtio(struct virtio_block *device, const struct memory *memory)
 
 	if (device->queue_count > 1)
 		features |= FEATURE(VIRTIO_BLK_F_MQ);
+	if (device->behind_iommu)
+		features |= FEATURE(VIRTIO_BLK_F_SIZE_MAX);
 	if (device->disk->read_only)
 		features |= FEATURE(VIRTIO_BLK_F_RO);
 	else
@@ -637,6 +677,7 @@ static int init_virtio(struct virtio_block *device, const struct memory *memory)
 			  device->queue_count, QUEUE_SIZE);
 	if (err < 0)
 		return err;
+	device->virtio.segments_max = device->segments_max;
 	for (unsigned int i = 0; i < device->queue_count; i++)
 		device->queues[i].engine->stop = &device->virtio.queues[i].stopping;
 	return 0;
@@ -668,6 +709,8 @@ int virtio_block_create(struct virtio **created, const struct memory *memory,
 		return -ENOMEM;
 	}
 	device->disk = options->disk;
+	device->behind_iommu = options->behind_iommu;
+	device->segments_max = options->behind_iommu ? PIECES_MAX : VIRTQUEUE_SEGMENTS_MAX;
 	set_serial(device);
 	err = create_queues(device, options);
 	if (err < 0)

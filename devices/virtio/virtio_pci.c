@@ -53,6 +53,7 @@ struct virtio_pci {
 	int vm_fd; /* outlives it */
 	struct virtio_transport transport;
 	struct virtio *virtio;
+	struct iommu_endpoint endpoint; /* where it is behind an IOMMU */
 	unsigned int pci_cfg; /* offset of that capability */
 	_Atomic uint8_t isr_status;
 	_Atomic uint16_t config_vector;
@@ -554,8 +555,23 @@ static void function_restore(struct pci_function *head, struct state_reader *rea
 	pthread_mutex_unlock(&virtio->lock);
 }
 
+/* Behind an IOMMU. */
+
+static void revoke(struct iommu_endpoint *endpoint, bool all)
+{
+	virtio_revoke(container_of(endpoint, struct virtio_pci, endpoint)->virtio, all);
+}
+
+static int put_behind(struct virtio_pci *function, struct iommu *iommu)
+{
+	pci_function_put_behind(&function->head, iommu, &function->endpoint, revoke);
+	return virtio_put_behind(function->virtio, &function->endpoint);
+}
+
 static void destroy(struct virtio_pci *function)
 {
+	if (function->head.behind_iommu)
+		iommu_remove(&function->endpoint);
 	/* First what may still interrupt: a worker with something in flight. */
 	function->virtio->ops->destroy(function->virtio);
 	pci_function_fini(&function->head);
@@ -636,6 +652,8 @@ static uint32_t class_of(uint32_t device_id)
 		return 0x018000;
 	case VIRTIO_ID_CONSOLE:
 		return 0x078000;
+	case VIRTIO_ID_IOMMU:
+		return 0x080600;
 	default:
 		return 0xff0000;
 	}
@@ -726,7 +744,8 @@ static struct virtio_pci *create(struct irq_routes *routes, struct virtio *virti
 	return function;
 }
 
-int virtio_pci_add(struct pci *pci, struct irq_routes *routes, struct virtio *virtio)
+int virtio_pci_add(struct pci *pci, struct irq_routes *routes, struct iommu *iommu,
+		   struct virtio *virtio)
 {
 	const uint32_t id = virtio->ops->device_id;
 	const struct pci_identity identity = {
@@ -747,7 +766,12 @@ int virtio_pci_add(struct pci *pci, struct irq_routes *routes, struct virtio *vi
 		destroy(function);
 		return err;
 	}
-	err = add_bars(function, routes);
+	if (id == VIRTIO_ID_IOMMU)
+		pci_function_is_iommu(&function->head);
+	if (iommu)
+		err = put_behind(function, iommu);
+	if (err == 0)
+		err = add_bars(function, routes);
 	if (err == 0)
 		add_structures(function);
 	return err;

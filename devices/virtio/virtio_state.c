@@ -73,7 +73,7 @@ static struct queue_state state_of(const struct virtio_queue *queue)
 		.used_index = ring->published,
 		.signalled = ring->signalled,
 		.ready = queue->ready,
-		.started = ring->desc != NULL,
+		.started = ring->started,
 		.broken = ring->broken,
 	};
 }

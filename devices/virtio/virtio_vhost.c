@@ -124,9 +124,9 @@ static int start(struct virtio_vhost *handed, struct handed_queue *queue)
 {
 	const struct virtqueue *ring = &queue->queue->ring;
 	const struct vhost_ring vhost_ring = {
-		.desc = (uintptr_t)ring->desc,
-		.avail = (uintptr_t)ring->avail,
-		.used = (uintptr_t)ring->used,
+		.desc = ring->desc.from[0],
+		.avail = ring->avail.from[0],
+		.used = ring->used.from[0],
 		.size = ring->layout.size,
 		.base = ring->next_avail,
 		.kick = queue->queue->kick.source.fd,

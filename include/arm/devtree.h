@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Nodes that others point at. */
-enum devtree_phandle { PHANDLE_GIC = 1, PHANDLE_CLOCK, PHANDLE_ITS };
+enum devtree_phandle { PHANDLE_GIC = 1, PHANDLE_CLOCK, PHANDLE_ITS, PHANDLE_IOMMU };
 
 /* Interrupt kinds and triggers of the arm,gic bindings. */
 enum devtree_irq_type { IRQ_TYPE_SPI, IRQ_TYPE_PPI };

@@ -160,6 +160,7 @@ struct config {
 	unsigned int vhost_user_count;
 	bool rng;
 	bool balloon;
+	bool iommu; /* disks and networks are behind one */
 	enum config_transport transport;
 	enum gic_kind irqchip;
 	enum memory_backing mem_backing;

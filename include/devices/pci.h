@@ -22,6 +22,7 @@
 
 #include "bus/bus.h"
 #include "bus/irq.h"
+#include "devices/iommu.h"
 #include "devices/pci_view.h"
 #include "host/event.h"
 #include "memmap.h"
@@ -113,6 +114,7 @@ struct pci_function {
 	struct pci_bar bar[PCI_BARS];
 	unsigned int capabilities_end, last_capability;
 	unsigned int express; /* offset of the PCI Express capability */
+	bool behind_iommu;
 
 	unsigned int msix; /* offset of the capability, 0: none */
 	struct device msix_device;
@@ -129,6 +131,16 @@ struct pci_function {
 int pci_function_init(struct pci_function *function, struct pci *pci,
 		      const struct pci_function_ops *ops, const struct pci_identity *identity);
 void pci_function_fini(struct pci_function *function);
+
+/* The function is the IOMMU of others, which the guest is to know. */
+void pci_function_is_iommu(struct pci_function *function);
+/*
+ * And one of these: makes it an endpoint of that IOMMU, as iommu_add(), and lets the guest know.
+ * iommu_remove() is for destroy(), to begin with.
+ */
+void pci_function_put_behind(struct pci_function *function, struct iommu *iommu,
+			     struct iommu_endpoint *endpoint,
+			     void (*revoke)(struct iommu_endpoint *endpoint, bool all));
 
 /*
  * Has BAR bar stand for device, and gives that a size and an address. The bridge changes

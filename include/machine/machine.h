@@ -69,6 +69,7 @@ struct machine {
 	void *readable_pci, *readable_mmio;
 	struct irq_routes routes;
 	struct pci *pci; /* NULL: there is none */
+	struct iommu *iommu; /* that disks and networks are behind; NULL: there is none */
 	struct virtio *balloon; /* of balloon/balloon.h; NULL: there is none */
 	struct devtree tree; /* until the guest has it */
 	int tree_size; /* bytes */

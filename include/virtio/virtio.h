@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "devices/iommu.h"
 #include "host/event.h"
 #include "mm/memory.h"
 #include "state/state.h"
@@ -120,6 +121,9 @@ struct virtio {
 	struct virtio_transport *transport; /* set by the transport that takes the device */
 	/* Feature bits of the device, which may take some back before it hands itself out. */
 	uint64_t offered;
+	/* Behind an IOMMU: how many segments a chain can have; the device may have set it. */
+	unsigned int segments_max;
+	bool behind_iommu; /* drivers have to accept VIRTIO_F_ACCESS_PLATFORM */
 
 	pthread_mutex_t lock; /* guards what the driver can set */
 	uint64_t accepted; /* feature bits that the driver wants */
@@ -233,6 +237,13 @@ void virtio_rest(struct virtio *virtio, bool rest);
 const char *virtio_unsaved(const struct virtio *virtio);
 void virtio_save(struct virtio *virtio, struct state_writer *writer, uint64_t index);
 void virtio_restore(struct virtio *virtio, struct state_reader *reader, uint64_t index);
+/*
+ * All addresses of its driver's are for endpoint to translate from now on; before there is a
+ * driver. The endpoint outlives it. Errors: -errno, said; it can only be destroyed then.
+ */
+int virtio_put_behind(struct virtio *virtio, struct iommu_endpoint *endpoint);
+/* For the endpoint's revoke(). A queue whose rings have gone is broken, and a reset asked for. */
+void virtio_revoke(struct virtio *virtio, bool all);
 /* Whether the driver may still change the queue's size and addresses. */
 bool virtio_queue_open(const struct virtio_queue *queue);
 void virtio_config_read(struct virtio *virtio, uint64_t offset, uint64_t *value, uint32_t size);

@@ -16,6 +16,7 @@ struct virtio_block_options {
 	/* Opened for as many engines as there will be queues, of VIRTIO_BLOCK_DEPTH, and begun. */
 	struct disk *disk;
 	unsigned int queues; /* see virtio_block_queues() */
+	bool behind_iommu; /* what is one segment for the driver may be many */
 };
 
 /* How many queues serve so many vCPUs: one each, up to the maximum. */

@@ -12,9 +12,12 @@
  * each queue and one for the configuration, and a doorbell for each queue; neither takes an exit
  * to user space.
  *
+ * iommu: that it is behind, or NULL.
+ *
  * Takes virtio over, also when it fails; it is destroyed with pci. After the GIC's initialization;
  * routes, whose VM it is, outlives pci. Errors: -errno, said.
  */
-int virtio_pci_add(struct pci *pci, struct irq_routes *routes, struct virtio *virtio);
+int virtio_pci_add(struct pci *pci, struct irq_routes *routes, struct iommu *iommu,
+		   struct virtio *virtio);
 
 #endif

@@ -24,7 +24,10 @@
 /* A chain has no more segments than this: 128 of data, a header and a status byte. */
 #define VIRTQUEUE_SEGMENTS_MAX 130
 
-/* Where a queue lies: GPAs of the three parts, and the number of entries, a power of two. */
+/*
+ * Where a queue lies: addresses of the three parts as the driver gives them, GPAs or, behind an
+ * IOMMU, IOVAs; and the number of entries, a power of two.
+ */
 struct virtqueue_layout {
 	uint64_t desc, avail, used;
 	uint16_t size;
@@ -32,12 +35,20 @@ struct virtqueue_layout {
 
 enum virtqueue_part { VIRTQUEUE_DESC, VIRTQUEUE_AVAIL, VIRTQUEUE_USED };
 
+struct virtqueue_dma;
+
+/* A part of it in the host: offset o is at from[0] + o, and from split on at from[1] + o. */
+struct virtqueue_place {
+	uintptr_t from[2];
+	uint32_t split;
+};
+
 struct virtqueue {
 	const struct memory *memory;
-	/* Host addresses of the three parts, NULL while stopped. */
-	const struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	struct virtqueue_dma *dma; /* the owner's, of virtqueue_dma.h; NULL: there is no IOMMU */
+	/* The three parts, while it is started. */
+	bool started;
+	struct virtqueue_place desc, avail, used;
 
 	/* How the queue stands: all there is to know for whoever takes it over. */
 	struct virtqueue_layout layout;
@@ -56,15 +67,25 @@ struct virtqueue_chain {
 	uint16_t head;
 	unsigned int out_count, in_count;
 	uint32_t out_bytes, in_bytes;
-	struct iovec *out; /* in segment[] */
-	struct iovec *in;
+	/* In segment[], or, behind an IOMMU, the queue's until its next chain is popped. */
+	struct iovec *out, *in;
+	unsigned int room; /* for segments there */
 	struct iovec segment[VIRTQUEUE_SEGMENTS_MAX];
 };
 
-/* -EINVAL where the layout is misaligned, of no valid size, or not in RAM. */
+/* queue: zeroes at first. -EINVAL where the layout is misaligned, of no valid size, or not in RAM.
+ */
 int virtqueue_start(struct virtqueue *queue, const struct memory *memory,
 		    const struct virtqueue_layout *layout, bool event_idx);
 void virtqueue_stop(struct virtqueue *queue);
+
+/* Behind an IOMMU; else nothing is done, and nothing can be lost. */
+
+/* Nothing is in flight any more, whatever was popped. */
+void virtqueue_forget(struct virtqueue *queue);
+/* Whether memory has gone that is in use: of anything, or of the rings. */
+bool virtqueue_lost(const struct virtqueue *queue);
+bool virtqueue_lost_rings(const struct virtqueue *queue);
 
 /* For a queue that has just started: it goes on from where another one stood. */
 void virtqueue_resume(struct virtqueue *queue, uint16_t next_avail, uint16_t used,
@@ -72,7 +93,7 @@ void virtqueue_resume(struct virtqueue *queue, uint16_t next_avail, uint16_t use
 
 static inline bool virtqueue_running(const struct virtqueue *queue)
 {
-	return queue->desc && !queue->broken;
+	return queue->started && !queue->broken;
 }
 
 /*

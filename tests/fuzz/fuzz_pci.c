@@ -325,7 +325,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(pci_create(&pci, &bus, readable) == 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(devices); i++) {
 		devices[i] = create();
-		MUST(virtio_pci_add(pci, &routes, devices[i]) == 0);
+		MUST(virtio_pci_add(pci, &routes, NULL, devices[i]) == 0);
 	}
 	MUST(created == VECTORS);
 	bus_freeze(&bus);

@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.range_count = 2,
 		.id = { { 1 } },
 	};
-	static const struct state_record guest = { .name = "guest", .size = 48 };
+	static const struct state_record guest = { .name = "guest", .size = 56 };
 	struct snapshot_header header = usual;
 	struct snapshot snapshot, same;
 	char path[64];

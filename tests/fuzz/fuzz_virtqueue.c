@@ -255,7 +255,9 @@ static void publish(void)
 	const bool is_new = virtqueue_running(&ring) && ring.published != ring.next_used;
 
 	virtqueue_publish(&ring);
-	MUST(!is_new || ring.used->idx == pushed);
+	MUST(!is_new ||
+	     ((const struct vring_used *)ram(ring.layout.used, sizeof(struct vring_used)))->idx ==
+		     pushed);
 }
 
 static void step_queue(void)
@@ -669,7 +671,7 @@ static void check_device(void)
 	if (status & 8)
 		MUST(!(virtio->accepted & ~virtio->offered) && virtio->accepted >> 32 & 1);
 	for (unsigned int i = 0; i < virtio->queue_count; i++)
-		if (virtio->queues[i].ring.desc)
+		if (virtio->queues[i].ring.started)
 			MUST(virtio->queues[i].ready && status & 4);
 	for (size_t i = 0; i < ARRAY_SIZE(read_registers); i++)
 		get(read_registers[i]);

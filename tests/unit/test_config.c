@@ -459,6 +459,22 @@ static void a_balloon_is_refused_where_pages_must_stay(void **state)
 	assert_refused("Image --balloon --vhost-user rng,socket=/s", "--balloon with --vhost-user");
 }
 
+static void an_iommu_takes_pci(void **state)
+{
+	assert_int_equal(parse("Image"), 0);
+	assert_false(config.iommu);
+	assert_int_equal(parse("Image --iommu --nested --network mode=none"), 0);
+	assert_true(config.iommu);
+	assert_int_equal(parse("Image --iommu --irqchip gicv3-its --network mode=tap,vhost=0"), 0);
+	assert_refused("Image --iommu --irqchip gicv3", "--iommu with this --irqchip: PCI takes");
+	assert_refused("Image --iommu --virtio-transport mmio",
+		       "--iommu with --virtio-transport mmio: only devices on PCI");
+	assert_refused("Image --iommu --network mode=user,trans=mmio",
+		       "--iommu with --network trans=mmio: only devices on PCI");
+	assert_refused("Image --iommu --network mode=tap,vhost=1",
+		       "--iommu with --network vhost=1: behind an IOMMU frames");
+}
+
 /* The kernel. */
 
 static void kernel_may_stand_by_itself(void **state)
@@ -596,6 +612,7 @@ int main(void)
 		caught_test(missing_arguments_are_named),
 		caught_test(options_of_lkvm_are_refused_by_name),
 		caught_test(a_balloon_is_refused_where_pages_must_stay),
+		caught_test(an_iommu_takes_pci),
 		caught_test(kernel_may_stand_by_itself),
 		caught_test(further_arguments_are_refused),
 		caught_test(no_kernel_is_refused),

@@ -214,7 +214,7 @@ static void a_queue_logs_buffers_and_its_used_ring(void **state)
 	const uint64_t rings = 16, header = 32, data = 40, reads = 50;
 	struct virtqueue_chain chain;
 	struct driver driver = driver_create(&memory, BASE + rings * page, 8);
-	struct virtqueue queue;
+	struct virtqueue queue = { 0 };
 
 	assert_int_equal(virtqueue_start(&queue, &memory, &driver.layout, true), 0);
 	driver_desc(&driver, 0, BASE + reads * page, 16, NEXT, 1);

@@ -1152,6 +1152,52 @@ static void registers_have_names(void **state)
 
 /* The memory that it all lies in. */
 
+/* The IOMMU itself, what stays outside, and what is behind it. */
+static void tree_tells_who_is_behind_an_iommu(void **state)
+{
+	static const struct pci_identity identity = { .vendor = 0x1af4 };
+	static struct pci_function functions[3];
+	static struct iommu_endpoint endpoints[2];
+	static struct iommu iommu;
+	struct devtree tree;
+	const fdt32_t *cells;
+	int bridge, node, length;
+
+	assert_int_equal(iommu_create(&iommu, 1), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(functions); i++)
+		assert_int_equal(pci_function_init(&functions[i], pci, &bare_ops, &identity), 0);
+	pci_function_is_iommu(&functions[0]);
+	pci_function_put_behind(&functions[1], &iommu, &endpoints[0], NULL);
+	pci_function_put_behind(&functions[2], &iommu, &endpoints[1], NULL);
+	assert_int_equal(endpoints[0].id, functions[1].slot << 3);
+	assert_true(iommu_has(&iommu, functions[2].slot << 3));
+	assert_int_equal(devtree_create(&tree, 8192), 0);
+	bus_describe(&bus, &tree);
+	assert_true(devtree_finish(&tree) > 0);
+	bridge = fdt_path_offset(tree.blob, "/pcie@3f000000");
+	cells = fdt_getprop(tree.blob, bridge, "iommu-map", &length);
+	assert_int_equal(length, 2 * 16);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(fdt32_to_cpu(cells[4 * i]), endpoints[i].id);
+		assert_int_equal(fdt32_to_cpu(cells[4 * i + 1]), PHANDLE_IOMMU);
+		assert_int_equal(fdt32_to_cpu(cells[4 * i + 2]), endpoints[i].id);
+		assert_int_equal(fdt32_to_cpu(cells[4 * i + 3]), 1);
+	}
+	node = fdt_node_offset_by_phandle(tree.blob, PHANDLE_IOMMU);
+	assert_int_equal(fdt_parent_offset(tree.blob, node), bridge);
+	assert_int_equal(fdt_node_check_compatible(tree.blob, node, "virtio,pci-iommu"), 0);
+	assert_int_equal(fdt_node_check_compatible(tree.blob, node, "pci1af4,1057"), 0);
+	cells = fdt_getprop(tree.blob, node, "reg", &length);
+	assert_int_equal(length, 5 * 4);
+	assert_int_equal(fdt32_to_cpu(cells[0]), functions[0].slot << 11);
+	cells = fdt_getprop(tree.blob, node, "#iommu-cells", &length);
+	assert_int_equal(fdt32_to_cpu(cells[0]), 1);
+	devtree_destroy(&tree);
+	iommu_remove(&endpoints[0]);
+	iommu_remove(&endpoints[1]);
+	iommu_destroy(&iommu);
+}
+
 static void memory_is_read_only_to_the_guest(void **state)
 {
 	struct memslot_held held = { 0 };
@@ -1245,6 +1291,7 @@ int main(void)
 		on_bus(messages_run_out),
 		on_bus(a_failing_irqfd_is_said),
 		on_bus(tree_describes_the_bridge),
+		on_bus(tree_tells_who_is_behind_an_iommu),
 		on_bus(registers_have_names),
 		on_bus(memory_is_read_only_to_the_guest),
 		on_bus(without_read_only_memory_there_is_no_slot),

@@ -276,7 +276,7 @@ static int begin(void **state)
 	assert_int_equal(pci_create(&pci, &bus, readable), 0);
 	assert_non_null(pci);
 	device = create();
-	assert_int_equal(virtio_pci_add(pci, &routes, device), 0);
+	assert_int_equal(virtio_pci_add(pci, &routes, NULL, device), 0);
 	bus_freeze(&bus);
 	find_structures();
 	assert_null(strstr(fake_kvm.journal, "ioeventfd"));
@@ -899,7 +899,7 @@ static void a_failing_host_leaves_nothing(void **state)
 	fake_kvm.fails = "irqfd";
 	fake_kvm.error = -ENOSPC;
 	destroyed = 0;
-	assert_int_equal(virtio_pci_add(pci, &routes, create()), -ENOSPC);
+	assert_int_equal(virtio_pci_add(pci, &routes, NULL, create()), -ENOSPC);
 	assert_said("No space left on device");
 	bus_destroy(&other);
 	assert_int_equal(destroyed, 1);
@@ -916,8 +916,8 @@ static void a_full_bus_takes_none(void **state)
 	assert_int_equal(pci_create(&pci, &other, readable), 0);
 	destroyed = 0;
 	for (unsigned int i = 0; i < 32; i++)
-		assert_int_equal(virtio_pci_add(pci, &routes, create()), 0);
-	assert_int_equal(virtio_pci_add(pci, &routes, create()), -ENOSPC);
+		assert_int_equal(virtio_pci_add(pci, &routes, NULL, create()), 0);
+	assert_int_equal(virtio_pci_add(pci, &routes, NULL, create()), -ENOSPC);
 	assert_int_equal(destroyed, 1);
 	assert_said("pci: more than 32 devices");
 	bus_destroy(&other);

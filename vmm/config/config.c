@@ -38,6 +38,8 @@ static const char *wants_pci(const struct config *config)
 {
 	if (config->transport == TRANSPORT_PCI)
 		return "--virtio-transport pci";
+	if (config->iommu)
+		return "--iommu";
 	for (unsigned int i = 0; i < config->network_count; i++)
 		if (config->networks[i].transport == TRANSPORT_PCI)
 			return "--network trans=pci";
@@ -52,6 +54,33 @@ static int check_transports(const struct config *config)
 		return 0;
 	log_error("%s with this --irqchip: PCI takes gicv3-its", wish);
 	return -EINVAL;
+}
+
+/* An IOMMU stands between PCI and memory, and there only. */
+static int check_iommu(const struct config *config)
+{
+	if (!config->iommu)
+		return 0;
+	if (config->transport == TRANSPORT_MMIO) {
+		log_error("--iommu with --virtio-transport mmio: only devices on PCI are behind "
+			  "an IOMMU; leave one of them out");
+		return -EINVAL;
+	}
+	for (unsigned int i = 0; i < config->network_count; i++) {
+		const struct config_network *network = &config->networks[i];
+
+		if (network->transport == TRANSPORT_MMIO) {
+			log_error("--iommu with --network trans=mmio: only devices on PCI are "
+				  "behind an IOMMU; leave one of them out");
+			return -EINVAL;
+		}
+		if (network->mode != NETWORK_NONE && network->vhost == LINK_VHOST_YES) {
+			log_error("--iommu with --network vhost=1: behind an IOMMU frames go "
+				  "through nidus; leave one of them out");
+			return -EINVAL;
+		}
+	}
+	return 0;
 }
 
 /* Whether RAM may be what another process can map. */
@@ -135,7 +164,7 @@ static int settle_host(struct config *config)
 			  "and let the guest begin");
 		return -EINVAL;
 	}
-	if (check_transports(config) < 0)
+	if (check_transports(config) < 0 || check_iommu(config) < 0)
 		return -EINVAL;
 	return check_memory(config);
 }

@@ -20,6 +20,7 @@ struct guest_record {
 	uint8_t has_counter_offset, report, mte, balloon;
 	uint32_t disks, networks;
 	uint32_t flash[2]; /* bytes of each bank */
+	uint8_t iommu, zero[7];
 };
 
 void config_save_guest(const struct config *config, const struct config_made *made,
@@ -45,6 +46,7 @@ void config_save_guest(const struct config *config, const struct config_made *ma
 		.report = made->report,
 		.mte = made->mte,
 		.balloon = config->balloon,
+		.iommu = config->iommu,
 		.disks = config->disk_count,
 		.networks = config->network_count,
 		.flash = { made->flash_sizes[0], made->flash_sizes[1] },
@@ -110,6 +112,7 @@ void config_restore_guest(struct config *config, struct state_reader *reader)
 	config->e2h0 = record.e2h0;
 	config->pvtime = record.pvtime;
 	config->emulation = record.emulation;
+	config->iommu = record.iommu;
 	config->has_counter_offset = record.has_counter_offset;
 	config->mte = config->has_mte = record.mte;
 	config->balloon = record.balloon;

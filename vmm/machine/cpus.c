@@ -66,7 +66,7 @@ static bool would_use_pci(const struct config *config)
 
 static bool must_have_pci(const struct config *config)
 {
-	bool must = config->transport == TRANSPORT_PCI;
+	bool must = config->transport == TRANSPORT_PCI || config->iommu;
 
 	for (unsigned int i = 0; i < config->network_count; i++)
 		must |= config->networks[i].transport == TRANSPORT_PCI;

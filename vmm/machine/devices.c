@@ -9,6 +9,7 @@
 
 #include "balloon/balloon.h"
 #include "host/log.h"
+#include "iommu/virtio_iommu.h"
 #include "memmap.h"
 #include "net/virtio_net.h"
 #include "served/served.h"
@@ -20,6 +21,9 @@
 #include "virtio/virtio_pci.h"
 #include "virtio/virtio_report.h"
 #include "virtio/virtio_rng.h"
+
+/* Of an IOMMU, beside one for each page of RAM: what is mapped twice. */
+#define IOMMU_MAPPINGS_MORE 65536
 
 /* Of virtio-mmio, each of which has an interrupt of its own. */
 #define MMIO_SLOTS (GIC_SPI_COUNT - VIRTIO_MMIO_SPI)
@@ -52,19 +56,19 @@ static int add_virtio_mmio(struct machine *machine, struct virtio *virtio)
 
 /*
  * virtio: fresh from its create(), and taken over, also on an error. transport: a wish that not all
- * devices of a machine have in common; for PCI, there is a bus.
+ * devices of a machine have in common; for PCI, there is a bus. iommu: what it is behind, on PCI.
  */
 static int add_virtio_by(struct machine *machine, struct virtio *virtio,
-			 enum config_transport transport)
+			 enum config_transport transport, struct iommu *iommu)
 {
 	if (machine->pci && transport != TRANSPORT_MMIO)
-		return virtio_pci_add(machine->pci, &machine->routes, virtio);
+		return virtio_pci_add(machine->pci, &machine->routes, iommu, virtio);
 	return add_virtio_mmio(machine, virtio);
 }
 
 static int add_virtio(struct machine *machine, struct virtio *virtio)
 {
-	return add_virtio_by(machine, virtio, machine->config->transport);
+	return add_virtio_by(machine, virtio, machine->config->transport, NULL);
 }
 
 static int add_pci(struct machine *machine)
@@ -81,12 +85,30 @@ static int add_pci(struct machine *machine)
 	return err;
 }
 
+/*
+ * The first function, so that a driver is there before those of devices behind it, and what is
+ * saved of it before theirs. As many mappings as RAM has pages, and some for the rest.
+ */
+static int add_iommu(struct machine *machine)
+{
+	const struct virtio_iommu_options options = {
+		.mappings_max = machine->memory.size / IOMMU_PAGE + IOMMU_MAPPINGS_MORE,
+		.msi_start = GIC_ITS_BASE + GIC_ITS_SIZE / 2,
+		.msi_end = GIC_ITS_BASE + GIC_ITS_SIZE - 1,
+	};
+	struct virtio *virtio;
+	int err = virtio_iommu_create(&virtio, &machine->iommu, &machine->memory, &options);
+
+	return err < 0 ? err : add_virtio(machine, virtio);
+}
+
 void devices_destroy(struct machine *machine)
 {
 	bus_destroy(&machine->bus);
 	if (machine->pci)
 		irq_routes_destroy(&machine->routes);
 	machine->pci = NULL;
+	machine->iommu = NULL;
 	machine->balloon = NULL;
 }
 
@@ -195,11 +217,12 @@ static int add_own_disk(struct machine *machine, struct disk *disk)
 	const struct virtio_block_options options = {
 		.disk = disk,
 		.queues = virtio_block_queues(config->cpus),
+		.behind_iommu = machine->iommu != NULL,
 	};
 	struct virtio *virtio;
 	int err = virtio_block_create(&virtio, &machine->memory, &options);
 
-	return err < 0 ? err : add_virtio(machine, virtio);
+	return err < 0 ? err : add_virtio_by(machine, virtio, config->transport, machine->iommu);
 }
 
 /* In the order of the options, whoever serves them: the driver names them by it. */
@@ -243,7 +266,8 @@ static int add_networks(struct machine *machine)
 		err = virtio_net_create(&virtio, &machine->memory, machine->loop, &options);
 		if (err == 0)
 			err = add_virtio_by(machine, virtio,
-					    wish == TRANSPORT_AUTO ? config->transport : wish);
+					    wish == TRANSPORT_AUTO ? config->transport : wish,
+					    machine->iommu);
 	}
 	return err;
 }
@@ -257,6 +281,8 @@ int devices_create(struct machine *machine)
 	bus_create(&machine->bus);
 	if (machine->gic.kind == GIC_V3_ITS && cpus_want_pci(config))
 		err = add_pci(machine);
+	if (err == 0 && config->iommu)
+		err = add_iommu(machine);
 	if (err == 0)
 		err = add_uart(machine, serial);
 	if (err == 0 && !serial)

@@ -74,14 +74,18 @@ static int passt_link_open(struct link **opened, struct resources *resources, un
 {
 	const struct config *config = resources->config;
 	const struct config_network *network = &config->networks[index];
-	const bool shared = !config->has_mem_backing || config->mem_backing != MEMORY_ANON;
+	const bool shared =
+		!config->iommu && (!config->has_mem_backing || config->mem_backing != MEMORY_ANON);
 	struct passt_forward forwards[PASST_FORWARDS_MAX];
 	struct passt_options options = {
 		.forwards = forwards,
 		.forward_count = network->forward_count,
 		.guest_ip = address_of(network->guest_ip),
 		.host_ip = address_of(network->host_ip),
-		/* RAM that is to be nidus's alone can be mapped by nobody else. */
+		/*
+		 * RAM that is to be nidus's alone can be mapped by nobody else, and passt knows
+		 * no IOMMU.
+		 */
 		.vhost = shared ? network->vhost : LINK_VHOST_NO,
 		.porter = &resources->porter,
 	};
@@ -114,7 +118,7 @@ static int tap_link_open(struct link **opened, struct resources *resources, unsi
 		.has_host_mac = network->host_mac.given,
 		.host_ip = address_of(network->host_ip),
 		.pairs = tap_pairs(config, network),
-		.vhost = network->vhost,
+		.vhost = config->iommu ? LINK_VHOST_NO : network->vhost,
 	};
 
 	memcpy(options.host_mac, network->host_mac.byte, LINK_ADDRESS);
