@@ -28,6 +28,12 @@ struct vhost_ring {
 		call; /* eventfds, which stay the caller's: rung by the driver, rings the driver */
 };
 
+/* IOVAs that a driver behind an IOMMU gives, and the GPA of the first. */
+struct vhost_translation {
+	uint64_t iova, size, gpa; /* size: bytes */
+	bool read, write; /* what they may be used for */
+};
+
 struct memory;
 struct vhost;
 
@@ -57,7 +63,18 @@ struct vhost_ops {
 	 */
 	int (*config_get)(struct vhost *vhost, void *config, uint32_t size);
 	int (*config_set)(struct vhost *vhost, uint32_t offset, const void *value, uint32_t size);
-	/* Has loop watch for its end; and no more. Errors: -errno, said. */
+	/*
+	 * Where it translates: addresses of rings are IOVAs, when the features that it begins with
+	 * have VIRTIO_F_ACCESS_PLATFORM, and so are those in them. It asks for what it does not
+	 * know: the next question, or false. Each ring has to be told of its own IOVAs before it
+	 * starts. translate(): an answer, or a beginning. forget_translation(): when it returns
+	 * nothing is accessed there any more. NULL, all: it does not.
+	 */
+	bool (*next_question)(struct vhost *vhost, unsigned int *ring, uint64_t *iova, bool *write);
+	int (*translate)(struct vhost *vhost, unsigned int ring,
+			 const struct vhost_translation *translation);
+	int (*forget_translation)(struct vhost *vhost, uint64_t iova, uint64_t size);
+	/* Has loop watch for its end, and for questions; and no more. Errors: -errno, said. */
 	int (*attach)(struct vhost *vhost, struct event_loop *loop);
 	void (*detach)(struct vhost *vhost);
 	void (*close)(struct vhost *vhost);
@@ -70,10 +87,15 @@ struct vhost {
 			    */
 	unsigned int rings;
 	bool shares_memory; /* RAM has to have a descriptor (memory.fd) */
+	bool translates; /* it can be behind an IOMMU */
 	bool remembers; /* what a lost one has begun, its successor takes up */
 	atomic_bool lost; /* it has ended, or cannot be talked to */
 	/* It may have begun requests that it has not answered, and whose driver waits for them. */
 	atomic_bool owes;
+
+	/* Set by who hands rings over: there are questions. The thread of the loop. */
+	void (*asks)(void *asked);
+	void *asked;
 
 	/*
 	 * Set by who attaches it. The thread of the loop, once: lost became true, or was already

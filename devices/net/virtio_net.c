@@ -153,6 +153,15 @@ static void virtio_net_drain(struct virtio_queue *queue)
 		virtio_net_frames_drain(queue);
 }
 
+/* What the vhost was told. */
+static void virtio_net_revoke(struct virtio *virtio, bool all)
+{
+	struct virtio_net *device = virtio_net_of(virtio);
+
+	if (device->handed)
+		virtio_vhost_revoke(device->handed, all);
+}
+
 static void virtio_net_config_read(struct virtio *virtio, uint32_t offset, void *value,
 				   uint32_t size)
 {
@@ -289,6 +298,7 @@ static const struct virtio_ops virtio_net_ops = {
 	.process = virtio_net_process,
 	.drain = virtio_net_drain,
 	.settle = virtio_net_drain,
+	.revoke = virtio_net_revoke,
 	.save = virtio_net_control_save,
 	.restore = virtio_net_control_restore,
 	.destroy = virtio_net_destroy,

@@ -17,7 +17,7 @@ bool vhost_kernel_is_absent(int err)
 
 int vhost_kernel_open(const char *path, uint64_t *features)
 {
-	const int fd = open(path, O_RDWR | O_CLOEXEC);
+	const int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	int err;
 
 	if (fd >= 0 && ioctl(fd, VHOST_SET_OWNER) >= 0 &&
@@ -34,7 +34,8 @@ int vhost_kernel_open(const char *path, uint64_t *features)
 /*
  * #syscalls loop served: ioctl(VHOST_SET_FEATURES) ioctl(VHOST_SET_MEM_TABLE)
  *	ioctl(VHOST_SET_VRING_NUM) ioctl(VHOST_SET_VRING_ADDR) ioctl(VHOST_SET_VRING_BASE)
- *	ioctl(VHOST_GET_VRING_BASE) ioctl(VHOST_SET_VRING_KICK) ioctl(VHOST_SET_VRING_CALL)
+ * #syscalls loop served worker: ioctl(VHOST_GET_VRING_BASE) ioctl(VHOST_SET_VRING_KICK)
+ *	ioctl(VHOST_SET_VRING_CALL)
  */
 int vhost_kernel_call(struct vhost_kind *kind, int fd, unsigned long request, const char *name,
 		      void *argument)

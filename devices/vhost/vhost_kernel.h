@@ -11,8 +11,9 @@
 #include "vhost_kind.h"
 
 /*
- * A file of a vhost that is the caller's address space's, and the features that it has; or -errno,
- * said but where there is no such device, or it may not be opened (vhost_kernel_is_absent()).
+ * A file of a vhost that is the caller's address space's, whose reading does not wait, and the
+ * features that it has; or -errno, said but where there is no such device, or it may not be opened
+ * (vhost_kernel_is_absent()).
  */
 int vhost_kernel_open(const char *path, uint64_t *features);
 bool vhost_kernel_is_absent(int err);

@@ -273,6 +273,8 @@ void virtio_revoke(struct virtio *virtio, bool all)
 	pthread_mutex_lock(&virtio->lock);
 	for (unsigned int i = 0; i < virtio->queue_count; i++)
 		broken |= queue_revoke(&virtio->queues[i], all);
+	if (virtio->ops->revoke)
+		virtio->ops->revoke(virtio, all);
 	pthread_mutex_unlock(&virtio->lock);
 	if (broken)
 		virtio_ask_for_reset(virtio);
@@ -285,7 +287,7 @@ int virtio_put_behind(struct virtio *virtio, struct iommu_endpoint *endpoint)
 	for (unsigned int i = 0; i < virtio->queue_count && err == 0; i++)
 		err = virtqueue_dma_create(&virtio->queues[i].ring.dma, endpoint,
 					   virtio->segments_max);
-	virtio->behind_iommu = true;
+	virtio->endpoint = endpoint;
 	virtio->offered |= FEATURE(VIRTIO_F_ACCESS_PLATFORM);
 	return err;
 }
@@ -309,7 +311,7 @@ static bool features_acceptable(const struct virtio *virtio)
 {
 	return (virtio->accepted & ~virtio->offered) == 0 &&
 	       virtio_has(virtio, VIRTIO_F_VERSION_1) &&
-	       (!virtio->behind_iommu || virtio_has(virtio, VIRTIO_F_ACCESS_PLATFORM)) &&
+	       (!virtio->endpoint || virtio_has(virtio, VIRTIO_F_ACCESS_PLATFORM)) &&
 	       (!virtio->ops->acceptable || virtio->ops->acceptable(virtio));
 }
 

@@ -129,6 +129,18 @@ static void *driver_piece(const struct virtqueue *queue, uint64_t address, uint6
 	return host;
 }
 
+uint32_t virtqueue_bytes(enum virtqueue_part part, uint16_t size)
+{
+	switch (part) {
+	case VIRTQUEUE_DESC:
+		return size * sizeof(struct vring_desc);
+	case VIRTQUEUE_AVAIL:
+		return AVAIL_BYTES(size);
+	default:
+		return USED_BYTES(size);
+	}
+}
+
 static struct virtqueue_place in_one_place(void *host)
 {
 	return (struct virtqueue_place){ .from = { (uintptr_t)host }, .split = UINT32_MAX };
@@ -174,7 +186,7 @@ static bool find_parts(struct virtqueue *queue)
 	const uint16_t size = layout->size;
 
 	return find_part(queue, &queue->desc, layout->desc, DESC_ALIGN,
-			 size * sizeof(struct vring_desc), IOMMU_READ) &&
+			 virtqueue_bytes(VIRTQUEUE_DESC, size), IOMMU_READ) &&
 	       find_part(queue, &queue->avail, layout->avail, AVAIL_ALIGN, AVAIL_BYTES(size),
 			 IOMMU_READ) &&
 	       find_part(queue, &queue->used, layout->used, USED_ALIGN, USED_BYTES(size),

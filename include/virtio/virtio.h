@@ -89,6 +89,12 @@ struct virtio_ops {
 	 */
 	void (*settle)(struct virtio_queue *queue);
 
+	/*
+	 * Behind an IOMMU, with virtio.lock: what the device has of it besides its queues, as
+	 * the endpoint's revoke(). NULL: nothing.
+	 */
+	void (*revoke)(struct virtio *virtio, bool all);
+
 	/* As struct device_ops has it, of what is the device's own; NULL likewise. */
 	const char *(*unsaved)(const struct virtio *virtio);
 	void (*save)(struct virtio *virtio, struct state_writer *writer, uint64_t index);
@@ -123,7 +129,8 @@ struct virtio {
 	uint64_t offered;
 	/* Behind an IOMMU: how many segments a chain can have; the device may have set it. */
 	unsigned int segments_max;
-	bool behind_iommu; /* drivers have to accept VIRTIO_F_ACCESS_PLATFORM */
+	/* Of it, or NULL; drivers have to accept VIRTIO_F_ACCESS_PLATFORM. */
+	struct iommu_endpoint *endpoint;
 
 	pthread_mutex_t lock; /* guards what the driver can set */
 	uint64_t accepted; /* feature bits that the driver wants */

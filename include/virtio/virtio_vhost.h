@@ -31,6 +31,9 @@ void virtio_vhost_process(struct virtio_vhost *handed, struct virtio_queue *queu
 /* For its drain() and settle(): comes back, with nothing in flight. May come twice. */
 void virtio_vhost_drain(struct virtio_vhost *handed, struct virtio_queue *queue);
 
+/* For the device's revoke(): the vhost forgets what it was told of. */
+void virtio_vhost_revoke(struct virtio_vhost *handed, bool all);
+
 /* The vhost's call of that name, between its others. Any thread. */
 void virtio_vhost_forget(struct virtio_vhost *handed);
 int virtio_vhost_config_set(struct virtio_vhost *handed, uint32_t offset, const void *value,

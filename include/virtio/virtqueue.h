@@ -62,6 +62,9 @@ struct virtqueue {
 	uint8_t in_flight[VIRTQUEUE_SIZE_MAX / 8]; /* heads that were popped and not yet pushed */
 };
 
+/* Bytes of a part of a queue of so many entries. */
+uint32_t virtqueue_bytes(enum virtqueue_part part, uint16_t size);
+
 /* A request: what the driver wrote for the device, and where the device is to write. */
 struct virtqueue_chain {
 	uint16_t head;

@@ -108,8 +108,8 @@ end
 # move WORDS: a megabyte each way by a network with these words, over a tap of the board's.
 move() {
 	dd if=/dev/urandom of="$scratch/sent" bs=64k count=16 2>/dev/null
-	nc -l -p 5001 <"$scratch/sent" &
-	nc -l -p 5002 >"$scratch/back" </dev/null &
+	nc -l -p 5001 -e cat "$scratch/sent" &
+	nc -l -p 5002 -e sh -c "cat >$scratch/back" &
 	linux_shell --iommu --cpus 2 --network "mode=tap,tapif=tap0$1" -- "ip address add 192.168.77.2/24 dev eth0; \
 ip link set eth0 up; ping -c 3 -W 20 -s 4000 192.168.77.1; nc 192.168.77.1 5001 </dev/null >/tmp/big; md5sum /tmp/big; \
 nc 192.168.77.1 5002 </tmp/big; readlink /sys/class/net/eth0/device/../iommu_group"
@@ -129,9 +129,11 @@ ip address add 192.168.77.1/24 dev tap0
 ip link set tap0 up
 ip link set lo up
 
-for params in iommu.strict=0 iommu.strict=1; do
-	begin "frames go both ways behind an IOMMU, with $params"
-	move ''
-	end
+for vhost in 0 1; do
+	for params in iommu.strict=0 iommu.strict=1 iommu.passthrough=1; do
+		begin "frames go both ways behind an IOMMU, vhost=$vhost, with $params"
+		move ,vhost=$vhost
+		end
+	done
 done
 params=

@@ -116,6 +116,12 @@ void virtio_vhost_drain(struct virtio_vhost *handed, struct virtio_queue *queue)
 	MUST(!handed);
 }
 
+void virtio_vhost_revoke(struct virtio_vhost *handed, bool all)
+{
+	(void)all;
+	MUST(!handed);
+}
+
 void virtio_vhost_changed(struct virtio_vhost *handed)
 {
 	MUST(!handed);

@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vhost.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,7 +27,8 @@ static struct {
 	int error;
 	uint64_t features;
 	uint32_t base;
-	int files[8]; /* descriptors of /dev/vhost-net */
+	int files[32]; /* descriptors of /dev/vhost-net */
+	int ends[32]; /* the kernel's of them, by which translations are asked and told */
 	unsigned int opened;
 	uint64_t table[5];
 	struct vhost_vring_addr addr;
@@ -38,17 +41,21 @@ static unsigned int ended_count;
 
 int open(const char *path, int flags, ...)
 {
-	int fd;
+	int pair[2];
 
 	if (strcmp(path, "/dev/vhost-net") != 0)
 		return syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
-	assert_int_equal(flags, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flags, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	errno = kernel.open_error;
 	if (kernel.open_error)
 		return -1;
-	fd = syscall(SYS_openat, AT_FDCWD, "/dev/null", flags, 0);
-	kernel.files[kernel.opened++] = fd;
-	return fd;
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	if (kernel.ends[kernel.opened] > 0)
+		close(kernel.ends[kernel.opened]);
+	kernel.ends[kernel.opened] = pair[1];
+	kernel.files[kernel.opened++] = pair[0];
+	return pair[0];
 }
 
 static void note(const char *format, ...)
@@ -154,6 +161,9 @@ static int finish(void **state)
 {
 	if (vhost)
 		vhost->ops->close(vhost);
+	for (unsigned int i = 0; i < ARRAY_SIZE(kernel.ends); i++)
+		if (kernel.ends[i] > 0)
+			close(kernel.ends[i]);
 	memory_destroy(&memory);
 	event_loop_destroy(&loop);
 	return catch_end(state);
@@ -326,6 +336,139 @@ static void a_failing_call_loses_the_vhost(void **state)
 	}
 }
 
+/* Translations. */
+
+#define ACCESS_PLATFORM (UINT64_C(1) << 33)
+
+static unsigned int asked;
+
+static void asks(void *opaque)
+{
+	assert_ptr_equal(opaque, &asked);
+	asked++;
+}
+
+static void begin_behind_iommu(unsigned int pairs)
+{
+	assert_int_equal(open_net(pairs), 0);
+	assert_true(vhost->translates);
+	vhost->asks = asks;
+	vhost->asked = &asked;
+	asked = 0;
+	assert_int_equal(vhost->ops->attach(vhost, &loop), 0);
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1 | ACCESS_PLATFORM, &memory), 0);
+	kernel.journal[0] = '\0';
+}
+
+static void ask(unsigned int pair, uint64_t iova, uint8_t perm)
+{
+	const struct vhost_msg message = {
+		.type = VHOST_IOTLB_MSG,
+		.iotlb = { .iova = iova, .perm = perm, .type = VHOST_IOTLB_MISS },
+	};
+
+	assert_int_equal(write(kernel.ends[pair], &message, sizeof(message)), sizeof(message));
+}
+
+static struct vhost_iotlb_msg told(unsigned int pair)
+{
+	struct vhost_msg message;
+
+	assert_int_equal(read(kernel.ends[pair], &message, sizeof(message)), sizeof(message));
+	assert_int_equal(message.type, VHOST_IOTLB_MSG);
+	return message.iotlb;
+}
+
+static void assert_nothing_told(unsigned int pair)
+{
+	struct vhost_msg message;
+
+	assert_int_equal(read(kernel.ends[pair], &message, sizeof(message)), -1);
+}
+
+static void questions_of_each_file_are_heard(void **state)
+{
+	unsigned int which;
+	uint64_t iova;
+	bool writes;
+
+	begin_behind_iommu(2);
+	assert_false(vhost->ops->next_question(vhost, &which, &iova, &writes));
+	ask(1, 0x5000, VHOST_ACCESS_WO);
+	assert_true(event_loop_turn(&loop, false) > 0);
+	assert_int_equal(asked, 1);
+	ask(0, 0x7000, VHOST_ACCESS_RO);
+	assert_true(vhost->ops->next_question(vhost, &which, &iova, &writes));
+	assert_int_equal(which, 0);
+	assert_int_equal(iova, 0x7000);
+	assert_false(writes);
+	assert_true(vhost->ops->next_question(vhost, &which, &iova, &writes));
+	assert_int_equal(which, 2);
+	assert_int_equal(iova, 0x5000);
+	assert_true(writes);
+	assert_false(vhost->ops->next_question(vhost, &which, &iova, &writes));
+	vhost->ops->detach(vhost);
+	ask(0, 0x7000, VHOST_ACCESS_RO);
+	assert_int_equal(event_loop_turn(&loop, false), 0);
+}
+
+static void without_an_iommu_nobody_listens(void **state)
+{
+	assert_int_equal(open_net(1), 0);
+	assert_int_equal(vhost->ops->attach(vhost, &loop), 0);
+	assert_int_equal(vhost->ops->begin(vhost, VERSION_1, &memory), 0);
+	ask(0, 0x7000, VHOST_ACCESS_RO);
+	assert_int_equal(event_loop_turn(&loop, false), 0);
+	vhost->ops->detach(vhost);
+}
+
+static void answers_go_to_who_asked_and_all_forget(void **state)
+{
+	struct vhost_translation translation = { 0x5000, 0x2000, GIB(1) + 0x1000, true, false };
+	struct vhost_iotlb_msg message;
+
+	begin_behind_iommu(2);
+	assert_int_equal(vhost->ops->translate(vhost, 2, &translation), 0);
+	assert_nothing_told(0);
+	message = told(1);
+	assert_int_equal(message.type, VHOST_IOTLB_UPDATE);
+	assert_int_equal(message.iova, 0x5000);
+	assert_int_equal(message.size, 0x2000);
+	assert_int_equal(message.uaddr, (uintptr_t)memory.host + 0x1000);
+	assert_int_equal(message.perm, VHOST_ACCESS_RO);
+	translation.write = true;
+	assert_int_equal(vhost->ops->translate(vhost, 1, &translation), 0);
+	assert_int_equal(told(0).perm, VHOST_ACCESS_RW);
+	assert_int_equal(vhost->ops->forget_translation(vhost, 0x5000, 0x2000), 0);
+	for (unsigned int pair = 0; pair < 2; pair++) {
+		message = told(pair);
+		assert_int_equal(message.type, VHOST_IOTLB_INVALIDATE);
+		assert_int_equal(message.iova, 0x5000);
+		assert_int_equal(message.size, 0x2000);
+	}
+	/* What is not all of RAM. */
+	translation.size = MIB(2);
+	assert_int_equal(vhost->ops->translate(vhost, 1, &translation), -EFAULT);
+	assert_nothing_told(0);
+	assert_false(vhost->lost);
+	vhost->ops->detach(vhost);
+}
+
+static void an_answer_that_fails_loses_the_vhost(void **state)
+{
+	const struct vhost_translation translation = { 0x5000, 0x2000, GIB(1), true, true };
+
+	begin_behind_iommu(1);
+	close(kernel.ends[0]);
+	kernel.ends[0] = 0;
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(vhost->ops->translate(vhost, 0, &translation), -EPIPE);
+	assert_said("translation: Broken pipe");
+	assert_true(vhost->lost);
+	assert_int_equal(vhost->ops->forget_translation(vhost, 0, 1), 0);
+	vhost->ops->detach(vhost);
+}
+
 #define on_kernel(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int main(void)
@@ -338,6 +481,10 @@ int main(void)
 		on_kernel(what_is_not_there_is_not_said),
 		on_kernel(who_cannot_be_the_owner_is_told),
 		on_kernel(a_failing_call_loses_the_vhost),
+		on_kernel(questions_of_each_file_are_heard),
+		on_kernel(without_an_iommu_nobody_listens),
+		on_kernel(answers_go_to_who_asked_and_all_forget),
+		on_kernel(an_answer_that_fails_loses_the_vhost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

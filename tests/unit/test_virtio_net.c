@@ -152,6 +152,11 @@ void virtio_vhost_drain(struct virtio_vhost *which, struct virtio_queue *queue)
 	taken_back[queue->index]++;
 }
 
+void virtio_vhost_revoke(struct virtio_vhost *which, bool all)
+{
+	assert_ptr_equal(which, &handed);
+}
+
 static unsigned int vhost_changes;
 
 void virtio_vhost_changed(struct virtio_vhost *which)

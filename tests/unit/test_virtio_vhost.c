@@ -71,11 +71,54 @@ static int vhost_stop(struct vhost *which, unsigned int index, uint16_t *next)
 	return stop_error;
 }
 
+/* Translations: a question at a time, and what was answered and taken back. */
+
+static struct {
+	bool waits, write;
+	unsigned int ring;
+	uint64_t iova;
+} question;
+static struct vhost_translation told[16];
+static unsigned int told_ring[16], told_count, forgotten;
+static uint64_t forgotten_iova, forgotten_size;
+
+static bool vhost_next_question(struct vhost *which, unsigned int *index, uint64_t *iova,
+				bool *write)
+{
+	const bool waits = question.waits;
+
+	question.waits = false;
+	*index = question.ring;
+	*iova = question.iova;
+	*write = question.write;
+	return waits;
+}
+
+static int vhost_translate(struct vhost *which, unsigned int index,
+			   const struct vhost_translation *translation)
+{
+	assert_true(told_count < ARRAY_SIZE(told));
+	told_ring[told_count] = index;
+	told[told_count++] = *translation;
+	return 0;
+}
+
+static int vhost_forget_translation(struct vhost *which, uint64_t iova, uint64_t size)
+{
+	forgotten++;
+	forgotten_iova = iova;
+	forgotten_size = size;
+	return 0;
+}
+
 static const struct vhost_ops vhost_ops = {
 	.name = "fake",
 	.begin = vhost_begin,
 	.start = vhost_start,
 	.stop = vhost_stop,
+	.next_question = vhost_next_question,
+	.translate = vhost_translate,
+	.forget_translation = vhost_forget_translation,
 };
 
 static struct vhost vhost;
@@ -95,8 +138,14 @@ static void give_up(struct virtio_queue *queue)
 		virtio_vhost_drain(handed, queue);
 }
 
+static void revoke_told(struct virtio *which, bool all)
+{
+	virtio_vhost_revoke(handed, all);
+}
+
 static const struct virtio_ops ops = {
 	.name = "virtio-test",
+	.revoke = revoke_told,
 	.device_id = 42,
 	.process = process,
 	.drain = give_up,
@@ -469,6 +518,181 @@ static void a_vhost_that_is_renewed_goes_on_behind_what_is_used(void **state)
 
 #define on_vhost(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
+/* Behind an IOMMU. */
+
+#define ACCESS_PLATFORM BIT(33)
+#define WINDOW		UINT64_C(0x500000000) /* IOVA of BASE */
+#define PAGE		IOMMU_PAGE
+#define DATA		(WINDOW + MIB(1)) /* a mapping of 4 pages */
+#define BOTH		(IOMMU_READ | IOMMU_WRITE)
+
+static struct iommu iommu;
+static struct iommu_endpoint endpoint;
+static unsigned int faults;
+
+static void asked_to_forget(struct iommu_endpoint *which, bool all)
+{
+	virtio_revoke(&virtio, all);
+}
+
+static void fault(struct iommu *which, const struct iommu_fault *what)
+{
+	faults++;
+}
+
+static void map(uint64_t iova, uint64_t pages, uint32_t allows)
+{
+	assert_int_equal(
+		iommu_map(&iommu, 1, iova, iova + pages * PAGE - 1, iova - WINDOW + BASE, allows),
+		IOMMU_OK);
+}
+
+static void unmap(uint64_t iova, uint64_t pages)
+{
+	assert_int_equal(iommu_unmap(&iommu, 1, iova, iova + pages * PAGE - 1), IOMMU_OK);
+}
+
+/* Rings have a page each, and pages a mapping each. */
+static int begin_behind(void **state)
+{
+	if (begin(state) < 0 || iommu_create(&iommu, 64) < 0)
+		return -1;
+	iommu.msi_start = iommu.msi_end = UINT64_MAX;
+	iommu.fault = fault;
+	iommu_add(&iommu, &endpoint, 8, asked_to_forget);
+	assert_int_equal(virtio_put_behind(&virtio, &endpoint), 0);
+	assert_int_equal(iommu_attach(&iommu, 8, 1, false), IOMMU_OK);
+	for (uint64_t i = 0; i < QUEUES * 4; i++)
+		map(WINDOW + i * PAGE, 1, BOTH);
+	map(DATA, 4, BOTH);
+	told_count = forgotten = faults = 0;
+	question.waits = false;
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		driver[i].layout.desc += WINDOW - BASE;
+		driver[i].layout.avail += WINDOW - BASE;
+		driver[i].layout.used += WINDOW - BASE;
+	}
+	activate(VERSION_1 | ACCESS_PLATFORM);
+	return 0;
+}
+
+static int finish_behind(void **state)
+{
+	iommu_remove(&endpoint);
+	finish(state);
+	iommu_destroy(&iommu);
+	return 0;
+}
+
+static void ask(unsigned int index, uint64_t iova, bool write)
+{
+	question.waits = true;
+	question.ring = index;
+	question.iova = iova;
+	question.write = write;
+	vhost.asks(vhost.asked);
+}
+
+static bool needs_reset(void)
+{
+	return atomic_load(&virtio.status) & VIRTIO_CONFIG_S_NEEDS_RESET;
+}
+
+static void rings_are_told_before_they_start(void **state)
+{
+	assert_int_equal(features, VERSION_1 | ACCESS_PLATFORM);
+	for (unsigned int i = 0; i < RINGS; i++) {
+		assert_true(running[i]);
+		assert_int_equal(ring[i].desc, WINDOW + i * 0x4000);
+		assert_int_equal(ring[i].avail, WINDOW + i * 0x4000 + 0x1000);
+		assert_int_equal(ring[i].used, WINDOW + i * 0x4000 + 0x2000);
+	}
+	assert_int_equal(told_count, 3 * RINGS);
+	for (unsigned int i = 0; i < told_count; i++) {
+		const uint64_t at = i / 3 * 0x4000 + i % 3 * PAGE;
+
+		assert_int_equal(told_ring[i], i / 3);
+		assert_int_equal(told[i].iova, WINDOW + at);
+		assert_int_equal(told[i].gpa, BASE + at);
+		assert_int_equal(told[i].size, PAGE);
+	}
+}
+
+static void questions_are_answered_with_whole_mappings(void **state)
+{
+	told_count = 0;
+	ask(1, DATA + 0x1234, true);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told_ring[0], 1);
+	assert_int_equal(told[0].iova, DATA);
+	assert_int_equal(told[0].size, 4 * PAGE);
+	assert_int_equal(told[0].gpa, BASE + MIB(1));
+	assert_true(told[0].read && told[0].write);
+	assert_false(needs_reset());
+}
+
+/* Before it is answered. */
+static void what_is_unmapped_is_forgotten(void **state)
+{
+	unmap(DATA, 4);
+	assert_int_equal(forgotten, 0);
+	map(DATA, 4, IOMMU_READ);
+	ask(0, DATA, false);
+	assert_false(told[told_count - 1].write);
+	unmap(DATA, 4);
+	assert_int_equal(forgotten, 1);
+	assert_int_equal(forgotten_iova, DATA);
+	assert_int_equal(forgotten_size, 4 * PAGE);
+	assert_true(running[0] && running[1]);
+	assert_false(needs_reset());
+}
+
+static void what_is_nowhere_asks_for_a_reset(void **state)
+{
+	told_count = 0;
+	ask(0, DATA + 4 * PAGE, true);
+	assert_int_equal(told_count, 0);
+	assert_int_equal(faults, 1);
+	assert_true(needs_reset());
+}
+
+static void rings_that_go_are_taken_back(void **state)
+{
+	unmap(WINDOW + 2 * PAGE, 1);
+	assert_false(running[0]);
+	assert_true(running[1]);
+	assert_true(needs_reset());
+	assert_int_equal(forgotten, 1);
+	assert_int_equal(forgotten_iova, WINDOW + 2 * PAGE);
+}
+
+static void who_is_moved_elsewhere_is_taken_back(void **state)
+{
+	assert_int_equal(iommu_detach(&iommu, 8, 1), IOMMU_OK);
+	assert_false(running[0] || running[1]);
+	assert_true(needs_reset());
+	/* Nobody holds what it knew. */
+	assert_int_equal(iommu.mappings, 0);
+}
+
+static void a_vhost_without_rings_is_told_nothing(void **state)
+{
+	ask(0, DATA, true);
+	virtio_pause(&virtio, true);
+	assert_false(running[0] || running[1]);
+	told_count = 0;
+	ask(0, DATA, true);
+	assert_int_equal(told_count, 0);
+	unmap(DATA, 4);
+	assert_int_equal(forgotten, 0);
+	virtio_pause(&virtio, false);
+	turn();
+	assert_true(running[0] && running[1]);
+	assert_int_equal(told_count, 3 * RINGS);
+}
+
+#define behind_iommu(test) cmocka_unit_test_setup_teardown(test, begin_behind, finish_behind)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +709,13 @@ int main(void)
 		on_vhost(a_vhost_that_is_lost_gives_queues_back_by_a_reset),
 		on_vhost(a_vhost_that_is_lost_by_a_pause_has_done_what_is_used),
 		on_vhost(a_vhost_that_is_renewed_goes_on_behind_what_is_used),
+		behind_iommu(rings_are_told_before_they_start),
+		behind_iommu(questions_are_answered_with_whole_mappings),
+		behind_iommu(what_is_unmapped_is_forgotten),
+		behind_iommu(what_is_nowhere_asks_for_a_reset),
+		behind_iommu(rings_that_go_are_taken_back),
+		behind_iommu(who_is_moved_elsewhere_is_taken_back),
+		behind_iommu(a_vhost_without_rings_is_told_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

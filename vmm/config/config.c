@@ -74,9 +74,9 @@ static int check_iommu(const struct config *config)
 				  "behind an IOMMU; leave one of them out");
 			return -EINVAL;
 		}
-		if (network->mode != NETWORK_NONE && network->vhost == LINK_VHOST_YES) {
-			log_error("--iommu with --network vhost=1: behind an IOMMU frames go "
-				  "through nidus; leave one of them out");
+		if (network->mode == NETWORK_USER && network->vhost == LINK_VHOST_YES) {
+			log_error("--iommu with --network mode=user,vhost=1: passt knows no IOMMU; "
+				  "leave one of them out");
 			return -EINVAL;
 		}
 	}

@@ -15,6 +15,7 @@
 #include "served/served.h"
 #include "steps.h"
 #include "util.h"
+#include "vhost.h"
 #include "virtio/virtio_block.h"
 #include "virtio/virtio_console.h"
 #include "virtio/virtio_mmio.h"
@@ -263,6 +264,11 @@ static int add_networks(struct machine *machine)
 
 		if (!link)
 			continue;
+		if (machine->iommu && link->vhost && !link->vhost->translates) {
+			log_error("--iommu: %s of this host knows no IOMMU; use --network vhost=0",
+				  link->vhost->ops->name);
+			return -ENOTSUP;
+		}
 		err = virtio_net_create(&virtio, &machine->memory, machine->loop, &options);
 		if (err == 0)
 			err = add_virtio_by(machine, virtio,

@@ -118,7 +118,7 @@ static int tap_link_open(struct link **opened, struct resources *resources, unsi
 		.has_host_mac = network->host_mac.given,
 		.host_ip = address_of(network->host_ip),
 		.pairs = tap_pairs(config, network),
-		.vhost = config->iommu ? LINK_VHOST_NO : network->vhost,
+		.vhost = network->vhost,
 	};
 
 	memcpy(options.host_mac, network->host_mac.byte, LINK_ADDRESS);
