@@ -87,6 +87,8 @@ static uint32_t msix_control(const struct pci_function *function)
 
 bool pci_function_has_msix(const struct pci_function *function)
 {
+	if (function->msi)
+		return pci_function_config(function, function->msi) & MSI_FLAGS_ENABLE;
 	return msix_control(function) & MSIX_FLAGS_ENABLE;
 }
 
@@ -246,6 +248,22 @@ void pci_function_update_vectors(struct pci_function *function)
 	}
 }
 
+unsigned int pci_function_vectors_used(const struct pci_function *function)
+{
+	unsigned int used = pci_function_has_msix(function) ? function->vector_count : 0;
+
+	while (used > 0 && entry_word(function, used - 1, PCI_MSIX_ENTRY_VECTOR_CTRL) &
+				   PCI_MSIX_ENTRY_CTRL_MASKBIT)
+		used--;
+	return used;
+}
+
+static void tell_vectors(struct pci_function *function)
+{
+	if (function->ops->vectors)
+		function->ops->vectors(function);
+}
+
 /* A write to the table; offset may lie behind it. */
 static void write_table(struct pci_function *function, uint64_t offset, uint32_t value,
 			uint32_t mask)
@@ -265,6 +283,8 @@ static void write_table(struct pci_function *function, uint64_t offset, uint32_t
 	pci_view_set(&function->msix_table, offset, value, mask & writable[word]);
 	update_vector(function, vector);
 	pthread_mutex_unlock(&function->vectors[vector].lock);
+	if (word == PCI_MSIX_ENTRY_VECTOR_CTRL / 4)
+		tell_vectors(function);
 }
 
 /* Configuration space. */
@@ -296,7 +316,7 @@ static uint32_t place_of(const struct pci_function *function, unsigned int bar)
 
 	if (!(pci_function_config(function, PCI_COMMAND) & PCI_COMMAND_MEMORY))
 		return 0;
-	if (lies_in(address, PCI_BAR_SIZE, PCI_BARS_BASE, PCI_BARS_SIZE))
+	if (lies_in(address, function->bar[bar].device->size, PCI_BARS_BASE, PCI_BARS_SIZE))
 		return address;
 	if (function->bar[bar].view && lies_in(address, PCI_BAR_SIZE, PCI_READABLE_BASE,
 					       pci->readable_next - PCI_READABLE_BASE))
@@ -363,7 +383,7 @@ void pci_function_set_bar(struct pci_function *function, unsigned int index, uin
 	const uint32_t kind = bar->view ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0;
 
 	pci_function_set_config(function, PCI_BASE_ADDRESS_0 + 4 * index,
-				(address & -(uint32_t)PCI_BAR_SIZE) | kind);
+				(address & -(uint32_t)bar->device->size) | kind);
 }
 
 /* What Command turns on and off. */
@@ -414,6 +434,13 @@ static void reset(struct pci_function *function)
 		reset_vector(function, i);
 }
 
+/* What MSI-X, or MSI, is turned on and off by, or sends. */
+static void messages_written(struct pci_function *function)
+{
+	pci_function_update_vectors(function);
+	tell_vectors(function);
+}
+
 static void write_config(struct pci_function *function, uint64_t offset, uint32_t value,
 			 uint32_t mask)
 {
@@ -438,8 +465,8 @@ static void write_config(struct pci_function *function, uint64_t offset, uint32_
 	pci_function_set_config(function, offset, pci_merge(old, value, writable));
 	if (offset == PCI_COMMAND)
 		pci_function_command_written(function, old);
-	else if (function->msix && offset == function->msix)
-		pci_function_update_vectors(function);
+	else if ((function->msix && offset == function->msix) || pci_msi_written(function, offset))
+		messages_written(function);
 	else if (function->ops->config_written)
 		function->ops->config_written(function, offset);
 }
@@ -491,7 +518,7 @@ static enum mmio_result access_bars(const struct pci *pci, uint64_t gpa, struct 
 			const struct pci_bar *bar = &pci->function[i]->bar[j];
 			const uint32_t base = atomic_load(&bar->place);
 
-			if (base == 0 || !lies_in(gpa, mmio->size, base, PCI_BAR_SIZE))
+			if (base == 0 || !lies_in(gpa, mmio->size, base, bar->device->size))
 				continue;
 			mmio->offset = gpa - base;
 			if (bar->view && mmio->offset >= PCI_VIEW_PAGE)
@@ -810,18 +837,30 @@ void pci_function_put_behind(struct pci_function *function, struct iommu *iommu,
 }
 
 static void add_bar(struct pci_function *function, unsigned int bar, struct device *device,
-		    uint64_t *next)
+		    uint64_t size, uint64_t *next)
 {
-	device->base = *next;
-	device->size = PCI_BAR_SIZE;
-	*next += PCI_BAR_SIZE;
+	device->base = align_up(*next, size);
+	device->size = size;
+	*next = device->base + size;
 	function->bar[bar].device = device;
 	pci_function_set_bar(function, bar, device->base);
 }
 
 void pci_function_add_memory(struct pci_function *function, unsigned int bar, struct device *device)
 {
-	add_bar(function, bar, device, &function->pci->memory_next);
+	add_bar(function, bar, device, PCI_BAR_SIZE, &function->pci->memory_next);
+}
+
+int pci_function_add_large(struct pci_function *function, unsigned int bar, struct device *device,
+			   uint64_t size)
+{
+	uint64_t *next = &function->pci->memory_next;
+
+	if (size > PCI_BARS_SIZE ||
+	    !lies_in(align_up(*next, size), size, PCI_BARS_BASE, PCI_BARS_SIZE))
+		return -ENOSPC;
+	add_bar(function, bar, device, size, next);
+	return 0;
 }
 
 void pci_function_add_readable(struct pci_function *function, unsigned int bar,
@@ -830,7 +869,7 @@ void pci_function_add_readable(struct pci_function *function, unsigned int bar,
 	struct pci *pci = function->pci;
 
 	function->bar[bar].view = view;
-	add_bar(function, bar, device, &pci->readable_next);
+	add_bar(function, bar, device, PCI_BAR_SIZE, &pci->readable_next);
 	/* From here on only the page with registers changes. */
 	memset(pci->memory + (device->base - PCI_ECAM_BASE), 0xff, PCI_BAR_SIZE);
 }
@@ -897,7 +936,8 @@ static int add_vector(struct pci_function *function, struct irq_routes *routes)
 	return 0;
 }
 
-static int add_vectors(struct pci_function *function, struct irq_routes *routes, unsigned int count)
+int pci_function_add_vectors(struct pci_function *function, struct irq_routes *routes,
+			     unsigned int count)
 {
 	int err = pci_view_create(&function->msix_table, PCI_MSIX_SIZE);
 
@@ -921,7 +961,7 @@ int pci_function_add_msix(struct pci_function *function, struct irq_routes *rout
 		[PCI_MSIX_TABLE / 4] = bar,
 		[PCI_MSIX_PBA / 4] = PCI_MSIX_PENDING | bar,
 	};
-	int err = add_vectors(function, routes, count);
+	int err = pci_function_add_vectors(function, routes, count);
 
 	if (err < 0)
 		return err;

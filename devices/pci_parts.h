@@ -16,6 +16,7 @@
 #define PCI_MSIX_PENDING   (PCI_MSIX_VECTOR_MAX * PCI_MSIX_ENTRY_SIZE)
 #define PCI_MSIX_SIZE	   (PCI_MSIX_PENDING + PCI_MSIX_VECTOR_MAX / 8)
 #define MSIX_FLAGS_ENABLE  ((uint32_t)PCI_MSIX_FLAGS_ENABLE << 16)
+#define MSI_FLAGS_ENABLE   ((uint32_t)PCI_MSI_FLAGS_ENABLE << 16)
 #define MSIX_FLAGS_MASKALL ((uint32_t)PCI_MSIX_FLAGS_MASKALL << 16)
 
 struct pci {
@@ -41,6 +42,13 @@ void pci_function_set_bar(struct pci_function *function, unsigned int index, uin
 void pci_function_command_written(struct pci_function *function, uint32_t old);
 /* Something changed on which it depends whether vectors may send. */
 void pci_function_update_vectors(struct pci_function *function);
+
+/* A new function's vectors, and the table for them. Errors: -errno, said. */
+int pci_function_add_vectors(struct pci_function *function, struct irq_routes *routes,
+			     unsigned int count);
+/* With the function's lock: whether the doubleword that was written is MSI's; then it is followed.
+ */
+bool pci_msi_written(struct pci_function *function, unsigned int offset);
 
 /* As struct device_ops has it, of the bridge and all functions. */
 void pci_state_rest(struct device *device, bool rest);

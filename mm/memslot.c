@@ -15,11 +15,12 @@
 
 static uint32_t memslot_flags(enum memslot_id id)
 {
-	return id == MEMSLOT_RAM || id == MEMSLOT_PVTIME ? 0 : KVM_MEM_READONLY;
+	return id == MEMSLOT_RAM || id == MEMSLOT_PVTIME || id >= MEMSLOT_VFIO ? 0
+									       : KVM_MEM_READONLY;
 }
 
-static int memslot_set(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size,
-		       uint32_t flags)
+static int set_region(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size,
+		      uint32_t flags)
 {
 	const struct kvm_userspace_memory_region region = {
 		.slot = id,
@@ -28,7 +29,14 @@ static int memslot_set(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, 
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)host,
 	};
-	int err = kvm_set_memory_region(vm_fd, &region);
+
+	return kvm_set_memory_region(vm_fd, &region);
+}
+
+static int memslot_set(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size,
+		       uint32_t flags)
+{
+	int err = set_region(vm_fd, id, gpa, host, size, flags);
 
 	if (err < 0)
 		log_error("memory slot of %" PRIu64 " MiB at 0x%" PRIx64 ": %s", size >> 20, gpa,
@@ -39,6 +47,11 @@ static int memslot_set(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, 
 int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size)
 {
 	return memslot_set(vm_fd, id, gpa, host, size, memslot_flags(id));
+}
+
+int memslot_try(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size)
+{
+	return set_region(vm_fd, id, gpa, host, size, memslot_flags(id));
 }
 
 int memslot_log(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size, bool on)

@@ -21,7 +21,7 @@ FUZZ_FAKES   := $(patsubst %.c,$(BUILD)/fuzz/%.o,tests/fuzz/quiet_log.c tests/un
 
 # KVM's API as an arm64 kernel has it, and what is younger than Debian 12; all else as the host has it.
 KVM_UAPI := $(addprefix $(BUILD)/kvm-uapi/,linux/kvm.h linux/psci.h linux/types.h linux/if_tun.h linux/virtio_net.h \
-	linux/landlock.h linux/fs.h linux/userfaultfd.h asm/hwcap.h asm/kvm.h asm/ptrace.h asm/sve_context.h)
+	linux/landlock.h linux/fs.h linux/userfaultfd.h linux/vfio.h linux/iommufd.h linux/stddef.h asm/hwcap.h asm/kvm.h asm/ptrace.h asm/sve_context.h)
 
 $(KVM_UAPI): $(BUILD)/kvm-uapi/%: | $(SYSROOT)
 	@mkdir -p $(@D)

@@ -65,6 +65,7 @@ struct config_module {
 
 #define CONFIG_FILESYSTEMS_MAX 8
 #define CONFIG_VHOST_USERS_MAX 8
+#define CONFIG_VFIO_MAX	       8
 #define CONFIG_ROOT_TAG	       "nidus-root"
 
 /* How virtio devices are attached. */
@@ -158,6 +159,8 @@ struct config {
 	uint32_t vsock_cid; /* 0: there is no vsock */
 	struct config_vhost_user vhost_users[CONFIG_VHOST_USERS_MAX];
 	unsigned int vhost_user_count;
+	const char *vfio[CONFIG_VFIO_MAX]; /* devices of the host, as vfio_name_is_one() has them */
+	unsigned int vfio_count;
 	bool rng;
 	bool balloon;
 	bool iommu; /* disks and networks are behind one */
@@ -242,9 +245,10 @@ int config_add_root(struct config *config);
 /* The setter of that option; object is a struct config. Errors: -EINVAL, said. */
 int config_add_network(void *object, const char *text);
 
-/* The setters of --fs and --vhost-user; as config_add_network(). */
+/* The setters of --fs, --vhost-user and --vfio; as config_add_network(). */
 int config_add_fs(void *object, const char *text);
 int config_add_vhost_user(void *object, const char *text);
+int config_add_vfio(void *object, const char *text);
 
 /* Those of --firmware, --firmware-address, --module and --dtb-overlay; likewise. */
 int config_set_firmware(void *object, const char *text);

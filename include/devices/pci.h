@@ -31,8 +31,8 @@
 #define PCI_MEMORY_SIZE (PCI_ECAM_SIZE + PCI_READABLE_SIZE)
 
 /*
- * Bytes of a BAR, whatever is in it: a page of any size. So a guest that is a hypervisor can map
- * one into a guest of its own, and nothing else with it.
+ * Bytes of a BAR, whatever is in it, or the fewest that one has: a page of any size. So a guest
+ * that is a hypervisor can map one into a guest of its own, and nothing else with it.
  */
 #define PCI_BAR_SIZE KIB(64)
 
@@ -66,6 +66,11 @@ struct pci_function_ops {
 	void (*config_written)(struct pci_function *function, unsigned int offset);
 	/* BAR bar answered at from and does at to, which are addresses; 0 is nowhere. */
 	void (*placed)(struct pci_function *function, unsigned int bar, uint64_t from, uint64_t to);
+	/*
+	 * MSI-X was turned on or off, or a vector masked or unmasked. The function's lock may not
+	 * be held.
+	 */
+	void (*vectors)(struct pci_function *function);
 	/* Bus Master was changed. Once it is off and this returns, guest memory is left alone. */
 	void (*mastering)(struct pci_function *function, bool on);
 	/*
@@ -116,7 +121,7 @@ struct pci_function {
 	unsigned int express; /* offset of the PCI Express capability */
 	bool behind_iommu;
 
-	unsigned int msix; /* offset of the capability, 0: none */
+	unsigned int msi, msix; /* offsets of the capabilities, of which there is one, 0: none */
 	struct device msix_device;
 	struct pci_view msix_table; /* and the pending bits */
 	struct pci_vector *vectors;
@@ -150,6 +155,12 @@ void pci_function_put_behind(struct pci_function *function, struct iommu *iommu,
 void pci_function_add_memory(struct pci_function *function, unsigned int bar,
 			     struct device *device);
 /*
+ * The same with a BAR of size bytes, a power of two and PCI_BAR_SIZE at least. -ENOSPC, not said:
+ * the window has no place for it.
+ */
+int pci_function_add_large(struct pci_function *function, unsigned int bar, struct device *device,
+			   uint64_t size);
+/*
  * The same with reads that take no exit, where the host can: of what view has, in the first
  * PCI_VIEW_PAGE bytes of the BAR. Behind them it reads as all ones. Two BARs of a function at most.
  */
@@ -178,8 +189,20 @@ void pci_function_set_config(struct pci_function *function, unsigned int offset,
 int pci_function_add_msix(struct pci_function *function, struct irq_routes *routes,
 			  unsigned int bar, unsigned int count);
 
+/*
+ * Adds MSI in its place, with one vector, of which all holds that is said of MSI-X. Errors: -errno,
+ * said.
+ */
+int pci_function_add_msi(struct pci_function *function, struct irq_routes *routes);
+
 /* Whether the driver has turned MSI-X on. Any thread. */
 bool pci_function_has_msix(const struct pci_function *function);
+
+/*
+ * One more than the last vector that the driver has not masked, 0: there is none, or MSI-X is off.
+ * Any thread.
+ */
+unsigned int pci_function_vectors_used(const struct pci_function *function);
 
 /*
  * Sends a vector's message, or notes that it is pending where the driver has masked it, Bus Master

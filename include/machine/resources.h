@@ -21,6 +21,7 @@
 #include "sandbox/sandbox.h"
 
 struct served;
+struct vfio;
 
 struct resources {
 	const struct config *config;
@@ -44,6 +45,7 @@ struct resources {
 	struct served
 		*served[CONFIG_FILESYSTEMS_MAX + CONFIG_VHOST_USERS_MAX + 1]; /* one is vsock */
 	unsigned int served_count;
+	struct vfio *vfio; /* devices of the host, or NULL */
 	bool asks_for_huge_pages; /* for RAM that others map: the host gives none by itself */
 	unsigned int opened; /* steps done */
 	struct sandbox sandbox; /* that all of it is used in */

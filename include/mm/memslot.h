@@ -2,9 +2,10 @@
 /*
  * KVM's memory slots. No slot is changed or deleted while a guest runs, nor before the VM is
  * closed: with nested guests every change costs the host a walk of each shadow stage 2. So what a
- * slot refers to outlives the VM, and is held here for who made it. There are two exceptions: flash
- * memory, which is read like memory until it is sent a command, and the log of what is written to
- * RAM, which is kept for who asks (dirty.h). Both are seldom.
+ * slot refers to outlives the VM, and is held here for who made it. There are three exceptions:
+ * flash memory, which is read like memory until it is sent a command; registers of a device of the
+ * host's, which are where the guest puts its BARs; and the log of what is written to RAM, which is
+ * kept for who asks (dirty.h). All are seldom.
  */
 #ifndef NIDUS_MEMSLOT_H
 #define NIDUS_MEMSLOT_H
@@ -20,7 +21,8 @@ enum memslot_id {
 	MEMSLOT_FLASH, /* and one more: a slot for each of two banks */
 	MEMSLOT_FLASH_LAST = MEMSLOT_FLASH + 1,
 	MEMSLOT_PASSING, /* memslot_unmap_nested()'s */
-	MEMSLOTS
+	MEMSLOTS,
+	MEMSLOT_VFIO = MEMSLOTS /* and all behind it: registers of the host's devices, not held */
 };
 
 /* Mappings of a VM's slots; RAM's own is not among them. All zeroes: none. */
@@ -41,6 +43,9 @@ void memslot_release(struct memslot_held *held);
  * Errors: -errno, said.
  */
 int memslot_add(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size);
+
+/* The same for what a guest chooses the place of, which may be another's. Errors are not said. */
+int memslot_try(int vm_fd, enum memslot_id id, uint64_t gpa, void *host, uint64_t size);
 
 /*
  * Has KVM log what is written by the guest in a slot that memslot_add() has made, or no more. The

@@ -90,6 +90,16 @@ static void other_processes(void **state)
 }
 
 /* As many as there may be, and nothing is looked at behind them. */
+static void devices_of_the_host(void **state)
+{
+	assert_int_equal(parse("--vfio 00:02.0 --vfio /dev/vfio/devices/vfio3"), 0);
+	assert_int_equal(config.vfio_count, 2);
+	assert_string_equal(config.vfio[1], "/dev/vfio/devices/vfio3");
+	/* Nobody else maps RAM for it. */
+	assert_null(config_shares_memory(&config));
+	assert_false(config_has_served(&config));
+}
+
 static void disks_of_our_own_share_nothing(void **state)
 {
 	assert_int_equal(parse("--disk a --disk b --disk c --disk d --disk e --disk f --disk g "
@@ -130,6 +140,13 @@ static void what_is_wrong_is_said(void **state)
 		  "queues=17: must be a number from 1 to 16" },
 		{ "--vhost-user 50,socket=/s,config=257", "config=257: must be a number" },
 		{ "--vhost-user fs,socket=/s,reconnect=x", "reconnect=x: must be a number" },
+		{ "--vfio nvme0", "--vfio nvme0: must be a PCI address" },
+		{ "--vfio 00:02.0 --irqchip gicv3", "--vfio with this --irqchip: PCI takes" },
+		{ "--vfio 00:02.0 --balloon", "--balloon with --vfio: all of the guest" },
+		{ "--vfio 0:1.0", "--vfio 0:1.0: must be" },
+		{ "--vfio 00:01.0 --vfio 00:02.0 --vfio 00:03.0 --vfio 00:04.0 --vfio 00:05.0 "
+		  "--vfio 00:06.0 --vfio 00:07.0 --vfio 00:08.0 --vfio 00:09.0",
+		  "--vfio 00:09.0: there are 8 of them already" },
 		{ "--fs a=/x --mem-backing anon", "--fs with --mem-backing anon" },
 		{ "--disk a,format=vdi --mem-backing anon", "format= with --mem-backing anon" },
 		{ "--vhost-user fs,socket=/s --mem-backing anon", "user with --mem-backing anon" },
@@ -153,6 +170,7 @@ int main(void)
 		on_line(formats),
 		on_line(sockets_of_the_kernel_share_nothing),
 		on_line(other_processes),
+		on_line(devices_of_the_host),
 		on_line(disks_of_our_own_share_nothing),
 		on_line(what_is_wrong_is_said),
 	};

@@ -502,6 +502,9 @@ static void pci_is_wanted_for_what_works_hard(void **state)
 	struct config wish = { .transport = TRANSPORT_AUTO, .irqchip = GIC_AUTO };
 
 	assert_false(cpus_want_pci(&wish));
+	wish.vfio_count = 1;
+	assert_true(cpus_want_pci(&wish));
+	wish.vfio_count = 0;
 	wish.network_count = 2;
 	wish.networks[0].transport = wish.networks[1].transport = TRANSPORT_MMIO;
 	assert_false(cpus_want_pci(&wish));

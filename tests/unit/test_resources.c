@@ -35,6 +35,30 @@ int kvm_open(void)
 	return kvm_error < 0 ? kvm_error : memfd_create("kvm", MFD_CLOEXEC);
 }
 
+struct vfio {
+	char name[16];
+	uint64_t ram;
+};
+static struct vfio passed;
+static unsigned int passed_count;
+
+int vfio_open(struct vfio **vfio, const char *const *names, unsigned int count, uint64_t ram)
+{
+	if (strcmp(names[0], "00:1f.0") == 0)
+		return -EINVAL;
+	snprintf(passed.name, sizeof(passed.name), "%s", names[count - 1]);
+	passed.ram = ram;
+	passed_count = count;
+	*vfio = &passed;
+	return 0;
+}
+
+void vfio_close(struct vfio *vfio)
+{
+	assert_ptr_equal(vfio, &passed);
+	passed_count = 0;
+}
+
 static unsigned int opened, closed;
 static struct link links[CONFIG_NETWORKS_MAX];
 static struct vhost vhost;
@@ -225,6 +249,22 @@ static void what_cannot_be_opened_leaves_nothing(void **state)
 	error = 0;
 }
 
+static void devices_of_the_host(void **state)
+{
+	opens("--vfio 00:02.0 --vfio 0000:00:03.0 --mem 300");
+	assert_int_equal(passed_count, 2);
+	assert_string_equal(passed.name, "0000:00:03.0");
+	assert_int_equal(passed.ram, 300 << 20);
+	assert_int_equal(resources_backing(&resources), MEMORY_ANON);
+	close_all();
+	assert_int_equal(passed_count, 0);
+	opens("");
+	assert_null(resources.vfio);
+	close_all();
+	/* Which one is the user's to say. */
+	assert_int_equal(open_as(CONFIG_NIDUS, "--vfio 00:1f.0"), STATUS_USAGE);
+}
+
 static void lkvm_does_without(void **state)
 {
 	assert_int_equal(open_as(CONFIG_LKVM, ""), STATUS_OK);
@@ -267,6 +307,7 @@ int main(void)
 		test(addresses_of_guests),
 		test(ram_is_shared_for_who_maps_it),
 		test(what_cannot_be_opened_leaves_nothing),
+		test(devices_of_the_host),
 		test(lkvm_does_without),
 	};
 	const int fd = mkstemp(kernel);

@@ -40,6 +40,8 @@ static const char *wants_pci(const struct config *config)
 		return "--virtio-transport pci";
 	if (config->iommu)
 		return "--iommu";
+	if (config->vfio_count > 0)
+		return "--vfio";
 	for (unsigned int i = 0; i < config->network_count; i++)
 		if (config->networks[i].transport == TRANSPORT_PCI)
 			return "--network trans=pci";
@@ -118,6 +120,9 @@ int config_check_balloon(const struct config *config)
 	else if (config->mem_backing == MEMORY_HUGETLBFS)
 		log_error("--balloon with --mem-backing hugetlbfs: huge pages that were set aside "
 			  "for the guest are not given back; leave one of them out");
+	else if (config->vfio_count > 0)
+		log_error("--balloon with --vfio: all of the guest's RAM is pinned for the device, "
+			  "and none of it can be given back; leave one of them out");
 	else if (config->vhost_user_count > 0)
 		log_error("--balloon with --vhost-user: who serves the device may hold on to pages "
 			  "that the guest has given back; leave one of them out");

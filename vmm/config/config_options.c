@@ -327,6 +327,10 @@ static const struct option_row rows[] = {
 		 "rng, input, scmi, snd, i2c, can, gpio or the number of a virtio device; further words "
 		 "are tag, queues, config, reconnect; up to 8 times (none)"),
 	  OPTION_CALL(config_add_vhost_user) },
+	{ OPTION("vfio", 0, "HOST",
+		 "a PCI device of the host, bound to vfio-pci, that the guest has as its own, with all "
+		 "of its RAM pinned: 0000:00:02.0 or /dev/vfio/devices/vfioN; up to 8 times (none)"),
+	  OPTION_CALL(config_add_vfio) },
 	{ OPTION("nodefaults", 0, NULL, "leave out what was not asked for: the PL031 clock"),
 	  OPTION_FLAG(struct config, defaults, false) },
 	{ OPTION("cache-clean", 0, "POLICY",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The arguments of --fs, --vsock and --vhost-user: devices that somebody else serves.
+ * The arguments of --fs, --vsock, --vhost-user and --vfio: devices that somebody else serves, or
+ * the host has.
  */
 #include "config/config.h"
 
@@ -12,6 +13,7 @@
 #include "options/number.h"
 #include "served/served_type.h"
 #include "util.h"
+#include "vfio/vfio_name.h"
 
 /* An hour of waiting is not waiting any more. */
 #define RECONNECT_MAX 3600
@@ -163,6 +165,27 @@ int config_add_vhost_user(void *object, const char *text)
 	if (err == 0)
 		config->vhost_user_count++;
 	return err;
+}
+
+/* --vfio HOST */
+
+int config_add_vfio(void *object, const char *text)
+{
+	struct config *config = object;
+
+	if (config->vfio_count == CONFIG_VFIO_MAX) {
+		log_error("--vfio %s: there are %d of them already, and no more than that", text,
+			  CONFIG_VFIO_MAX);
+		return -EINVAL;
+	}
+	if (!vfio_name_is_one(text)) {
+		log_error("--vfio %s: must be a PCI address as 0000:00:02.0 or 00:02.0, or "
+			  "/dev/vfio/devices/vfioN",
+			  text);
+		return -EINVAL;
+	}
+	config->vfio[config->vfio_count++] = text;
+	return 0;
 }
 
 /* What goes together. */

@@ -69,8 +69,8 @@ int kvm_set_counter_offset(int vm_fd, uint64_t offset)
 	return checked(ioctl(vm_fd, KVM_ARM_SET_COUNTER_OFFSET, &counter_offset));
 }
 
-/* Flash memory changes its slots while the guest runs. #syscalls loop served:
- * ioctl(KVM_SET_USER_MEMORY_REGION) */
+/* Flash memory and devices of the host change their slots while the guest runs.
+ * #syscalls loop served: ioctl(KVM_SET_USER_MEMORY_REGION) */
 int kvm_set_memory_region(int vm_fd, const struct kvm_userspace_memory_region *region)
 {
 	return checked(ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, region));

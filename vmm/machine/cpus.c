@@ -26,7 +26,7 @@ static int create_vcpus(struct machine *machine)
 		.verdict = machine->verdict,
 		.exited = exit_handle,
 		.kind = config_has_served(config) || config->network_count > 0 ||
-					config_has_flash(config)
+					config_has_flash(config) || config->vfio_count > 0
 				? SANDBOX_SERVED
 				: SANDBOX_VCPU,
 		.thread_name = config->name ? config->name : "vcpu",
@@ -66,7 +66,7 @@ static bool would_use_pci(const struct config *config)
 
 static bool must_have_pci(const struct config *config)
 {
-	bool must = config->transport == TRANSPORT_PCI || config->iommu;
+	bool must = config->transport == TRANSPORT_PCI || config->iommu || config->vfio_count > 0;
 
 	for (unsigned int i = 0; i < config->network_count; i++)
 		must |= config->networks[i].transport == TRANSPORT_PCI;

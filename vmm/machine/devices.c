@@ -15,6 +15,7 @@
 #include "served/served.h"
 #include "steps.h"
 #include "util.h"
+#include "vfio/vfio.h"
 #include "vhost.h"
 #include "virtio/virtio_block.h"
 #include "virtio/virtio_console.h"
@@ -106,6 +107,8 @@ static int add_iommu(struct machine *machine)
 void devices_destroy(struct machine *machine)
 {
 	bus_destroy(&machine->bus);
+	if (machine->resources->vfio)
+		vfio_leave(machine->resources->vfio);
 	if (machine->pci)
 		irq_routes_destroy(&machine->routes);
 	machine->pci = NULL;
@@ -278,6 +281,20 @@ static int add_networks(struct machine *machine)
 	return err;
 }
 
+/* Once the guest's RAM is full of what it starts from: it stays in place from now on. */
+static int add_passed(struct machine *machine)
+{
+	const struct vfio_machine options = {
+		.pci = machine->pci,
+		.routes = &machine->routes,
+		.loop = machine->loop,
+		.verdict = machine->verdict,
+		.memory = &machine->memory,
+	};
+
+	return vfio_join(machine->resources->vfio, &options);
+}
+
 int devices_create(struct machine *machine)
 {
 	const struct config *config = machine->config;
@@ -311,6 +328,8 @@ int devices_create(struct machine *machine)
 		err = add_all_served(machine);
 	if (err == 0 && config->balloon)
 		err = add_balloon(machine);
+	if (err == 0 && config->vfio_count > 0)
+		err = add_passed(machine);
 	if (err == 0)
 		bus_freeze(&machine->bus);
 	else

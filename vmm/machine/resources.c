@@ -18,6 +18,7 @@
 #include "served/served.h"
 #include "servers.h"
 #include "util.h"
+#include "vfio/vfio.h"
 #include "vhost.h"
 #include "virtio/virtio_block.h"
 
@@ -280,6 +281,26 @@ int resources_lock(const struct resources *resources)
 	return err;
 }
 
+/* Devices of the host. */
+
+_Static_assert(CONFIG_VFIO_MAX <= VFIO_DEVICES_MAX, "all that can be named can be had");
+
+static int passed_open(struct resources *resources)
+{
+	const struct config *config = resources->config;
+
+	resources->vfio = NULL;
+	if (config->vfio_count == 0)
+		return 0;
+	return vfio_open(&resources->vfio, config->vfio, config->vfio_count, config->mem_size);
+}
+
+static void passed_close(struct resources *resources)
+{
+	if (resources->vfio)
+		vfio_close(resources->vfio);
+}
+
 /* What the user may have got wrong by himself first. */
 static const struct step {
 	int (*open)(struct resources *resources); /* cleans up after itself when it fails */
@@ -294,6 +315,7 @@ static const struct step {
 	{ disks_open, disks_close, STATUS_USAGE, false }, /* with their locks */
 	{ links_open, links_close, STATUS_HOST, true }, /* to networks */
 	{ servers_open, servers_close, STATUS_HOST, true }, /* of other devices */
+	{ passed_open, passed_close, STATUS_HOST, true }, /* of the host's */
 	{ ram_open, ram_close, STATUS_USAGE, false }, /* as those want it */
 };
 

@@ -9,11 +9,13 @@
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
+#include <linux/iommufd.h>
 #include <linux/kvm.h>
 #include <linux/reboot.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <linux/userfaultfd.h>
+#include <linux/vfio.h>
 #include <linux/vhost.h>
 #include <sched.h>
 #include <seccomp.h>

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a host's device is made of, in the order in which its parts stand on each other: finding it
+ * (vfio_find.c), the IOMMU (vfio_iommu.c), the kernel's interface to it (vfio_device.c), what its
+ * configuration space says (vfio_config.c), and the function that the guest has (vfio_function.c).
+ */
+#ifndef NIDUS_VFIO_PARTS_H
+#define NIDUS_VFIO_PARTS_H
+
+#include "vfio/vfio.h"
+
+/* Where a device is found. */
+
+#define VFIO_ADDRESS 16 /* bytes of a PCI address, with its end */
+#define VFIO_PATH    320 /* of a path in sysfs */
+
+struct vfio_place {
+	char address[VFIO_ADDRESS]; /* 0000:00:02.0 */
+	char cdev[64]; /* its character device's path; "": the kernel has none */
+	int group; /* of the IOMMU */
+};
+
+/* Errors: -errno, said; -EINVAL where another device, or what was done to it, would do. */
+int vfio_find(struct vfio_place *place, const char *name);
+/* Into text: of a device's group one that keeps VFIO from having it, or nothing. */
+void vfio_find_intruder(const struct vfio_place *place, char text[VFIO_PATH]);
+
+/* The host's IOMMU, as all devices of a guest use it. */
+
+struct vfio_iommu {
+	int fd; /* of /dev/iommu, or of /dev/vfio/vfio */
+	bool by_groups; /* the latter */
+	uint32_t ioas; /* of /dev/iommu */
+	bool ready; /* /dev/vfio/vfio has its first group */
+	uint64_t base, size; /* guest physical addresses that it maps; size 0: none */
+};
+
+/* /dev/iommu if the host has it and it is of use, else the older one. Errors: -errno, said. */
+int vfio_iommu_open(struct vfio_iommu *iommu, bool has_cdev);
+void vfio_iommu_close(struct vfio_iommu *iommu);
+/* Errors: -errno, not said. */
+int vfio_iommu_attach(const struct vfio_iommu *iommu, int device_fd);
+int vfio_iommu_attach_group(struct vfio_iommu *iommu, int group_fd);
+/* All of RAM, which takes as long as the host needs to find and pin it. Errors: -errno, said. */
+int vfio_iommu_map(struct vfio_iommu *iommu, const struct memory *memory);
+void vfio_iommu_unmap(struct vfio_iommu *iommu);
+
+/* What configuration space says. */
+
+#define VFIO_CONFIG_SIZE 256 /* bytes that are looked at */
+
+#define VFIO_VENDORS_MAX 16
+
+/* A capability by its place in the device's configuration space. */
+struct vfio_capability {
+	uint8_t offset, size; /* bytes */
+};
+
+struct vfio_config {
+	struct pci_identity identity;
+	bool is_memory[PCI_BARS]; /* of a BAR, or of the lower half of one */
+	bool power; /* it has power management */
+	uint8_t msix; /* its offset, 0: none */
+	uint8_t table_bar; /* of MSI-X */
+	uint32_t table_offset, table_size; /* bytes */
+	struct vfio_capability vendor[VFIO_VENDORS_MAX];
+	unsigned int vendor_count;
+};
+
+/* What config, VFIO_CONFIG_SIZE bytes, says. NULL, or why it is none that can be passed on. */
+const char *vfio_config_parse(struct vfio_config *parsed, const uint8_t *config);
+
+/* What the kernel gives of a device. */
+
+#define VFIO_AREAS_MAX 4
+
+/* A part of a BAR that is mapped. */
+struct vfio_area {
+	uint64_t offset, size; /* bytes */
+	void *host;
+	unsigned int slot; /* that is kept for it, from MEMSLOT_VFIO on */
+};
+
+struct vfio_bar {
+	uint64_t size; /* bytes, 0: there is none, or it is not of memory */
+	uint64_t offset; /* in the device's descriptor */
+	struct vfio_area area[VFIO_AREAS_MAX];
+	unsigned int area_count;
+};
+
+struct vfio_irqs {
+	unsigned int count; /* 0: none */
+	bool fixed; /* as many as were set up first, until they are given up */
+};
+
+struct vfio_device {
+	struct vfio_place place;
+	int fd;
+	bool can_reset;
+	uint64_t config_offset; /* in the descriptor */
+	struct vfio_config config;
+	struct vfio_bar bar[PCI_BARS];
+	struct vfio_irqs irqs[5]; /* by VFIO_PCI_INTX_IRQ_INDEX and so on */
+};
+
+/*
+ * Of a device whose fd is open: what there is of it, and its mappings, whose memory slots are
+ * counted on from *slot. Errors: -errno, said; then there is nothing to release.
+ */
+int vfio_device_look(struct vfio_device *device, unsigned int *slot);
+void vfio_device_release(struct vfio_device *device);
+
+/* Whether all of it was read or written; size: 1, 2, 4 or 8 bytes. Any thread. */
+bool vfio_device_read(const struct vfio_device *device, uint64_t offset, void *value,
+		      unsigned int size);
+bool vfio_device_write(const struct vfio_device *device, uint64_t offset, const void *value,
+		       unsigned int size);
+/* Has it interrupt by these, from the first one on. Any thread. Errors: -errno, not said. */
+int vfio_device_interrupt_by(const struct vfio_device *device, unsigned int index,
+			     unsigned int first, unsigned int count, const int *eventfds);
+/* Or no more. */
+void vfio_device_interrupt_no_more(const struct vfio_device *device, unsigned int index);
+/* Errors: -errno, not said; -ENOTTY where it cannot be reset. Any thread. */
+int vfio_device_reset(const struct vfio_device *device);
+
+/* Puts a function onto the bus. Errors: -errno, said. */
+int vfio_function_add(const struct vfio_device *device, const struct vfio_machine *machine);
+
+#endif
