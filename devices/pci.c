@@ -121,6 +121,19 @@ static bool set_pending(struct pci_function *function, unsigned int vector, bool
 	return !(old & bit) != !pending;
 }
 
+/* Whether the loop waits for what a vector that is lent may not send. */
+static void wait_for(struct pci_vector *vector, bool wait)
+{
+	if (vector->waits == wait)
+		return;
+	vector->waits = wait;
+	/* Where that fails what comes is seen when it may be sent. */
+	if (wait)
+		event_add(vector->loop, &vector->kept, EPOLLIN | EPOLLET);
+	else
+		event_remove(vector->loop, &vector->kept);
+}
+
 /* Has KVM send for a vector what its eventfd tells; false where KVM refuses. */
 static bool reconnect(struct pci_function *function, unsigned int index)
 {
@@ -133,19 +146,15 @@ static bool reconnect(struct pci_function *function, unsigned int index)
 		set_pending(function, index, true);
 	if (irq_msi_connect(&vector->msi) < 0)
 		return false;
-	if (vector->lent > 0)
-		event_remove(vector->loop, &vector->kept);
+	wait_for(vector, false);
 	return true;
 }
 
 /* The eventfd of a vector that is lent sends nothing from now on. */
 static void withhold(struct pci_vector *vector)
 {
-	if (!vector->msi.connected)
-		return;
 	irq_msi_disconnect(&vector->msi);
-	/* Where that fails what comes is seen when it may be sent. */
-	event_add(vector->loop, &vector->kept, EPOLLIN | EPOLLET);
+	wait_for(vector, true);
 }
 
 /* Has KVM send for a vector what its entry says; false where KVM refuses. */
@@ -234,8 +243,8 @@ void pci_function_return(struct pci_function *function, unsigned int index)
 	/* Where KVM refuses, the next message that is to be sent asks it again. */
 	if (vector->lent == 1)
 		reconnect(function, index);
-	if (--vector->lent == 0 && !vector->msi.connected)
-		event_remove(vector->loop, &vector->kept);
+	if (--vector->lent == 0)
+		wait_for(vector, false);
 	pthread_mutex_unlock(&vector->lock);
 }
 

@@ -104,6 +104,7 @@ struct pci_vector {
 	unsigned int lent; /* how often its eventfd is, see pci_function_lend() */
 	struct event_loop *loop; /* waits for kept while it is lent and may not send */
 	struct event_source kept;
+	bool waits;
 };
 
 /* The head of every function's private struct. Its members are the bridge's. */

@@ -882,6 +882,24 @@ static void a_masked_lent_vector_does_not_interrupt(void **state)
 	assert_int_equal(turns(), 0);
 }
 
+/* KVM did not take it back when it was given back, and then it is lent anew. */
+static void a_vector_that_stayed_disconnected_is_waited_for(void **state)
+{
+	set_control(MSIX_ENABLE);
+	set_vector(1, 0x8090040, 7, true);
+	lend(1);
+	fake_kvm.fails = "irqfd";
+	fake_kvm.error = -ENOMEM;
+	pci_function_return(&function, 1);
+	assert_false(connected(1));
+	fake_kvm.fails = NULL;
+	raise_it(lend(1));
+	turns();
+	assert_int_equal(pending(), 2);
+	mask(1, false);
+	assert_int_equal(sent(1), 1);
+}
+
 /* The driver is faster than the loop. */
 static void what_a_lent_vector_kept_comes_once(void **state)
 {
@@ -1280,6 +1298,7 @@ int main(void)
 		on_bus(a_lent_vector_interrupts_without_nidus),
 		on_bus(what_does_not_exist_is_not_lent),
 		on_bus(a_masked_lent_vector_does_not_interrupt),
+		on_bus(a_vector_that_stayed_disconnected_is_waited_for),
 		on_bus(what_a_lent_vector_kept_comes_once),
 		on_bus(what_masks_all_masks_lent_vectors),
 		on_bus(a_vector_may_be_lent_twice),

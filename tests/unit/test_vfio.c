@@ -434,6 +434,23 @@ static void a_bar_that_is_too_large_is_refused(void **state)
 	assert_non_null(strstr(said(), "BAR 0 of 8192 MiB"));
 }
 
+static void a_large_bar_has_its_size(void **state)
+{
+	device.bar[0].size = 0x400000;
+	device.bar[0].area_count = 0;
+	assert_int_equal(add(), 0);
+	assert_int_equal(config(BAR0), 0x10000000);
+	set_config(BAR0, UINT32_MAX);
+	assert_int_equal(config(BAR0), 0xffc00000);
+	set_command(MEM);
+	set_config(BAR0, 0x20210000);
+	assert_int_equal(config(BAR0), 0x20000000);
+	assert_int_equal(load(0x20000000 + 0x1000, 4), 0);
+	/* What does not lie in the window as a whole does not answer. */
+	set_config(BAR0, 0x3ec00000);
+	assert_true(load(0x3ec00000, 4) == UINT64_MAX);
+}
+
 static void vendor_capabilities_are_the_devices(void **state)
 {
 	unsigned int at;
@@ -669,6 +686,7 @@ int main(void)
 		test(a_device_without_reset_offers_none),
 		test(one_that_does_not_reset_is_refused),
 		test(a_bar_that_is_too_large_is_refused),
+		test(a_large_bar_has_its_size),
 		test(vendor_capabilities_are_the_devices),
 		test(registers_are_in_slots_where_the_bar_answers),
 		test(a_slot_that_kvm_refuses_is_done_without),
