@@ -91,7 +91,20 @@ int vfio_device_reset(const struct vfio_device *device)
 	return device->can_reset ? checked(ioctl(device->fd, VFIO_DEVICE_RESET)) : -ENOTTY;
 }
 
-/* What there is. */
+/* What there is; whatever fails says so. */
+
+static int say_failed(const struct vfio_device *device, const char *what, int err)
+{
+	if (err < 0)
+		log_error("--vfio %s: %s: %s", device->place.address, what, log_reason(-err));
+	return err;
+}
+
+static int refuse(const struct vfio_device *device, const char *why)
+{
+	log_error("--vfio %s: %s", device->place.address, why);
+	return -EINVAL;
+}
 
 static void look_at_irqs(struct vfio_device *device)
 {
@@ -115,7 +128,8 @@ static int region_info(const struct vfio_device *device, unsigned int index,
 	memset(info, 0, REGION_INFO_MAX);
 	info->argsz = REGION_INFO_MAX;
 	info->index = index;
-	return checked(ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, info));
+	return say_failed(device, "VFIO_DEVICE_GET_REGION_INFO",
+			  checked(ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, info)));
 }
 
 /* A capability of a region that is size bytes at least, or NULL. */
@@ -146,7 +160,7 @@ static int map_area(const struct vfio_device *device, struct vfio_bar *bar, uint
 	*area = (struct vfio_area){ .offset = offset, .size = size };
 	area->host = mmap(NULL, size, access, MAP_SHARED, device->fd, bar->offset + offset);
 	if (area->host == MAP_FAILED)
-		return -errno;
+		return say_failed(device, "mapping its registers", -errno);
 	bar->area_count++;
 	return 0;
 }
@@ -231,23 +245,21 @@ static int look_at_config(struct vfio_device *device, struct vfio_region_info *i
 		return err;
 	device->config_offset = info->offset;
 	if (!vfio_device_read(device, device->config_offset, bytes, sizeof(bytes)))
-		return -EIO;
+		return say_failed(device, "its configuration space", -EIO);
 	why = vfio_config_parse(&device->config, bytes);
-	if (!why)
-		return 0;
-	log_error("--vfio %s: %s", device->place.address, why);
-	return -ENODEV;
+	return why ? refuse(device, why) : 0;
 }
 
 static int look(struct vfio_device *device, struct vfio_region_info *info)
 {
 	struct vfio_device_info device_info = { .argsz = sizeof(device_info) };
-	int err = checked(ioctl(device->fd, VFIO_DEVICE_GET_INFO, &device_info));
+	int err = say_failed(device, "VFIO_DEVICE_GET_INFO",
+			     checked(ioctl(device->fd, VFIO_DEVICE_GET_INFO, &device_info)));
 
-	if (err == 0 && !(device_info.flags & VFIO_DEVICE_FLAGS_PCI))
-		err = -ENODEV;
 	if (err < 0)
 		return err;
+	if (!(device_info.flags & VFIO_DEVICE_FLAGS_PCI))
+		return refuse(device, "is no PCI device");
 	device->can_reset = device_info.flags & VFIO_DEVICE_FLAGS_RESET;
 	look_at_irqs(device);
 	err = look_at_config(device, info);
@@ -266,12 +278,10 @@ static void number_slots(struct vfio_device *device, unsigned int *slot)
 int vfio_device_look(struct vfio_device *device, unsigned int *slot)
 {
 	struct vfio_region_info *info = malloc(REGION_INFO_MAX);
-	int err = info ? look(device, info) : -ENOMEM;
+	int err = info ? look(device, info) : say_failed(device, "memory", -ENOMEM);
 
 	free(info);
 	if (err < 0) {
-		log_error("--vfio %s: what there is of it: %s", device->place.address,
-			  log_reason(-err));
 		vfio_device_release(device);
 		return err;
 	}
