@@ -88,6 +88,9 @@ int vfio_iommu_attach(const struct vfio_iommu *iommu, int device_fd)
 	};
 	int err = checked(ioctl(device_fd, VFIO_DEVICE_BIND_IOMMUFD, &bind));
 
+	/* What the kernel says where another process has bound it. */
+	if (err == -EINVAL)
+		err = -EBUSY;
 	return err < 0 ? err : checked(ioctl(device_fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
 }
 

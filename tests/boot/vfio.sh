@@ -92,6 +92,16 @@ tr -d ' \n' <"$scratch/stats" | grep -oE '"reads":[0-9]+,"writes":[0-9]+,"addres
 expect [ ! -s "$scratch/exits" ]
 end
 
+begin "the same in the fullest sandbox, on memory of other kinds"
+for option in "--sandbox full" "--mem-backing memfd" "--sandbox report"; do
+	# shellcheck disable=SC2086	# words
+	in_guest $option --vfio "$first" -- "$wait_disk; $write_all; $read_all"
+	expect_status 0
+	expect [ ! -s "$messages" ]
+	expect_sums 2
+done
+end
+
 begin "two of them, one by the name of its character device"
 bind "$second"
 in_guest --cpus 2 --vfio "$second" --vfio "/dev/vfio/devices/$(ls "$devices/$first/vfio-dev")" -- "$wait_disk; \
