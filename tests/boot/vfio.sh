@@ -2,7 +2,7 @@
 # shellcheck shell=dash source=tests/lib.sh
 # images: net
 # kernel: net
-# board: --smp 2 --mem 4G --iommu --nvme 64M --nvme 16M --timeout 1800
+# board: --smp 2 --mem 4G --iommu --nvme 64M --nvme 16M --timeout 2400
 . tests/lib.sh
 
 limit=300
@@ -49,11 +49,6 @@ refused "--vfio $first" 2 "$first: is bound to no driver, .*driver_override"
 bind "$first"
 end
 
-# in_guest OPTION... -- TEXT: a guest whose shell runs TEXT.
-in_guest() {
-	linux_shell --stats "$scratch/stats" "$@"
-}
-
 wait_disk='until [ -b /dev/nvme0n1 ]; do usleep 10000; done'
 write_all="dd if=/dev/urandom of=/tmp/data bs=1M count=32 2>/dev/null; md5sum </tmp/data; \
 dd if=/tmp/data of=/dev/nvme0n1 bs=1M oflag=direct conv=fsync 2>/dev/null; echo 3 >/proc/sys/vm/drop_caches"
@@ -68,14 +63,14 @@ expect_sums() {
 check_disk() {
 	for cpus in 1 4; do
 		begin "$1, $cpus vCPUs: a guest writes and reads an NVMe disk of the host"
-		in_guest --cpus $cpus --vfio "$first" -- "$wait_disk; $write_all; $read_all; $read_all"
+		linux_shell --cpus $cpus --vfio "$first" -- "$wait_disk; $write_all; $read_all; $read_all"
 		expect_status 0
 		expect [ ! -s "$messages" ]
 		expect_sums 3
-		refuse_line 'I/O error|timeout|aborting'
+		refuse_line 'I/O error|nvme.*(timeout|abort)'
 		cp "$console" "$scratch/written"
 		# The next guest finds it there. A device that is reset every time is one that works.
-		in_guest --cpus $cpus --vfio "${first#0000:}" -- "$wait_disk; $read_all; grep -c nvme0q /proc/interrupts"
+		linux_shell --cpus $cpus --vfio "${first#0000:}" -- "$wait_disk; $read_all; grep -c nvme0q /proc/interrupts"
 		expect_status 0
 		expect_line "^$((cpus + 1))"
 		expect [ "$(grep -E '^[0-9a-f]{32}' "$console")" = "$(grep -E -m 1 '^[0-9a-f]{32}' "$scratch/written")" ]
@@ -86,7 +81,7 @@ check_disk() {
 check_disk "by character device"
 
 begin "doorbells and registers take no exits"
-in_guest --vfio "$first" -- "$wait_disk; dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1000 iflag=direct 2>&1 | grep copied"
+linux_shell --stats "$scratch/stats" --vfio "$first" -- "$wait_disk; dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1000 iflag=direct 2>&1 | grep copied"
 expect_status 0
 tr -d ' \n' <"$scratch/stats" | grep -oE '"reads":[0-9]+,"writes":[0-9]+,"address":"[^"]*","device":"vfio"' >"$scratch/exits"
 expect [ ! -s "$scratch/exits" ]
@@ -95,7 +90,7 @@ end
 begin "the same in the fullest sandbox, on memory of other kinds"
 for option in "--sandbox full" "--mem-backing memfd" "--sandbox report"; do
 	# shellcheck disable=SC2086	# words
-	in_guest $option --vfio "$first" -- "$wait_disk; $write_all; $read_all"
+	linux_shell $option --vfio "$first" -- "$wait_disk; $write_all; $read_all"
 	expect_status 0
 	expect [ ! -s "$messages" ]
 	expect_sums 2
@@ -104,7 +99,7 @@ end
 
 begin "two of them, one by the name of its character device"
 bind "$second"
-in_guest --cpus 2 --vfio "$second" --vfio "/dev/vfio/devices/$(ls "$devices/$first/vfio-dev")" -- "$wait_disk; \
+linux_shell --cpus 2 --vfio "$second" --vfio "/dev/vfio/devices/$(ls "$devices/$first/vfio-dev")" -- "$wait_disk; \
 until [ -b /dev/nvme1n1 ]; do usleep 10000; done; cat /sys/block/nvme?n1/size | sort; \
 dd if=/dev/urandom of=/dev/nvme0n1 bs=1M count=8 oflag=direct & dd if=/dev/urandom of=/dev/nvme1n1 bs=1M count=8 oflag=direct; wait; \
 echo done"
@@ -112,7 +107,7 @@ expect_status 0
 expect_line '^32768'
 expect_line '^131072'
 expect_line '^done'
-refuse_line 'I/O error|timeout'
+refuse_line 'I/O error|nvme.*(timeout|abort)'
 end
 
 begin "the guest resets, by itself and the device, and finds it each time"
@@ -126,9 +121,9 @@ kill -TERM "$(cat "$scratch/pid")"
 wait $pid
 pid=
 cp "$scratch/lives" "$console"
-refuse_line 'I/O error|timeout|aborting'
+refuse_line 'I/O error|nvme.*(timeout|abort)'
 expect [ "$(grep -E '^[0-9a-f]{32}' "$console" | sort -u | wc -l)" = 1 ]
-in_guest --vfio "$first" -- "$wait_disk; $write_all; cat $nvme/reset_method; echo 1 >$nvme/reset && echo was reset; $read_all"
+linux_shell --vfio "$first" -- "$wait_disk; $write_all; cat $nvme/reset_method; echo 1 >$nvme/reset && echo was reset; $read_all"
 expect_status 0
 expect_line '^flr'
 expect_line '^was reset'
@@ -137,13 +132,13 @@ end
 
 begin "a guest turns Memory Space off and on, and removes and finds the device again"
 place="head -n 1 $devices/0000:00:00.0/resource"
-in_guest --vfio "$first" -- "$wait_disk; $write_all; $place; cd /sys/bus/pci/drivers/nvme; \
+linux_shell --vfio "$first" -- "$wait_disk; $write_all; $place; cd /sys/bus/pci/drivers/nvme; \
 for i in 1 2 3; do echo 0000:00:00.0 >unbind; echo 0 >$devices/0000:00:00.0/enable; echo 0000:00:00.0 >bind; $wait_disk; done; $read_all; \
 echo 1 >$devices/0000:00:00.0/remove; [ -b /dev/nvme0n1 ] || echo gone; echo 1 >/sys/bus/pci/rescan; $wait_disk; $place; $read_all"
 expect_status 0
 expect_line '^gone'
 expect_sums 3
-refuse_line 'I/O error|timeout|aborting'
+refuse_line 'I/O error|nvme.*(timeout|abort)'
 end
 
 begin "nidus that is killed with I/O under way leaves a device that works"
@@ -158,7 +153,7 @@ echo busy; while dd if=/dev/zero of=/dev/nvme0n1 bs=1M count=32 oflag=direct 2>/
 	wait $pid 2>/dev/null
 	pid=
 done
-in_guest --vfio "$first" -- "$wait_disk; $write_all; $read_all"
+linux_shell --vfio "$first" -- "$wait_disk; $write_all; $read_all"
 expect_status 0
 expect_sums 2
 expect_no_report
