@@ -9,8 +9,9 @@
  *
  * MSI-X is the bridge's, with a table in a BAR that the device does not have; so is MSI, of a
  * device that has no more. The device is told to interrupt by the eventfds of the bridge's vectors,
- * which are lent to it, from the first one to the last that the driver has unmasked, and the next
- * time twice as many: each time costs the host a look at all that there are, and where these are
+ * which are lent to it: the first one as soon as MSI-X is on, masked or not, for a device looks at
+ * that when it is set up; then up to the last that the driver has unmasked, and each time twice as
+ * many: each time costs the host a look at all that there are, and where these are
  * given up and set up anew what they tell meanwhile is lost. So is what came before they were set
  * up. Hence each of them is raised once by nidus when it was, which to a driver is an interrupt
  * that somebody else was faster to handle.
@@ -256,7 +257,7 @@ static void vectors(struct pci_function *head)
 		count = head->vector_count;
 	if (!pci_function_has_msix(head))
 		disarm(function);
-	else if (used > function->armed)
+	else if (used > function->armed || function->armed == 0)
 		arm(function, count);
 	pthread_mutex_unlock(&function->lock);
 }

@@ -538,7 +538,8 @@ static void vectors_are_set_up_as_they_are_unmasked(void **state)
 	set_command(MEM | MASTER);
 	journal[0] = '\0';
 	enable_msix(true);
-	assert_string_equal(journal, "");
+	/* The device has it on as well, though the guest has masked all. */
+	assert_string_equal(journal, "irqs 0+1\n");
 	set_vector(0, false);
 	assert_string_equal(journal, "irqs 0+1\n");
 	set_vector(1, false);
@@ -569,8 +570,8 @@ static void vectors_that_cannot_be_added_are_set_up_anew(void **state)
 	device.irqs[MSIX].fixed = true;
 	assert_int_equal(add(), 0);
 	set_command(MEM | MASTER);
-	enable_msix(true);
 	journal[0] = '\0';
+	enable_msix(true);
 	set_vector(0, false);
 	set_vector(64, false);
 	assert_string_equal(journal, "irqs 0+1\nno irqs\nirqs 0+65\n");
@@ -623,7 +624,6 @@ static void a_host_without_vectors_is_told_of(void **state)
 	set_command(MEM | MASTER);
 	set_irqs_error = -ENOSPC;
 	enable_msix(true);
-	set_vector(0, false);
 	assert_said("1 interrupts: No space left");
 	/* The next one that is unmasked asks again, for all. */
 	set_irqs_error = 0;
