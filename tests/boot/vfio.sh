@@ -184,7 +184,7 @@ echo there; sleep 1000\"" </dev/null >"$scratch/holder" 2>&1 &
 pid=$!
 wait_for '^there' "$scratch/holder"
 refused "--vfio $first" 3 'somebody else has the device'
-nidus snapshot --name holder "$scratch/saved" >"$console" 2>"$messages"
+nidus snapshot holder "$scratch/saved" >"$console" 2>"$messages"
 status=$?
 expect_line 'it has a device of the host.s \(--vfio\)'
 expect [ ! -e "$scratch/saved" ]
