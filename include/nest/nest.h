@@ -46,6 +46,11 @@ struct nest {
 	char *root; /* the directory that is the innermost's root, where this level has it, or NULL
 		     */
 	char *net; /* what level 1's network is, as run --network has it; NULL: there is none */
+	/*
+	 * Devices of level 1's guest that each level hands on to the next (init_device.h), and where
+	 * this level has them, from when it has taken them.
+	 */
+	struct word_list passthrough, taken;
 	bool waits; /* the innermost level waits for its command, at its console */
 	/* Of level 1's guest, as run has them, or NULL; the caller's. */
 	const char *name, *control;
@@ -68,6 +73,12 @@ int nest_add_level(struct nest *nest);
 int nest_set(struct nest *nest, unsigned int level, const char *key, const char *value);
 /* The same with words that are parted already. */
 int nest_set_command(struct nest *nest, unsigned int level, int argc, char **argv);
+
+/* Whether the levels hand on a device of that name. */
+bool nest_hands_on(const struct nest *nest, const char *device);
+
+/* In that level: takes what it is to hand on from its drivers, for the guest that it runs then. */
+int nest_take_devices(struct nest *nest, unsigned int level);
 
 /*
  * Adds to the levels of a nest with a root what they hand it down by: virtiofsd, and what that is

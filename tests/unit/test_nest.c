@@ -353,6 +353,44 @@ static void network_is_the_whole_nests(void **state)
 	assert_null(nest.net);
 }
 
+/* Devices that are handed on. */
+
+static void devices_are_handed_on_through_all_levels(void **state)
+{
+	set(0, "passthrough", "disk1");
+	set(0, "passthrough", "net0");
+	set(0, "net", "mode=user");
+	make_levels(3);
+	configure(1);
+	assert_true(config.iommu);
+	assert_int_equal(config.network_count, 1);
+	/* What a level has taken from its drivers is for the one that it runs. */
+	assert_int_equal(word_list_add(&nest.taken, "0000:00:02.0", 12), 0);
+	configure(2);
+	assert_true(config.iommu);
+	assert_int_equal(config.network_count, 0);
+	assert_int_equal(config.vfio_count, 1);
+	assert_string_equal(config.vfio[0], "0000:00:02.0");
+	configure(3);
+	assert_false(config.iommu);
+}
+
+static void what_cannot_be_handed_on_is_refused(void **state)
+{
+	make_levels(2);
+	assert_int_equal(nest_set(&nest, 2, "passthrough", "disk0"), -EINVAL);
+	assert_said("passthrough: is for the whole nest");
+	assert_int_equal(nest_set(&nest, 0, "passthrough", "rng0"), -EINVAL);
+	assert_said("passthrough rng0: must be disk0, net0, or another number of these");
+	assert_int_equal(nest_set(&nest, 0, "passthrough", "disk10"), -EINVAL);
+	assert_said("passthrough disk10: must be");
+	set(0, "passthrough", "disk0");
+	assert_int_equal(nest_set(&nest, 0, "passthrough", "disk0"), -EINVAL);
+	assert_said("passthrough disk0: is there already");
+	assert_int_equal(nest_check(&nest), -EINVAL);
+	assert_said("passthrough disk0: there are 0 disks to hand on");
+}
+
 /* A root. */
 
 static void every_level_hands_the_root_down(void **state)
@@ -1021,6 +1059,8 @@ int main(void)
 		on_nest(level_1_has_what_the_nest_asks_for),
 		on_nest(no_network_without_asking),
 		on_nest(network_is_the_whole_nests),
+		on_nest(devices_are_handed_on_through_all_levels),
+		on_nest(what_cannot_be_handed_on_is_refused),
 		on_nest(every_level_hands_the_root_down),
 		on_nest(root_is_the_whole_nests),
 		on_nest(no_root_without_asking),

@@ -17,7 +17,8 @@
 	"[]}"
 #define PLAN                                                                                  \
 	"{\"level\":2,\"sources\":[\"/nest/0\",\"/nest/1\"],\"levels\":[" LEVEL "," BARE "]," \
-	"\"net\":\"mode=user\",\"root\":true,\"waits\":true}"
+	"\"net\":\"mode=user\",\"root\":true,\"waits\":true,"                                \
+	"\"passthrough\":[\"disk0\",\"net0\"]}"
 
 static struct nest nest;
 static unsigned int level;
@@ -61,6 +62,8 @@ static void all_of_it_arrives(void **state)
 	assert_string_equal(nest.net, "mode=user");
 	assert_string_equal(nest.root, "/nidus/shared");
 	assert_true(nest.waits);
+	assert_string_equal(nest.passthrough.words[0], "disk0");
+	assert_string_equal(nest.passthrough.words[1], "net0");
 	assert_silent();
 	nest_destroy(&nest);
 }
@@ -81,10 +84,11 @@ static void what_is_not_asked_for_is_not_there(void **state)
 {
 	assert_int_equal(
 		unpack("{\"level\":1,\"sources\":[\"/nest/0\",\"/nest/1\"],\"levels\":[" BARE
-		       "],\"net\":\"\",\"root\":false,\"waits\":false}"),
+		       "],\"net\":\"\",\"root\":false,\"waits\":false,\"passthrough\":[]}"),
 		0);
 	assert_null(nest.net);
 	assert_null(nest.root);
+	assert_int_equal(nest.passthrough.count, 0);
 	nest_destroy(&nest);
 }
 
@@ -127,6 +131,9 @@ static void what_is_no_plan_is_refused(void **state)
 		{ "\"hypervisor\":1", "\"hypervisor\":-2" },
 		{ "\"hypervisor\":1", "\"hypervisor\":4294967296" },
 		{ "\"hypervisor\":1,", "" },
+		{ "\"disk0\"", "\"disk\"" },
+		{ "\"disk0\"", "0" },
+		{ "[\"disk0\",\"net0\"]", "\"disk0\"" },
 		{ "\"loud\"", "null" },
 		{ ":7", ":0" },
 		{ ":7", ":86401" },

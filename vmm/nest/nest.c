@@ -10,6 +10,7 @@
 
 #include "host/limits.h"
 #include "host/log.h"
+#include "init/init_device.h"
 #include "machine/session.h"
 #include "nest_net.h"
 #include "nest_plan.h"
@@ -64,6 +65,8 @@ void nest_destroy(struct nest *nest)
 		level_clear(&nest->levels[i]);
 	free(nest->root);
 	free(nest->net);
+	word_list_clear(&nest->passthrough);
+	word_list_clear(&nest->taken);
 }
 
 static int level_add_file(struct nest_level *level, unsigned int source, const char *path)
@@ -298,6 +301,24 @@ static int set_root(struct nest *nest, struct nest_level *level, const char *val
 	return set_text(&nest->root, value);
 }
 
+/* Likewise: what level 1 has each level hands on. */
+static int set_passthrough(struct nest *nest, struct nest_level *level, const char *value)
+{
+	if (level != &nest->defaults) {
+		log_error("passthrough: is for the whole nest, and stands outside of its levels");
+		return -EINVAL;
+	}
+	if (!init_device_is_name(value)) {
+		log_error("passthrough %s: must be disk0, net0, or another number of these", value);
+		return -EINVAL;
+	}
+	if (nest_hands_on(nest, value)) {
+		log_error("passthrough %s: is there already", value);
+		return -EINVAL;
+	}
+	return add_word(&nest->passthrough, value);
+}
+
 /* Some are another name of an option of run. */
 static const struct {
 	const char *name;
@@ -318,6 +339,7 @@ static const struct {
 	{ "options", NULL, set_options },
 	{ "net", NULL, set_net },
 	{ "root", NULL, set_root },
+	{ "passthrough", NULL, set_passthrough },
 };
 
 /* The plan travels as JSON, which has no other strings. */
@@ -360,9 +382,47 @@ int nest_set(struct nest *nest, unsigned int level, const char *key, const char 
 	log_error(
 		"%s: a level has no such thing; there are kernel, memory, cpus, disk, console, gdb, "
 		"params, hypervisor, file, command, time-limit and options, and of the whole nest "
-		"net and root",
+		"net, root and passthrough",
 		key);
 	return -EINVAL;
+}
+
+bool nest_hands_on(const struct nest *nest, const char *device)
+{
+	for (unsigned int i = 0; i < nest->passthrough.count; i++)
+		if (strcmp(nest->passthrough.words[i], device) == 0)
+			return true;
+	return false;
+}
+
+/* Which one of its kind a device is where only those are that were handed on. */
+static unsigned int rank(const struct nest *nest, unsigned int index)
+{
+	const char *name = nest->passthrough.words[index];
+	unsigned int before = 0;
+
+	for (unsigned int i = 0; i < index; i++)
+		before += strncmp(nest->passthrough.words[i], name, strlen(name) - 1) == 0;
+	return before;
+}
+
+int nest_take_devices(struct nest *nest, unsigned int level)
+{
+	char address[INIT_DEVICE_ADDRESS], name[16];
+	int err = 0;
+
+	for (unsigned int i = 0; i < nest->passthrough.count && err == 0; i++) {
+		const char *named = nest->passthrough.words[i];
+
+		snprintf(name, sizeof(name), "%s", named);
+		if (level > 1)
+			snprintf(name, sizeof(name), "%.*s%u", (int)strlen(named) - 1, named,
+				 rank(nest, i));
+		err = init_device_take(name, address);
+		if (err == 0)
+			err = tell(add_word(&nest->taken, address));
+	}
+	return err;
 }
 
 int nest_set_command(struct nest *nest, unsigned int level, int argc, char **argv)
@@ -434,6 +494,12 @@ static int add_names(const struct nest *nest, struct word_list *list)
 	return err;
 }
 
+/* Whether it is made one by the level beneath: not where the device itself is handed on. */
+static bool has_network(const struct nest *nest, unsigned int number)
+{
+	return nest->net && (number == 1 || !nest_hands_on(nest, "net0"));
+}
+
 /*
  * The words of `run` that a level is started by. Returns which of them names the kernel, or
  * -ENOMEM.
@@ -454,10 +520,18 @@ static int compose_words(const struct nest *nest, unsigned int number, struct wo
 		err = add_words(list, "--nested");
 	if (err == 0 && is_first_domain)
 		err = add_words(list, "--e2h0");
-	if (err == 0 && nest->net)
+	if (err == 0 && has_network(nest, number))
 		err = add_words(list, "--network");
-	if (err == 0 && nest->net)
+	if (err == 0 && has_network(nest, number))
 		err = add_word(list, number == 1 ? nest->net : NEST_NET_INNER);
+	/* For who hands devices on, an IOMMU; and those that were taken here are the next one's. */
+	if (err == 0 && nest->passthrough.count > 0 && number < nest->depth)
+		err = add_words(list, "--iommu");
+	for (unsigned int i = 0; err == 0 && i < nest->taken.count; i++) {
+		err = add_words(list, "--vfio");
+		if (err == 0)
+			err = add_word(list, nest->taken.words[i]);
+	}
 	if (err == 0 && nest->root)
 		err = add_words(list, "--root");
 	if (err == 0 && nest->root)

@@ -199,7 +199,7 @@ static void live(struct nest *nest, unsigned int level, int port)
 		wait_command(level, port, command);
 	if (command->count > 0)
 		report_command(level, port, run_command(command));
-	if (level < nest->depth)
+	if (level < nest->depth && nest_take_devices(nest, level) == 0)
 		nest_level_run(nest, level + 1, port);
 }
 

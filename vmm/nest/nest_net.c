@@ -112,5 +112,7 @@ int nest_net_prepare(const struct nest *nest, unsigned int level)
 {
 	if (!nest->net)
 		return 0;
-	return level == nest->depth ? prepare_innermost(nest->net) : prepare_between();
+	if (level == nest->depth)
+		return prepare_innermost(nest->net);
+	return nest_hands_on(nest, "net0") ? 0 : prepare_between();
 }

@@ -164,6 +164,25 @@ static int check_files(const struct config *config, const struct archive *archiv
 	return err;
 }
 
+/* Whether level 1 has all that is to be handed on. */
+static int check_passthrough(const struct nest *nest, const struct config *config)
+{
+	for (unsigned int i = 0; i < nest->passthrough.count; i++) {
+		const char *name = nest->passthrough.words[i];
+		const bool disk = name[0] == 'd';
+		const unsigned int count = disk ? config->disk_count : config->network_count;
+
+		if ((unsigned int)(name[strlen(name) - 1] - '0') < count)
+			continue;
+		log_error("passthrough %s: there are %u %s to hand on; give level 1 more of them "
+			  "(%s)",
+			  name, count, disk ? "disks" : "networks",
+			  disk ? "disk = \"FILE\"" : "net = \"mode=...\" outside of the levels");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int check_level(const struct nest *nest, unsigned int level)
 {
 	struct nest_words words = { 0 };
@@ -171,6 +190,8 @@ static int check_level(const struct nest *nest, unsigned int level)
 	struct config config;
 	int err = nest_configure(nest, level, &config, &words);
 
+	if (err == 0 && level == 1)
+		err = check_passthrough(nest, &config);
 	if (err == 0)
 		err = nest_pack(nest, level, &archive);
 	if (err == 0)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "init/init_device.h"
 #include "root/root_mount.h"
 
 void nest_plan_path(char *path, size_t size, unsigned int source)
@@ -80,9 +81,10 @@ static json_t *pack_sources(const struct nest *nest)
 
 json_t *nest_plan_pack(const struct nest *nest, unsigned int level)
 {
-	return json_pack("{sisososssbsb}", "level", (int)level, "sources", pack_sources(nest),
+	return json_pack("{sisososssbsbso}", "level", (int)level, "sources", pack_sources(nest),
 			 "levels", pack_levels(nest), "net", nest->net ? nest->net : "", "root",
-			 nest->root != NULL, "waits", nest->waits);
+			 nest->root != NULL, "waits", nest->waits, "passthrough",
+			 nest_plan_words(&nest->passthrough));
 }
 
 /* Unpacking. */
@@ -205,19 +207,32 @@ static int unpack_levels(struct nest *nest, const json_t *levels)
 	return err;
 }
 
+static int unpack_passthrough(struct nest *nest, const json_t *words)
+{
+	const int err = unpack_words(&nest->passthrough, words);
+
+	for (unsigned int i = 0; i < nest->passthrough.count; i++)
+		if (!init_device_is_name(nest->passthrough.words[i]))
+			return -EINVAL;
+	return err;
+}
+
 int nest_plan_unpack(struct nest *nest, unsigned int *level, json_t *plan)
 {
-	json_t *sources, *levels;
+	json_t *sources, *levels, *passthrough;
 	json_int_t number = 0;
 	const char *net;
 	int root, waits, err = -EINVAL;
 
 	nest_create(nest);
-	if (json_unpack(plan, "{sIsososssbsb!}", "level", &number, "sources", &sources, "levels",
-			&levels, "net", &net, "root", &root, "waits", &waits) == 0)
+	if (json_unpack(plan, "{sIsososssbsbso!}", "level", &number, "sources", &sources, "levels",
+			&levels, "net", &net, "root", &root, "waits", &waits, "passthrough",
+			&passthrough) == 0)
 		err = unpack_sources(nest, sources);
 	if (err == 0)
 		err = unpack_levels(nest, levels);
+	if (err == 0)
+		err = unpack_passthrough(nest, passthrough);
 	nest->waits = err == 0 && waits;
 	if (err == 0 && (number < 1 || number > nest->depth))
 		err = -EINVAL;
