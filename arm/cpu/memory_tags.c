@@ -76,7 +76,7 @@ void memory_tags_save(struct state_writer *writer, int vm_fd, const struct memor
 		      int pagemap_fd)
 {
 	const uint64_t page = sysconf(_SC_PAGESIZE);
-	uintptr_t at = (uintptr_t)memory->host;
+	uintptr_t at = (uintptr_t)memory_at(memory, memory->base, memory->size);
 	const uintptr_t start = at, end = at + memory->size;
 	int err = 0;
 

@@ -36,7 +36,7 @@ def cells(full):
     ways = [("chain", 1), ("behind", 1), ("chain", 2), ("passthrough", 2)]
     if full:
         ways += [("chain", 3), ("passthrough", 3)]
-    return [{"way": way, "levels": levels, "depth": depth} for way, levels in ways for depth in (1, 32)]
+    return [{"vmm": "nidus", "way": way, "levels": levels, "depth": depth} for way, levels in ways for depth in (1, 32)]
 
 
 def between(text):

@@ -52,6 +52,7 @@ begin "two disks are handed on in the order in which they are named"
 cp "$disk" "$scratch/second"
 printf second | dd of="$scratch/second" conv=notrunc 2>/dev/null
 plan "disk = [ \"$scratch/second\", \"$disk\" ];" 'passthrough = [ "disk1", "disk0" ];'
+# shellcheck disable=SC2016	# for the shell inside
 nest busybox sh -c 'echo vda is $(busybox head -c 6 /dev/vda), vdb is $(busybox head -c 6 /dev/vdb)'
 expect_status 0
 expect_line 'vdb is second'
