@@ -16,6 +16,10 @@
  *
  * Where an endpoint is attached is remembered as well, with a number (generation) that changes with
  * it. There nothing tells who uses what, so the endpoint is always asked.
+ *
+ * A mirror is told of a mapping before it is in the tree, so that one that some mirror cannot have
+ * is nowhere; and of the end of some after they were cut out. Where an endpoint moves it begins
+ * anew: all is taken away, and what it sees then is told one by one.
  */
 #include "devices/iommu.h"
 
@@ -167,7 +171,7 @@ static void dispose(struct iommu *iommu, const struct iommu_domain *domain,
 	for (struct iommu_mapping *mapping = list; mapping && !busy; mapping = mapping->right)
 		busy = atomic_load(&mapping->users) > 0;
 	for (unsigned int i = 0; i < iommu->endpoint_count && busy; i++)
-		if (iommu->endpoints[i]->domain == domain)
+		if (iommu->endpoints[i]->domain == domain && !iommu->endpoints[i]->mirror)
 			iommu->endpoints[i]->revoke(iommu->endpoints[i], false);
 	for (; list; list = next) {
 		next = list->right;
@@ -189,13 +193,13 @@ static struct iommu_endpoint *endpoint_of(const struct iommu *iommu, uint32_t id
 
 static struct iommu_domain *domain_of(struct iommu *iommu, uint32_t id)
 {
-	for (unsigned int i = 0; i < IOMMU_ENDPOINTS_MAX; i++)
+	for (unsigned int i = 0; i < ARRAY_SIZE(iommu->domains); i++)
 		if (iommu->domains[i].used && iommu->domains[i].id == id)
 			return &iommu->domains[i];
 	return NULL;
 }
 
-/* There are as many as endpoints, each of which is attached to one at most. */
+/* Each endpoint is attached to one at most. */
 static struct iommu_domain *new_domain(struct iommu *iommu, uint32_t id, bool bypass)
 {
 	struct iommu_domain *domain = iommu->domains;
@@ -206,9 +210,59 @@ static struct iommu_domain *new_domain(struct iommu *iommu, uint32_t id, bool by
 	return domain;
 }
 
-/* With turn: what the endpoint sees is another, and it is asked to forget what it has seen. */
-static void move(struct iommu_endpoint *endpoint, struct iommu_domain *to)
+static enum iommu_mode mode_of(const struct iommu_endpoint *endpoint)
 {
+	if (endpoint->domain && !endpoint->domain->bypass)
+		return IOMMU_MAPPED;
+	return endpoint->domain || endpoint->iommu->bypass ? IOMMU_BYPASSED : IOMMU_BLOCKED;
+}
+
+/* The mapping that follows another in its domain, or the first one (NULL); or NULL. */
+static struct iommu_mapping *next_of(const struct iommu_domain *domain,
+				     const struct iommu_mapping *mapping)
+{
+	return first_from(domain->tree, mapping ? mapping->end + 1 : 0);
+}
+
+static enum iommu_result show_mappings(struct iommu_endpoint *endpoint)
+{
+	const struct iommu_domain *domain = endpoint->domain;
+	const struct iommu_mapping *mapping = next_of(domain, NULL);
+	enum iommu_result result = IOMMU_OK;
+
+	for (; mapping && result == IOMMU_OK; mapping = next_of(domain, mapping))
+		result = endpoint->mirror->map(endpoint, mapping);
+	return result;
+}
+
+/* With turn: the mirror of an endpoint has what it sees, or nothing, which is an error. */
+static enum iommu_result show(struct iommu_endpoint *endpoint)
+{
+	const enum iommu_mode mode = mode_of(endpoint);
+	enum iommu_result result = IOMMU_OK;
+
+	if (mode == endpoint->mirrored && mode != IOMMU_MAPPED)
+		return IOMMU_OK;
+	endpoint->mirror->unmap(endpoint, 0, IOMMU_IOVA_MAX);
+	endpoint->mirrored = mode;
+	if (mode == IOMMU_BYPASSED)
+		result = endpoint->mirror->bypass(endpoint);
+	else if (mode == IOMMU_MAPPED)
+		result = show_mappings(endpoint);
+	if (result != IOMMU_OK) {
+		endpoint->mirror->unmap(endpoint, 0, IOMMU_IOVA_MAX);
+		endpoint->mirrored = IOMMU_BLOCKED;
+	}
+	return result;
+}
+
+/*
+ * With turn: what the endpoint sees is another, and it is asked to forget what it has seen. Errors:
+ * those of a mirror; the endpoint is there, and sees nothing.
+ */
+static enum iommu_result move(struct iommu_endpoint *endpoint, struct iommu_domain *to)
+{
+	enum iommu_result result = IOMMU_OK;
 	struct iommu *iommu = endpoint->iommu;
 	struct iommu_domain *from;
 
@@ -217,19 +271,24 @@ static void move(struct iommu_endpoint *endpoint, struct iommu_domain *to)
 	endpoint->domain = to;
 	atomic_fetch_add(&endpoint->generation, 1);
 	pthread_mutex_unlock(&iommu->lock);
-	endpoint->revoke(endpoint, true);
+	if (endpoint->mirror)
+		result = show(endpoint);
+	else
+		endpoint->revoke(endpoint, true);
 	if (to)
 		to->endpoints++;
 	if (!from || --from->endpoints > 0)
-		return;
+		return result;
 	dispose(iommu, from, list_of(from->tree));
 	*from = (struct iommu_domain){ .used = false };
+	return result;
 }
 
 int iommu_create(struct iommu *iommu, unsigned int limit)
 {
 	*iommu = (struct iommu){
 		.bypass = true,
+		.page = IOMMU_PAGE,
 		.pool = calloc(limit, sizeof(*iommu->pool)),
 		.limit = limit,
 		.random = clock_ns() | 1,
@@ -257,6 +316,17 @@ void iommu_add(struct iommu *iommu, struct iommu_endpoint *endpoint, uint32_t id
 	iommu->endpoints[iommu->endpoint_count++] = endpoint;
 }
 
+void iommu_mirror(struct iommu_endpoint *endpoint, const struct iommu_mirror_ops *ops,
+		  uint64_t page, const struct iommu_range *reserved, unsigned int reserved_count)
+{
+	endpoint->mirror = ops;
+	endpoint->mirrored = IOMMU_BYPASSED;
+	endpoint->reserved = reserved;
+	endpoint->reserved_count = reserved_count;
+	if (page > endpoint->iommu->page)
+		endpoint->iommu->page = page;
+}
+
 /* It stays attached where it is: what its device still does is of its own. */
 void iommu_remove(struct iommu_endpoint *endpoint)
 {
@@ -282,10 +352,25 @@ bool iommu_has(struct iommu *iommu, uint32_t endpoint)
 	return has;
 }
 
+unsigned int iommu_reserved(struct iommu *iommu, uint32_t endpoint,
+			    struct iommu_range reserved[IOMMU_RESERVED_MAX])
+{
+	const struct iommu_endpoint *which;
+	unsigned int count = 0;
+
+	pthread_mutex_lock(&iommu->turn);
+	which = endpoint_of(iommu, endpoint);
+	for (; which && count < which->reserved_count; count++)
+		reserved[count] = which->reserved[count];
+	pthread_mutex_unlock(&iommu->turn);
+	return count;
+}
+
 static enum iommu_result attach(struct iommu *iommu, uint32_t id, uint32_t domain_id, bool bypass)
 {
 	struct iommu_endpoint *endpoint = endpoint_of(iommu, id);
 	struct iommu_domain *domain = domain_of(iommu, domain_id);
+	enum iommu_result result;
 
 	if (!endpoint)
 		return IOMMU_ABSENT;
@@ -295,11 +380,10 @@ static enum iommu_result attach(struct iommu *iommu, uint32_t id, uint32_t domai
 		return IOMMU_INVALID;
 	if (domain && domain == endpoint->domain)
 		return IOMMU_OK;
-	/* It leaves the other one first, so that there is a place for a new one. */
-	if (!domain && endpoint->domain)
+	result = move(endpoint, domain ? domain : new_domain(iommu, domain_id, bypass));
+	if (result != IOMMU_OK)
 		move(endpoint, NULL);
-	move(endpoint, domain ? domain : new_domain(iommu, domain_id, bypass));
-	return IOMMU_OK;
+	return result;
 }
 
 enum iommu_result iommu_attach(struct iommu *iommu, uint32_t endpoint, uint32_t domain, bool bypass)
@@ -343,7 +427,7 @@ static enum iommu_result check(const struct iommu *iommu, const struct iommu_dom
 		return IOMMU_ABSENT;
 	if (domain->bypass)
 		return IOMMU_INVALID;
-	if (end < start || end > IOMMU_IOVA_MAX || (start | (end + 1) | phys) % IOMMU_PAGE != 0 ||
+	if (end < start || end > IOMMU_IOVA_MAX || (start | (end + 1) | phys) % iommu->page != 0 ||
 	    phys > UINT64_MAX - (end - start))
 		return IOMMU_RANGE;
 	if (start <= iommu->msi_end && end >= iommu->msi_start)
@@ -351,11 +435,40 @@ static enum iommu_result check(const struct iommu *iommu, const struct iommu_dom
 	return IOMMU_OK;
 }
 
+/* From start to end, for those of the first endpoints that are attached to a domain. */
+static void hide(const struct iommu *iommu, const struct iommu_domain *domain, unsigned int first,
+		 uint64_t start, uint64_t end)
+{
+	for (unsigned int i = 0; i < first; i++) {
+		struct iommu_endpoint *endpoint = iommu->endpoints[i];
+
+		if (endpoint->domain == domain && endpoint->mirror)
+			endpoint->mirror->unmap(endpoint, start, end);
+	}
+}
+
+/* All mirrors of the domain have it, or none. */
+static enum iommu_result show_mapping(const struct iommu *iommu, const struct iommu_domain *domain,
+				      const struct iommu_mapping *mapping)
+{
+	enum iommu_result result = IOMMU_OK;
+
+	for (unsigned int i = 0; i < iommu->endpoint_count && result == IOMMU_OK; i++) {
+		struct iommu_endpoint *endpoint = iommu->endpoints[i];
+
+		if (endpoint->domain == domain && endpoint->mirror)
+			result = endpoint->mirror->map(endpoint, mapping);
+		if (result != IOMMU_OK)
+			hide(iommu, domain, i, mapping->start, mapping->end);
+	}
+	return result;
+}
+
 static enum iommu_result map(struct iommu *iommu, uint32_t domain_id, uint64_t start, uint64_t end,
 			     uint64_t phys, uint32_t allows)
 {
 	struct iommu_domain *domain = domain_of(iommu, domain_id);
-	const enum iommu_result result = check(iommu, domain, start, end, phys);
+	enum iommu_result result = check(iommu, domain, start, end, phys);
 	struct iommu_mapping *mapping;
 
 	if (result != IOMMU_OK)
@@ -372,6 +485,11 @@ static enum iommu_result map(struct iommu *iommu, uint32_t domain_id, uint64_t s
 	mapping->allows = allows;
 	mapping->priority = next_random(iommu);
 	mapping->left = mapping->right = NULL;
+	result = show_mapping(iommu, domain, mapping);
+	if (result != IOMMU_OK) {
+		put(iommu, mapping);
+		return result;
+	}
 	atomic_store(&mapping->serial, ++iommu->serial);
 	pthread_mutex_lock(&iommu->lock);
 	insert(&domain->tree, mapping);
@@ -410,6 +528,11 @@ static enum iommu_result unmap(struct iommu *iommu, uint32_t domain_id, uint64_t
 	pthread_mutex_lock(&iommu->lock);
 	inside = cut(&domain->tree, start, end);
 	pthread_mutex_unlock(&iommu->lock);
+	if (!inside)
+		return IOMMU_OK;
+	for (last = inside; last->right;)
+		last = last->right;
+	hide(iommu, domain, iommu->endpoint_count, first->start, last->end);
 	dispose(iommu, domain, list_of(inside));
 	return IOMMU_OK;
 }
@@ -465,12 +588,7 @@ static void look(struct iommu_view *view)
 	view->generation = atomic_load(&endpoint->generation);
 	view->known = true;
 	memset(view->cache, 0, sizeof(view->cache));
-	if (endpoint->domain && !endpoint->domain->bypass)
-		view->mode = IOMMU_MAPPED;
-	else if (endpoint->domain || endpoint->iommu->bypass)
-		view->mode = IOMMU_BYPASSED;
-	else
-		view->mode = IOMMU_BLOCKED;
+	view->mode = mode_of(endpoint);
 }
 
 static void refresh(struct iommu_view *view)
@@ -589,11 +707,11 @@ void iommu_save(struct iommu *iommu, struct state_writer *writer, uint64_t index
 	}
 	state_end(writer);
 	state_begin(writer, "iommu-mappings", index);
-	for (unsigned int i = 0; i < IOMMU_ENDPOINTS_MAX; i++) {
+	for (unsigned int i = 0; i < ARRAY_SIZE(iommu->domains); i++) {
 		const struct iommu_domain *domain = &iommu->domains[i];
-		const struct iommu_mapping *mapping = first_from(domain->tree, 0);
+		const struct iommu_mapping *mapping = next_of(domain, NULL);
 
-		for (; mapping; mapping = first_from(domain->tree, mapping->end + 1)) {
+		for (; mapping; mapping = next_of(domain, mapping)) {
 			const struct mapping_state state = {
 				mapping->start, mapping->end,	 mapping->phys,
 				domain->id,	mapping->allows,

@@ -35,7 +35,7 @@ enum { REQUESTS, EVENTS, QUEUES };
 
 #define QUEUE_SIZE VIRTQUEUE_SIZE_MAX
 #define FAULTS_MAX 32
-#define PROBE_SIZE 64 /* bytes of properties, of which there is one */
+#define PROBE_SIZE 256 /* bytes of properties */
 
 _Static_assert(IOMMU_READ == VIRTIO_IOMMU_MAP_F_READ && IOMMU_WRITE == VIRTIO_IOMMU_MAP_F_WRITE &&
 		       IOMMU_READ == VIRTIO_IOMMU_FAULT_F_READ &&
@@ -120,21 +120,47 @@ static enum iommu_result probe(struct virtio_iommu *device, const void *request)
 	return iommu_has(&device->iommu, probe->endpoint) ? IOMMU_OK : IOMMU_ABSENT;
 }
 
-/* What a probe is answered with; the rest is zeroes. */
-static void fill_properties(const struct virtio_iommu *device, uint8_t properties[PROBE_SIZE])
+static uint8_t *add_property(uint8_t *at, uint8_t subtype, uint64_t start, uint64_t end)
 {
-	const struct virtio_iommu_probe_resv_mem msi = {
+	const struct virtio_iommu_probe_resv_mem property = {
 		.head = {
 			.type = VIRTIO_IOMMU_PROBE_T_RESV_MEM,
-			.length = sizeof(msi) - sizeof(msi.head),
+			.length = sizeof(property) - sizeof(property.head),
 		},
-		.subtype = VIRTIO_IOMMU_RESV_MEM_T_MSI,
-		.start = device->iommu.msi_start,
-		.end = device->iommu.msi_end,
+		.subtype = subtype,
+		.start = start,
+		.end = end,
 	};
 
+	memcpy(at, &property, sizeof(property));
+	return at + sizeof(property);
+}
+
+/* One for messages, and those of the host's IOMMU, which that may cut one of in two. */
+_Static_assert((IOMMU_RESERVED_MAX + 2) * sizeof(struct virtio_iommu_probe_resv_mem) <= PROBE_SIZE,
+	       "there is room for all properties");
+
+/* What a probe is answered with, none of which overlaps another; the rest is zeroes. */
+static void fill_properties(struct virtio_iommu *device, uint32_t endpoint,
+			    uint8_t properties[PROBE_SIZE])
+{
+	const uint64_t start = device->iommu.msi_start, end = device->iommu.msi_end;
+	struct iommu_range reserved[IOMMU_RESERVED_MAX];
+	const unsigned int count = iommu_reserved(&device->iommu, endpoint, reserved);
+	uint8_t *at = properties;
+
 	memset(properties, 0, PROBE_SIZE);
-	memcpy(properties, &msi, sizeof(msi));
+	at = add_property(at, VIRTIO_IOMMU_RESV_MEM_T_MSI, start, end);
+	for (unsigned int i = 0; i < count; i++) {
+		const struct iommu_range *range = &reserved[i];
+
+		if (range->start < start)
+			at = add_property(at, VIRTIO_IOMMU_RESV_MEM_T_RESERVED, range->start,
+					  range->end < start ? range->end : start - 1);
+		if (range->end > end)
+			at = add_property(at, VIRTIO_IOMMU_RESV_MEM_T_RESERVED,
+					  range->start > end ? range->start : end + 1, range->end);
+	}
 }
 
 #define TAIL sizeof(struct virtio_iommu_req_tail)
@@ -176,7 +202,7 @@ static bool request(struct virtio_queue *queue, struct virtqueue_chain *chain)
 	}
 	tail.status = status_of(kind->carry_out(device, &request));
 	if (kind->properties > 0) {
-		fill_properties(device, properties);
+		fill_properties(device, request.probe.endpoint, properties);
 		iov_write(chain->in, chain->in_count, 0, properties, sizeof(properties));
 	}
 	iov_write(chain->in, chain->in_count, kind->properties, &tail, sizeof(tail));
@@ -259,7 +285,7 @@ static void virtio_iommu_end(struct virtio *virtio)
 static struct virtio_iommu_config config_of(const struct virtio_iommu *device)
 {
 	return (struct virtio_iommu_config){
-		.page_size_mask = IOMMU_PAGE,
+		.page_size_mask = device->iommu.page,
 		.input_range = { 0, IOMMU_IOVA_MAX },
 		.domain_range = { 0, IOMMU_DOMAIN_MAX },
 		.probe_size = PROBE_SIZE,

@@ -22,7 +22,8 @@ struct group {
 };
 
 struct vfio {
-	struct vfio_iommu iommu;
+	bool apart; /* each device has an IOMMU of its own, or all have the first */
+	struct vfio_iommu iommus[VFIO_DEVICES_MAX]; /* fd < 0: not used */
 	struct group groups[VFIO_DEVICES_MAX];
 	unsigned int group_count;
 	struct vfio_device devices[VFIO_DEVICES_MAX];
@@ -85,14 +86,14 @@ static int say_why_not(const struct vfio_place *place, const char *path, int err
 	return err;
 }
 
-static int open_cdev(struct vfio *vfio, struct vfio_device *device)
+static int open_cdev(struct vfio_device *device)
 {
 	int err;
 
 	device->fd = open(device->place.cdev, O_RDWR | O_CLOEXEC);
 	err = checked(device->fd);
 	if (err >= 0) {
-		err = vfio_iommu_attach(&vfio->iommu, device->fd);
+		err = vfio_iommu_attach(device->iommu, device->fd);
 		if (err < 0)
 			close(device->fd);
 	}
@@ -100,7 +101,7 @@ static int open_cdev(struct vfio *vfio, struct vfio_device *device)
 }
 
 /* Its descriptor; a group is opened once for all of its devices. */
-static int open_group(struct vfio *vfio, int number, const char *path)
+static int open_group(struct vfio *vfio, struct vfio_iommu *iommu, int number, const char *path)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	struct group *group = &vfio->groups[vfio->group_count];
@@ -116,7 +117,7 @@ static int open_group(struct vfio *vfio, int number, const char *path)
 	if (err == 0 && !(status.flags & VFIO_GROUP_FLAGS_VIABLE))
 		err = -EINVAL;
 	if (err == 0)
-		err = vfio_iommu_attach_group(&vfio->iommu, group->fd);
+		err = vfio_iommu_attach_group(iommu, group->fd);
 	if (err < 0) {
 		close(group->fd);
 		return err;
@@ -131,7 +132,7 @@ static int open_in_group(struct vfio *vfio, struct vfio_device *device)
 	int err;
 
 	snprintf(path, sizeof(path), "/dev/vfio/%d", device->place.group);
-	err = open_group(vfio, device->place.group, path);
+	err = open_group(vfio, device->iommu, device->place.group, path);
 	if (err >= 0)
 		err = device->fd =
 			checked(ioctl(err, VFIO_GROUP_GET_DEVICE_FD, device->place.address));
@@ -140,30 +141,53 @@ static int open_in_group(struct vfio *vfio, struct vfio_device *device)
 
 static int check_again(const struct vfio *vfio, const struct vfio_place *place)
 {
-	for (unsigned int i = 0; i < vfio->count; i++)
-		if (strcmp(vfio->devices[i].place.address, place->address) == 0) {
+	for (unsigned int i = 0; i < vfio->count; i++) {
+		const struct vfio_place *other = &vfio->devices[i].place;
+
+		if (strcmp(other->address, place->address) == 0) {
 			log_error("--vfio %s: is named twice", place->address);
 			return -EINVAL;
 		}
+		if (vfio->apart && other->group == place->group) {
+			log_error("--vfio %s: is in an IOMMU group with %s, so that --iommu cannot "
+				  "keep them apart",
+				  place->address, other->address);
+			return -EINVAL;
+		}
+	}
 	return 0;
+}
+
+static int look_at_iommu(struct vfio_device *device)
+{
+	const int err = vfio_iommu_look(device->iommu);
+
+	if (err < 0)
+		log_error("--vfio %s: the host's IOMMU does not say what it can map: %s",
+			  device->place.address, log_reason(-err));
+	return err;
 }
 
 static int open_device(struct vfio *vfio, const char *name)
 {
 	struct vfio_device *device = &vfio->devices[vfio->count];
+	struct vfio_iommu *iommu = &vfio->iommus[vfio->apart ? vfio->count : 0];
 	int err = vfio_find(&device->place, name);
 
+	device->iommu = iommu;
 	if (err == 0)
 		err = check_again(vfio, &device->place);
-	/* The first one decides for all. */
-	if (err == 0 && vfio->iommu.fd < 0)
-		err = vfio_iommu_open(&vfio->iommu, device->place.cdev[0] != '\0');
+	/* The first one decides for all that share it. */
+	if (err == 0 && iommu->fd < 0)
+		err = vfio_iommu_open(iommu, device->place.cdev[0] != '\0');
 	if (err < 0)
 		return err;
-	err = vfio->iommu.by_groups ? open_in_group(vfio, device) : open_cdev(vfio, device);
+	err = iommu->by_groups ? open_in_group(vfio, device) : open_cdev(device);
 	if (err < 0)
 		return err;
-	err = vfio_device_look(device, &vfio->slots);
+	err = vfio->apart ? look_at_iommu(device) : 0;
+	if (err == 0)
+		err = vfio_device_look(device, &vfio->slots);
 	if (err < 0)
 		close(device->fd);
 	else
@@ -171,7 +195,8 @@ static int open_device(struct vfio *vfio, const char *name)
 	return err;
 }
 
-int vfio_open(struct vfio **opened, const char *const *names, unsigned int count, uint64_t ram)
+int vfio_open(struct vfio **opened, const char *const *names, unsigned int count, uint64_t ram,
+	      bool apart)
 {
 	struct vfio *vfio = calloc(1, sizeof(*vfio));
 	int err = 0;
@@ -180,11 +205,13 @@ int vfio_open(struct vfio **opened, const char *const *names, unsigned int count
 		log_error("--vfio: %s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	vfio->iommu.fd = -1;
+	vfio->apart = apart;
+	for (unsigned int i = 0; i < ARRAY_SIZE(vfio->iommus); i++)
+		vfio->iommus[i].fd = -1;
 	for (unsigned int i = 0; i < count && err == 0; i++)
 		err = open_device(vfio, names[i]);
 	if (err == 0)
-		err = raise_limit(ram);
+		err = raise_limit(apart ? count * ram : ram);
 	if (err < 0)
 		vfio_close(vfio);
 	else
@@ -202,8 +229,9 @@ void vfio_close(struct vfio *vfio)
 	}
 	while (vfio->group_count > 0)
 		close(vfio->groups[--vfio->group_count].fd);
-	if (vfio->iommu.fd >= 0)
-		vfio_iommu_close(&vfio->iommu);
+	for (unsigned int i = 0; i < ARRAY_SIZE(vfio->iommus); i++)
+		if (vfio->iommus[i].fd >= 0)
+			vfio_iommu_close(&vfio->iommus[i]);
 	free(vfio);
 }
 
@@ -211,8 +239,11 @@ void vfio_close(struct vfio *vfio)
 
 int vfio_join(struct vfio *vfio, const struct vfio_machine *machine)
 {
-	int err = vfio_iommu_map(&vfio->iommu, machine->memory);
+	int err = 0;
 
+	for (unsigned int i = 0; i < ARRAY_SIZE(vfio->iommus) && err == 0; i++)
+		if (vfio->iommus[i].fd >= 0)
+			err = vfio_iommu_map_ram(&vfio->iommus[i], machine->memory);
 	for (unsigned int i = 0; i < vfio->count && err == 0; i++)
 		err = vfio_function_add(&vfio->devices[i], machine);
 	return err;
@@ -220,5 +251,8 @@ int vfio_join(struct vfio *vfio, const struct vfio_machine *machine)
 
 void vfio_leave(struct vfio *vfio)
 {
-	vfio_iommu_unmap(&vfio->iommu);
+	/* It cannot fail for what was mapped. */
+	for (unsigned int i = 0; i < ARRAY_SIZE(vfio->iommus); i++)
+		if (vfio->iommus[i].fd >= 0)
+			vfio_iommu_unmap(&vfio->iommus[i], 0, IOMMU_IOVA_MAX);
 }

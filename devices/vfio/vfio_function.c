@@ -42,6 +42,7 @@ struct bar {
 
 struct vfio_function {
 	struct pci_function head;
+	struct vfio_mirror mirror; /* where it is behind an IOMMU */
 	const struct vfio_device *device;
 	struct bar bars[PCI_BARS];
 	int vm_fd;
@@ -332,6 +333,8 @@ static void destroy(struct pci_function *head)
 {
 	struct vfio_function *function = function_of(head);
 
+	if (head->behind_iommu)
+		iommu_remove(&function->mirror.endpoint);
 	end_notifier(function, &function->wanted_back, VFIO_PCI_REQ_IRQ_INDEX);
 	end_notifier(function, &function->failed, VFIO_PCI_ERR_IRQ_INDEX);
 	quiet(function);
@@ -526,6 +529,8 @@ int vfio_function_add(const struct vfio_device *device, const struct vfio_machin
 		destroy(&function->head);
 		return err;
 	}
+	if (machine->iommu)
+		vfio_mirror_begin(&function->mirror, &function->head, device, machine);
 	/* The driver turns on by itself what it wants. */
 	pci_function_set_config(&function->head, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
 	err = begin(function);

@@ -2,11 +2,15 @@
 /*
  * What a host's device is made of, in the order in which its parts stand on each other: finding it
  * (vfio_find.c), the IOMMU (vfio_iommu.c), the kernel's interface to it (vfio_device.c), what its
- * configuration space says (vfio_config.c), and the function that the guest has (vfio_function.c).
+ * configuration space says (vfio_config.c), what it sees behind an IOMMU of the guest's
+ * (vfio_mirror.c), and the function that the guest has (vfio_function.c).
  */
 #ifndef NIDUS_VFIO_PARTS_H
 #define NIDUS_VFIO_PARTS_H
 
+#include <linux/vfio.h>
+
+#include "devices/iommu.h"
 #include "vfio/vfio.h"
 
 /* Where a device is found. */
@@ -25,14 +29,19 @@ int vfio_find(struct vfio_place *place, const char *name);
 /* Into text: of a device's group one that keeps VFIO from having it, or nothing. */
 void vfio_find_intruder(const struct vfio_place *place, char text[VFIO_PATH]);
 
-/* The host's IOMMU, as all devices of a guest use it. */
+/* An address space of the host's IOMMU: that of all devices of a guest, or one of each. */
+
+_Static_assert(IOMMU_READ == VFIO_DMA_MAP_FLAG_READ && IOMMU_WRITE == VFIO_DMA_MAP_FLAG_WRITE,
+	       "the same bits");
 
 struct vfio_iommu {
 	int fd; /* of /dev/iommu, or of /dev/vfio/vfio */
 	bool by_groups; /* the latter */
 	uint32_t ioas; /* of /dev/iommu */
 	bool ready; /* /dev/vfio/vfio has its first group */
-	uint64_t base, size; /* guest physical addresses that it maps; size 0: none */
+	uint64_t page; /* what mappings are multiples of */
+	struct iommu_range reserved[IOMMU_RESERVED_MAX]; /* where there can be none */
+	unsigned int reserved_count;
 };
 
 /* /dev/iommu if the host has it and it is of use, else the older one. Errors: -errno, said. */
@@ -41,9 +50,24 @@ void vfio_iommu_close(struct vfio_iommu *iommu);
 /* Errors: -errno, not said. */
 int vfio_iommu_attach(const struct vfio_iommu *iommu, int device_fd);
 int vfio_iommu_attach_group(struct vfio_iommu *iommu, int group_fd);
-/* All of RAM, which takes as long as the host needs to find and pin it. Errors: -errno, said. */
-int vfio_iommu_map(struct vfio_iommu *iommu, const struct memory *memory);
-void vfio_iommu_unmap(struct vfio_iommu *iommu);
+/* Once a device is attached: asks for page and reserved. Errors: -errno, not said. */
+int vfio_iommu_look(struct vfio_iommu *iommu);
+/*
+ * All of RAM, at its guest physical addresses, which takes as long as the host needs to find and
+ * pin it. Errors: -errno, said.
+ */
+int vfio_iommu_map_ram(const struct vfio_iommu *iommu, const struct memory *memory);
+/*
+ * size bytes of RAM from gpa on, at iova; allows: IOMMU_READ, IOMMU_WRITE or both. Any thread.
+ * Errors: -errno, not said.
+ */
+int vfio_iommu_map(const struct vfio_iommu *iommu, const struct memory *memory, uint64_t iova,
+		   uint64_t gpa, uint64_t size, uint32_t allows);
+/*
+ * Whatever was mapped from start to end, which is included, and not a part of it. Returns when no
+ * device uses it any more. Any thread. Errors: -errno, not said.
+ */
+int vfio_iommu_unmap(const struct vfio_iommu *iommu, uint64_t start, uint64_t end);
 
 /* What configuration space says. */
 
@@ -95,6 +119,7 @@ struct vfio_irqs {
 
 struct vfio_device {
 	struct vfio_place place;
+	struct vfio_iommu *iommu; /* that it is attached to */
 	int fd;
 	bool can_reset;
 	uint64_t config_offset; /* in the descriptor */
@@ -122,6 +147,19 @@ int vfio_device_interrupt_by(const struct vfio_device *device, unsigned int inde
 void vfio_device_interrupt_no_more(const struct vfio_device *device, unsigned int index);
 /* Errors: -errno, not said; -ENOTTY where it cannot be reset. Any thread. */
 int vfio_device_reset(const struct vfio_device *device);
+
+/* What a device sees behind an IOMMU of the guest's. */
+
+struct vfio_mirror {
+	struct iommu_endpoint endpoint;
+	const struct vfio_device *device;
+	const struct memory *memory;
+	struct verdict *verdict;
+};
+
+/* Puts a function behind machine->iommu, whose device sees RAM by now, by an IOMMU of its own. */
+void vfio_mirror_begin(struct vfio_mirror *mirror, struct pci_function *function,
+		       const struct vfio_device *device, const struct vfio_machine *machine);
 
 /* Puts a function onto the bus. Errors: -errno, said. */
 int vfio_function_add(const struct vfio_device *device, const struct vfio_machine *machine);

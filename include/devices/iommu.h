@@ -8,6 +8,9 @@
  * returns when nobody holds them any more. For that the endpoints are asked to give up what they
  * have of them.
  *
+ * A device of the host's does not translate here: the host's IOMMU does it, in which whatever the
+ * device sees is mirrored, as it changes.
+ *
  * Two kinds of thread: those of devices translate, any number at a time and each by a view of its
  * own; all else is done by one thread at a time (turn), be it a worker or a vCPU's.
  */
@@ -21,7 +24,7 @@
 
 #include "state/state.h"
 
-/* Every mapping begins and ends at a multiple of this, in both kinds of addresses. */
+/* Every mapping begins and ends at a multiple of this or of more, in both kinds of addresses. */
 #define IOMMU_PAGE UINT64_C(4096)
 
 /* The last IOVA, and the last number of a domain. */
@@ -55,6 +58,9 @@ struct iommu_domain {
 
 struct iommu_endpoint;
 
+/* What an endpoint sees: nothing, GPAs, or mappings. */
+enum iommu_mode { IOMMU_BLOCKED, IOMMU_BYPASSED, IOMMU_MAPPED };
+
 /* Why an access failed, as virtio has it. */
 enum iommu_reason { IOMMU_UNKNOWN, IOMMU_NO_DOMAIN, IOMMU_NO_MAPPING };
 
@@ -72,7 +78,9 @@ struct iommu {
 	bool bypass; /* what is attached nowhere sees GPAs, or else nothing */
 	struct iommu_endpoint *endpoints[IOMMU_ENDPOINTS_MAX];
 	unsigned int endpoint_count;
-	struct iommu_domain domains[IOMMU_ENDPOINTS_MAX];
+	/* One more than endpoints: who moves to a new one leaves the old one last. */
+	struct iommu_domain domains[IOMMU_ENDPOINTS_MAX + 1];
+	uint64_t page; /* what mappings are multiples of */
 
 	/* Guarded by turn. */
 	struct iommu_mapping *pool; /* all that there can be */
@@ -86,10 +94,46 @@ struct iommu {
 	void (*fault)(struct iommu *iommu, const struct iommu_fault *fault);
 };
 
+/* Errors of requests. */
+enum iommu_result { IOMMU_OK, IOMMU_INVALID, IOMMU_RANGE, IOMMU_ABSENT, IOMMU_NO_MEMORY };
+
+/*
+ * What has what an endpoint sees elsewhere. A worker's or a vCPU's thread, with turn. What cannot
+ * be done leaves the device with no more than it saw.
+ */
+struct iommu_mirror_ops {
+	/* It sees GPAs: before, nothing. Errors: IOMMU_NO_MEMORY. */
+	enum iommu_result (*bypass)(struct iommu_endpoint *endpoint);
+	/*
+	 * It sees a mapping besides. Errors: IOMMU_NO_MEMORY; IOMMU_INVALID, there can be none at
+	 * these IOVAs.
+	 */
+	enum iommu_result (*map)(struct iommu_endpoint *endpoint,
+				 const struct iommu_mapping *mapping);
+	/*
+	 * It no more sees what it does from start to end, which is included: whole mappings, or all
+	 * of 0 to IOMMU_IOVA_MAX. Returns when the device does not use it any more.
+	 */
+	void (*unmap)(struct iommu_endpoint *endpoint, uint64_t start, uint64_t end);
+};
+
+/* IOVAs, the end included. */
+struct iommu_range {
+	uint64_t start, end;
+};
+
+/* Of those that an endpoint cannot have mapped, as many as are told of. */
+#define IOMMU_RESERVED_MAX 8
+
 /* A device. Its owner's; it is there until iommu_remove() returns. */
 struct iommu_endpoint {
 	struct iommu *iommu;
 	uint32_t id;
+	/* NULL: the device asks, by views; else it does not, and revoke() is not called. */
+	const struct iommu_mirror_ops *mirror;
+	enum iommu_mode mirrored; /* what the mirror was told last; guarded by turn */
+	const struct iommu_range *reserved;
+	unsigned int reserved_count;
 	/*
 	 * Mappings have gone: returns when the device neither holds nor uses any that has
 	 * (iommu_is_gone()), and with all none whatsoever, nor GPAs where these were IOVAs. A
@@ -99,9 +143,6 @@ struct iommu_endpoint {
 	struct iommu_domain *domain; /* guarded by the IOMMU's lock; NULL: none */
 	atomic_uint generation; /* changes with that */
 };
-
-/* Errors of requests. */
-enum iommu_result { IOMMU_OK, IOMMU_INVALID, IOMMU_RANGE, IOMMU_ABSENT, IOMMU_NO_MEMORY };
 
 /*
  * limit: how many mappings there can be, in all domains. Endpoints see GPAs until that is changed.
@@ -114,12 +155,22 @@ void iommu_destroy(struct iommu *iommu);
 /* Makes a device with that number an endpoint; IOMMU_ENDPOINTS_MAX at most. */
 void iommu_add(struct iommu *iommu, struct iommu_endpoint *endpoint, uint32_t id,
 	       void (*revoke)(struct iommu_endpoint *endpoint, bool all));
+/*
+ * Of one that was just added, before there is a driver: what it sees, which is GPAs by now, is told
+ * to ops from now on. Mappings become multiples of page, of the host's IOMMU; reserved: at most
+ * IOMMU_RESERVED_MAX ranges, which last as long as the endpoint.
+ */
+void iommu_mirror(struct iommu_endpoint *endpoint, const struct iommu_mirror_ops *ops,
+		  uint64_t page, const struct iommu_range *reserved, unsigned int reserved_count);
 /* revoke() is not called any more. What translates by it may go on until its device has ended. */
 void iommu_remove(struct iommu_endpoint *endpoint);
 
 /* Requests, as virtio 1.3, 5.13.6 has them. Each waits for devices as told above. */
 
 bool iommu_has(struct iommu *iommu, uint32_t endpoint);
+/* How many ranges of an endpoint are reserved by its mirror, which are copied. */
+unsigned int iommu_reserved(struct iommu *iommu, uint32_t endpoint,
+			    struct iommu_range reserved[IOMMU_RESERVED_MAX]);
 enum iommu_result iommu_attach(struct iommu *iommu, uint32_t endpoint, uint32_t domain,
 			       bool bypass);
 enum iommu_result iommu_detach(struct iommu *iommu, uint32_t endpoint, uint32_t domain);
@@ -150,7 +201,7 @@ struct iommu_view {
 	struct iommu_endpoint *endpoint;
 	unsigned int generation; /* that of the endpoint, when the rest was looked up */
 	bool known; /* the rest was */
-	enum { IOMMU_BLOCKED, IOMMU_BYPASSED, IOMMU_MAPPED } mode;
+	enum iommu_mode mode;
 	struct iommu_cached cache[IOMMU_CACHE];
 };
 

@@ -3,7 +3,7 @@
  * PCI devices of the host that a guest has as its own (VFIO; Linux, Documentation/driver-api/
  * vfio.rst). Its driver's accesses go to the device itself, by an exit only where the host cannot
  * map what they are to; the device reaches the guest's RAM by the host's IOMMU, at guest physical
- * addresses, and nothing besides.
+ * addresses or, behind an IOMMU of the guest's, where that has it, and nothing besides.
  */
 #ifndef NIDUS_VFIO_H
 #define NIDUS_VFIO_H
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "bus/irq.h"
+#include "devices/iommu.h"
 #include "devices/pci.h"
 #include "host/event.h"
 #include "host/verdict.h"
@@ -23,10 +24,12 @@ struct vfio;
 
 /*
  * Opens count devices, VFIO_DEVICES_MAX at most, named as vfio_name_is_one() has it, all that is
- * wanted of them by a path, for a guest with ram bytes of RAM. All or none. Errors: -errno, said;
- * -EINVAL that a device was named that cannot be had, whatever the host has besides.
+ * wanted of them by a path, for a guest with ram bytes of RAM. apart: they will be behind an IOMMU
+ * of the guest's, each by itself. All or none. Errors: -errno, said; -EINVAL that a device was
+ * named that cannot be had, whatever the host has besides.
  */
-int vfio_open(struct vfio **opened, const char *const *names, unsigned int count, uint64_t ram);
+int vfio_open(struct vfio **opened, const char *const *names, unsigned int count, uint64_t ram,
+	      bool apart);
 /* No machine has them. */
 void vfio_close(struct vfio *vfio);
 
@@ -37,6 +40,7 @@ struct vfio_machine {
 	struct event_loop *loop;
 	struct verdict *verdict; /* reached where a device fails, or the host wants it back */
 	const struct memory *memory;
+	struct iommu *iommu; /* that they are behind, where they were opened apart; or NULL */
 };
 
 /*

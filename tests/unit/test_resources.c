@@ -42,7 +42,8 @@ struct vfio {
 static struct vfio passed;
 static unsigned int passed_count;
 
-int vfio_open(struct vfio **vfio, const char *const *names, unsigned int count, uint64_t ram)
+int vfio_open(struct vfio **vfio, const char *const *names, unsigned int count, uint64_t ram,
+	      bool apart)
 {
 	if (strcmp(names[0], "00:1f.0") == 0)
 		return -EINVAL;

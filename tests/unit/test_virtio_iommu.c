@@ -347,19 +347,19 @@ static void probe_tells_where_interrupts_go(void **state)
 	struct virtio_iommu_probe_resv_mem msi;
 	const uint8_t *bytes;
 
-	send(&request, sizeof(request), 68);
-	bytes = answer(68);
+	send(&request, sizeof(request), 260);
+	bytes = answer(260);
 	memcpy(&msi, bytes, sizeof(msi));
 	assert_int_equal(msi.head.type, VIRTIO_IOMMU_PROBE_T_RESV_MEM);
 	assert_int_equal(msi.head.length, 20);
 	assert_int_equal(msi.subtype, VIRTIO_IOMMU_RESV_MEM_T_MSI);
 	assert_int_equal(msi.start, 0x8090000);
 	assert_int_equal(msi.end, 0x809ffff);
-	for (unsigned int i = sizeof(msi); i < 68; i++)
+	for (unsigned int i = sizeof(msi); i < 260; i++)
 		assert_int_equal(bytes[i], 0);
 	request.endpoint = 1;
-	send(&request, sizeof(request), 68);
-	assert_int_equal(answer(68)[64], VIRTIO_IOMMU_S_NOENT);
+	send(&request, sizeof(request), 260);
+	assert_int_equal(answer(260)[256], VIRTIO_IOMMU_S_NOENT);
 }
 
 static void what_is_no_request_is_given_back(void **state)
@@ -399,7 +399,7 @@ static void configuration_tells_and_takes_bypass(void **state)
 	device->ops->config_read(device, 0, &config, sizeof(config));
 	assert_int_equal(config.page_size_mask, PAGE);
 	assert_int_equal(config.input_range.end, IOMMU_IOVA_MAX);
-	assert_int_equal(config.probe_size, 64);
+	assert_int_equal(config.probe_size, 256);
 	assert_int_equal(config.bypass, 1);
 	virtio_config_write(device, at, 0, 1);
 	virtio_config_write(device, 0, 0x55, 8);

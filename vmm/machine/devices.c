@@ -290,6 +290,7 @@ static int add_passed(struct machine *machine)
 		.loop = machine->loop,
 		.verdict = machine->verdict,
 		.memory = &machine->memory,
+		.iommu = machine->iommu,
 	};
 
 	return vfio_join(machine->resources->vfio, &options);

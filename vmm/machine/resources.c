@@ -292,7 +292,8 @@ static int passed_open(struct resources *resources)
 	resources->vfio = NULL;
 	if (config->vfio_count == 0)
 		return 0;
-	return vfio_open(&resources->vfio, config->vfio, config->vfio_count, config->mem_size);
+	return vfio_open(&resources->vfio, config->vfio, config->vfio_count, config->mem_size,
+			 config->iommu);
 }
 
 static void passed_close(struct resources *resources)
