@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A driver of an IOMMU that asks for anything, and devices behind it: one that the driver's ring
- * lies in front of as well, and a queue that keeps what it has popped. What they see of memory is
- * compared with a table that the requests' answers are written down in.
+ * lies in front of as well, a queue that keeps what it has popped, and one that is mirrored
+ * elsewhere, where there is not always room. What they see of memory is compared with a table that
+ * the requests' answers are written down in.
  */
 #include <linux/virtio_config.h>
 #include <linux/virtio_iommu.h>
@@ -20,7 +21,8 @@
 #define PAGE	  IOMMU_PAGE
 #define PAGES	  24 /* that are looked at, from IOVA 0 on */
 #define DOMAINS	  4
-#define ENDPOINTS 2
+#define ENDPOINTS 3
+#define MIRRORED  2 /* which of them */
 #define LIMIT	  12
 #define RING(n)	  (RAM_BASE + UINT64_C(0x3000) * (n)) /* of the IOMMU's queues */
 #define REQUEST	  (RAM_BASE + 0x8000)
@@ -52,6 +54,11 @@ struct domain {
 static struct domain domains[DOMAINS];
 static unsigned int attached[ENDPOINTS]; /* 1 + domain, 0: nowhere */
 static bool bypass;
+
+/* The mirror: pages that it has, or GPAs. */
+static struct page mirror[PAGES];
+static bool mirrors_ram, ram_failed;
+static unsigned int room; /* that is left; when there is none once, there is some again */
 
 /* In place of vmm/host/event.c and worker.c: turn() is the worker. */
 
@@ -166,6 +173,57 @@ static void revoke_ring(struct iommu_endpoint *endpoint, bool all)
 	virtqueue_stop(&ring);
 }
 
+static bool has_room(void)
+{
+	if (room-- > 0)
+		return true;
+	room = UINT8_MAX + 1;
+	return false;
+}
+
+static enum iommu_result mirror_bypass(struct iommu_endpoint *endpoint)
+{
+	MUST(!mirrors_ram);
+	for (unsigned int i = 0; i < PAGES; i++)
+		MUST(!mirror[i].mapped);
+	mirrors_ram = has_room();
+	ram_failed = !mirrors_ram;
+	return mirrors_ram ? IOMMU_OK : IOMMU_NO_MEMORY;
+}
+
+static enum iommu_result mirror_map(struct iommu_endpoint *endpoint,
+				    const struct iommu_mapping *mapping)
+{
+	MUST(!mirrors_ram);
+	if (!has_room())
+		return IOMMU_NO_MEMORY;
+	for (uint64_t i = mapping->start / PAGE; i <= mapping->end / PAGE && i < PAGES; i++) {
+		MUST(!mirror[i].mapped);
+		mirror[i] = (struct page){ true, mapping->phys + i * PAGE - mapping->start,
+					   mapping->start, mapping->end, mapping->allows };
+	}
+	return IOMMU_OK;
+}
+
+static void mirror_unmap(struct iommu_endpoint *endpoint, uint64_t start, uint64_t end)
+{
+	MUST(start <= end && start % PAGE == 0 && end % PAGE == PAGE - 1 && end <= IOMMU_IOVA_MAX);
+	MUST(!mirrors_ram || (start == 0 && end == IOMMU_IOVA_MAX));
+	mirrors_ram = false;
+	for (unsigned int i = 0; i < PAGES; i++) {
+		if (!mirror[i].mapped || mirror[i].last < start || mirror[i].first > end)
+			continue;
+		MUST(mirror[i].first >= start && mirror[i].last <= end);
+		mirror[i].mapped = false;
+	}
+}
+
+static const struct iommu_mirror_ops mirror_ops = {
+	.bypass = mirror_bypass,
+	.map = mirror_map,
+	.unmap = mirror_unmap,
+};
+
 static void activate(struct virtio *virtio, uint32_t high)
 {
 	virtio_set_status(virtio, 3);
@@ -260,6 +318,11 @@ static void follow(const void *request, unsigned int type, uint8_t status)
 {
 	MUST(status == VIRTIO_IOMMU_S_OK ||
 	     (status >= VIRTIO_IOMMU_S_INVAL && status <= VIRTIO_IOMMU_S_NOMEM));
+	/* It has left, but the mirror has no room for where it was to go. */
+	if (status == VIRTIO_IOMMU_S_NOMEM && type == VIRTIO_IOMMU_T_ATTACH) {
+		MUST(((const struct virtio_iommu_req_attach *)request)->endpoint == MIRRORED);
+		leave(MIRRORED);
+	}
 	if (status != VIRTIO_IOMMU_S_OK)
 		return;
 	if (type == VIRTIO_IOMMU_T_ATTACH)
@@ -319,7 +382,7 @@ static void ask(void)
 {
 	const unsigned int type = take(&input, 1) % 7, cut = take(&input, 1);
 	const uint32_t size = request_size(type) ?: 8;
-	const uint32_t answer = type == VIRTIO_IOMMU_T_PROBE ? 68 : 4;
+	const uint32_t answer = type == VIRTIO_IOMMU_T_PROBE ? 260 : 4;
 	struct vring_desc *table = ram(RING(0), 64);
 	struct vring_avail *avail = ram(RING(0) + 0x1000, 0x100);
 	const struct vring_used *used = ram(RING(0) + 0x2000, 0x100);
@@ -330,7 +393,7 @@ static void ask(void)
 		return;
 	memset(request, 0, 0x100);
 	fill(request, type);
-	memset(ram(ANSWER, 0x100), 0xee, 0x100);
+	memset(ram(ANSWER, 0x200), 0xee, 0x200);
 	table[0] = (struct vring_desc){ REQUEST, first, VRING_DESC_F_NEXT, 1 };
 	table[1] = (struct vring_desc){ REQUEST + first, size - first, VRING_DESC_F_NEXT, 2 };
 	table[2] = (struct vring_desc){ ANSWER, answer - (lost < answer ? lost : 0),
@@ -432,6 +495,22 @@ static void check_endpoint(unsigned int which)
 	}
 }
 
+static void check_mirror(void)
+{
+	const unsigned int at = attached[MIRRORED];
+	const struct domain *domain = at ? &domains[at - 1] : NULL;
+	const bool ram = domain ? domain->bypass : bypass;
+
+	MUST(mirrors_ram == ram || (ram && ram_failed));
+	for (unsigned int i = 0; i < PAGES; i++) {
+		const struct page *page = &mirror[i];
+
+		MUST(page->mapped == (domain && domain->pages[i].mapped));
+		MUST(!page->mapped || (page->gpa == domain->pages[i].gpa &&
+				       page->allows == domain->pages[i].allows));
+	}
+}
+
 static void step(void)
 {
 	const uint64_t what = take(&input, 1);
@@ -453,10 +532,13 @@ static void step(void)
 		memset(domains, 0, sizeof(domains));
 		memset(attached, 0, sizeof(attached));
 		begin_iommu();
+	} else if (what < 0xf4) {
+		room = take(&input, 1);
 	}
 	turn();
 	for (unsigned int i = 0; i < ENDPOINTS; i++)
 		check_endpoint(i);
+	check_mirror();
 	turn();
 }
 
@@ -478,6 +560,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	iommu_add(iommu, &endpoints[0], 0, revoke_ring);
 	iommu_add(iommu, &endpoints[1], 1, revoke_rng);
 	MUST(virtio_put_behind(rng, &endpoints[1]) == 0);
+	iommu_add(iommu, &endpoints[MIRRORED], MIRRORED, NULL);
+	iommu_mirror(&endpoints[MIRRORED], &mirror_ops, PAGE, NULL, 0);
+	memset(mirror, 0, sizeof(mirror));
+	mirrors_ram = true;
+	ram_failed = false;
+	room = UINT8_MAX + 1;
 	ring = (struct virtqueue){ 0 };
 	MUST(virtqueue_dma_create(&ring.dma, &endpoints[0], 8) == 0);
 	for (unsigned int i = 0; i < ENDPOINTS; i++)
@@ -485,6 +573,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	begin_iommu();
 	while (input.size > 0)
 		step();
+	iommu_remove(&endpoints[MIRRORED]);
 	iommu_remove(&endpoints[1]);
 	rng->ops->destroy(rng);
 	iommu_remove(&endpoints[0]);
