@@ -40,7 +40,7 @@ static int checked(int result)
  * All of RAM is pinned, when nidus has given up its right to pin as much as it likes; so the limit
  * goes up before, as far as it can.
  */
-static int raise_limit(uint64_t ram)
+static int raise_limit(uint64_t ram, unsigned int times)
 {
 	struct rlimit limit;
 
@@ -50,12 +50,12 @@ static int raise_limit(uint64_t ram)
 		return 0;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_MEMLOCK, &limit);
-	if (limit.rlim_cur >= ram)
+	if (limit.rlim_cur / times >= ram)
 		return 0;
-	log_error("--vfio: all of the guest's RAM of %" PRIu64 " MiB is pinned, but this user may "
-		  "pin %" PRIu64 " MiB: be root, or raise the limit (memlock in "
+	log_error("--vfio: all of the guest's RAM of %" PRIu64 " MiB is pinned%s, but this user "
+		  "may pin %" PRIu64 " MiB: be root, or raise the limit (memlock in "
 		  "/etc/security/limits.conf, LimitMEMLOCK= of a service)",
-		  ram >> 20, (uint64_t)limit.rlim_cur >> 20);
+		  ram >> 20, times > 1 ? " for each device" : "", (uint64_t)limit.rlim_cur >> 20);
 	return -EPERM;
 }
 
@@ -211,7 +211,7 @@ int vfio_open(struct vfio **opened, const char *const *names, unsigned int count
 	for (unsigned int i = 0; i < count && err == 0; i++)
 		err = open_device(vfio, names[i]);
 	if (err == 0)
-		err = raise_limit(apart ? count * ram : ram);
+		err = raise_limit(ram, apart ? count : 1);
 	if (err < 0)
 		vfio_close(vfio);
 	else

@@ -78,6 +78,31 @@ check_disk() {
 	done
 }
 
+# check_behind HOW: with an IOMMU of the guest's in front of both disks, each of which is a domain, or bypasses it.
+check_behind() {
+	for how in strict=1 passthrough=1; do
+		begin "$1, behind the guest's IOMMU, iommu.$how"
+		params=iommu.$how
+		linux_shell --iommu --cpus 2 --vfio "$first" --vfio "$second" -- "$wait_disk; until [ -b /dev/nvme1n1 ]; do usleep 10000; done; \
+cat $devices/*/iommu_group/type; sort -u $devices/*/iommu_group/reserved_regions; dd if=/dev/urandom of=/tmp/data bs=1M count=8 2>/dev/null; \
+md5sum </tmp/data; for i in 0 1; do dd if=/tmp/data of=/dev/nvme\${i}n1 bs=1M oflag=direct conv=fsync 2>/dev/null & done; wait; \
+echo 3 >/proc/sys/vm/drop_caches; for i in 0 1; do dd if=/dev/nvme\${i}n1 bs=1M count=8 iflag=direct 2>/dev/null | md5sum; done"
+		params=
+		expect_status 0
+		expect [ ! -s "$messages" ]
+		expect_sums 3
+		type=identity
+		[ $how = passthrough=1 ] || type=DMA
+		expect [ "$(grep -c "^$type" "$console")" = 2 ]
+		# Linux's own place for messages of this board's IOMMU, around those of the guest's.
+		expect_line '^0x0*8000000 0x0*808ffff reserved'
+		expect_line '^0x0*8090000 0x0*809ffff msi'
+		expect_line '^0x0*80a0000 0x0*80fffff reserved'
+		refuse_line 'I/O error|nvme.*(timeout|abort)'
+		end
+	done
+}
+
 check_disk "by character device"
 
 begin "doorbells and registers take no exits"
@@ -111,6 +136,8 @@ expect_line '^131072'
 expect_line '^done'
 refuse_line 'I/O error|nvme.*(timeout|abort)'
 end
+
+check_behind "by character device"
 
 begin "the guest resets, by itself and the device, and finds it each time"
 nvme=/sys/class/nvme/nvme0/device
@@ -223,3 +250,4 @@ end
 # Older hosts have no more than that.
 rm /dev/iommu
 check_disk "by group"
+check_behind "by group"

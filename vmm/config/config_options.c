@@ -312,8 +312,8 @@ static const struct option_row rows[] = {
 		 "(nidus balloon), and pages that it has free"),
 	  OPTION_FLAG(struct config, balloon, true) },
 	{ OPTION("iommu", 0, NULL,
-		 "an IOMMU that disks and networks are behind, so that a guest that is a "
-		 "hypervisor can hand them to its own guests"),
+		 "an IOMMU that disks, networks and devices of the host are behind, so that a "
+		 "guest that is a hypervisor can hand them to its own guests"),
 	  OPTION_FLAG(struct config, iommu, true) },
 	{ OPTION("fs", 0, "TAG=DIR[,ro]",
 		 "a directory of the host as a file system of type virtiofs with that tag, served "
