@@ -101,7 +101,8 @@ void machine_destroy(struct machine *machine);
  * machine_unlogged(): likewise, why a log does not tell all that is written to its RAM (dirty.h).
  * machine_save_config(): the record "guest" alone, at any time.
  * machine_rest(): devices come to rest, or go on. machine_save(): while they rest; its tables in
- * guest memory are up to date then, and guest memory is to be saved after it. pagemap_fd: of this process.
+ * guest memory are up to date then, and guest memory is to be saved after it. pagemap_fd: of this
+ * process.
  */
 const char *machine_unsaved(const struct machine *machine);
 const char *machine_unlogged(const struct machine *machine);

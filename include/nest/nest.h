@@ -47,8 +47,8 @@ struct nest {
 		     */
 	char *net; /* what level 1's network is, as run --network has it; NULL: there is none */
 	/*
-	 * Devices of level 1's guest that each level hands on to the next (init_device.h), and where
-	 * this level has them, from when it has taken them.
+	 * Devices of level 1's guest that each level hands on to the next (init_device.h), and
+	 * where this level has them, from when it has taken them.
 	 */
 	struct word_list passthrough, taken;
 	bool waits; /* the innermost level waits for its command, at its console */

@@ -2,7 +2,7 @@
 # shellcheck shell=dash source=tests/lib.sh
 # images: small
 # files: tests/counting.sh
-# board: --timeout 600
+# board: --timeout 1200
 . tests/lib.sh
 # shellcheck source=tests/counting.sh
 . tests/counting.sh

@@ -75,6 +75,7 @@ talk_to nidus run --firmware "$NIDUS_UBOOT" --mem 256M --flash "$scratch/environ
 hear 'Hit any key to stop autoboot' && type ''
 hear '=> ' && type 'setenv spoken before && saveenv'
 hear '^OK' && hear '=> ' && type 'setenv spoken then'
+# shellcheck disable=SC2016	# for U-Boot
 hear '=> ' && type 'echo it is $spoken'
 hear '^it is then'
 nidus snapshot wren "$scratch/snap" --stop >>"$messages" 2>&1
@@ -83,6 +84,7 @@ hang_up
 expect_status 0
 cp "$scratch/environment" "$scratch/as-it-was"
 talk_to nidus restore "$scratch/snap" --flash "$scratch/other"
+# shellcheck disable=SC2016	# likewise
 type 'echo it still is $spoken'
 hear '^it still is then'
 expect cmp "$scratch/as-it-was" "$scratch/other"

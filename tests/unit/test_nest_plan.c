@@ -17,7 +17,7 @@
 	"[]}"
 #define PLAN                                                                                  \
 	"{\"level\":2,\"sources\":[\"/nest/0\",\"/nest/1\"],\"levels\":[" LEVEL "," BARE "]," \
-	"\"net\":\"mode=user\",\"root\":true,\"waits\":true,"                                \
+	"\"net\":\"mode=user\",\"root\":true,\"waits\":true,"                                 \
 	"\"passthrough\":[\"disk0\",\"net0\"]}"
 
 static struct nest nest;
