@@ -31,11 +31,6 @@ struct vfio {
 	unsigned int slots; /* that are kept for what is mapped of all of them */
 };
 
-static int checked(int result)
-{
-	return result < 0 ? -errno : result;
-}
-
 /*
  * All of RAM is pinned, when nidus has given up its right to pin as much as it likes; so the limit
  * goes up before, as far as it can.

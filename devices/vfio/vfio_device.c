@@ -22,11 +22,6 @@
 /* More than the kernel has capabilities of a region for. */
 #define REGION_INFO_MAX 4096
 
-static int checked(int result)
-{
-	return result < 0 ? -errno : result;
-}
-
 /* #syscalls loop served: pread64 */
 bool vfio_device_read(const struct vfio_device *device, uint64_t offset, void *value,
 		      unsigned int size)

@@ -21,11 +21,6 @@
 #define IOMMUFD	  "/dev/iommu"
 #define CONTAINER "/dev/vfio/vfio"
 
-static int checked(int result)
-{
-	return result < 0 ? -errno : result;
-}
-
 static int open_iommufd(struct vfio_iommu *iommu)
 {
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };

@@ -8,10 +8,17 @@
 #ifndef NIDUS_VFIO_PARTS_H
 #define NIDUS_VFIO_PARTS_H
 
+#include <errno.h>
 #include <linux/vfio.h>
 
 #include "devices/iommu.h"
 #include "vfio/vfio.h"
+
+/* What a system call has returned, with -errno for -1. */
+static inline int checked(int result)
+{
+	return result < 0 ? -errno : result;
+}
 
 /* Where a device is found. */
 
