@@ -157,11 +157,11 @@ static int add_words(struct word_list *list, const char *text)
 	return err;
 }
 
-static int add_option(struct nest_level *level, const char *option, const char *value)
+static int add_option(struct word_list *list, const char *option, const char *value)
 {
-	const int err = add_word(&level->options, option);
+	const int err = add_word(list, option);
 
-	return err < 0 ? err : add_word(&level->options, value);
+	return err < 0 ? err : add_word(list, value);
 }
 
 static int set_kernel(struct nest *nest, struct nest_level *level, const char *value)
@@ -269,10 +269,7 @@ static int set_net(struct nest *nest, struct nest_level *level, const char *valu
 	char *copy;
 	int err;
 
-	if (level != &nest->defaults) {
-		log_error("net: is for the whole nest, and stands outside of its levels");
-		return -EINVAL;
-	}
+	(void)level;
 	copy = strdup(value);
 	err = copy ? config_parse_network(&network, copy) : -ENOMEM;
 	free(copy);
@@ -288,10 +285,7 @@ static int set_net(struct nest *nest, struct nest_level *level, const char *valu
 /* The nest's as well: each level hands it down to the next. */
 static int set_root(struct nest *nest, struct nest_level *level, const char *value)
 {
-	if (level != &nest->defaults) {
-		log_error("root: is for the whole nest, and stands outside of its levels");
-		return -EINVAL;
-	}
+	(void)level;
 	if (strchr(value, ',')) {
 		log_error("root %s: is a directory and nothing else, without a comma; a nest only "
 			  "reads it",
@@ -304,10 +298,7 @@ static int set_root(struct nest *nest, struct nest_level *level, const char *val
 /* Likewise: what level 1 has each level hands on. */
 static int set_passthrough(struct nest *nest, struct nest_level *level, const char *value)
 {
-	if (level != &nest->defaults) {
-		log_error("passthrough: is for the whole nest, and stands outside of its levels");
-		return -EINVAL;
-	}
+	(void)level;
 	if (!init_device_is_name(value)) {
 		log_error("passthrough %s: must be disk0, net0, or another number of these", value);
 		return -EINVAL;
@@ -323,23 +314,24 @@ static int set_passthrough(struct nest *nest, struct nest_level *level, const ch
 static const struct {
 	const char *name;
 	const char *option; /* or NULL */
+	bool whole; /* it is the nest's, and no level has one of its own */
 	int (*set)(struct nest *nest, struct nest_level *level, const char *value);
 } keys[] = {
-	{ "kernel", NULL, set_kernel },
-	{ "memory", "--mem", NULL },
-	{ "cpus", "--cpus", NULL },
-	{ "disk", "--disk", NULL },
-	{ "console", "--console", NULL },
-	{ "gdb", "--gdb", NULL },
-	{ "params", NULL, set_params },
-	{ "hypervisor", NULL, set_hypervisor },
-	{ "file", NULL, set_file },
-	{ "command", NULL, set_command },
-	{ "time-limit", NULL, set_time_limit },
-	{ "options", NULL, set_options },
-	{ "net", NULL, set_net },
-	{ "root", NULL, set_root },
-	{ "passthrough", NULL, set_passthrough },
+	{ "kernel", NULL, false, set_kernel },
+	{ "memory", "--mem", false, NULL },
+	{ "cpus", "--cpus", false, NULL },
+	{ "disk", "--disk", false, NULL },
+	{ "console", "--console", false, NULL },
+	{ "gdb", "--gdb", false, NULL },
+	{ "params", NULL, false, set_params },
+	{ "hypervisor", NULL, false, set_hypervisor },
+	{ "file", NULL, false, set_file },
+	{ "command", NULL, false, set_command },
+	{ "time-limit", NULL, false, set_time_limit },
+	{ "options", NULL, false, set_options },
+	{ "net", NULL, true, set_net },
+	{ "root", NULL, true, set_root },
+	{ "passthrough", NULL, true, set_passthrough },
 };
 
 /* The plan travels as JSON, which has no other strings. */
@@ -376,7 +368,12 @@ int nest_set(struct nest *nest, unsigned int level, const char *key, const char 
 			continue;
 		if (check_value(key, value) < 0)
 			return -EINVAL;
-		return tell(keys[i].option ? add_option(object, keys[i].option, value)
+		if (keys[i].whole && level > 0) {
+			log_error("%s: is for the whole nest, and stands outside of its levels",
+				  key);
+			return -EINVAL;
+		}
+		return tell(keys[i].option ? add_option(&object->options, keys[i].option, value)
 					   : keys[i].set(nest, object, value));
 	}
 	log_error(
@@ -484,13 +481,9 @@ static int add_names(const struct nest *nest, struct word_list *list)
 	int err = 0;
 
 	if (nest->name)
-		err = add_words(list, "--name");
-	if (err == 0 && nest->name)
-		err = add_word(list, nest->name);
+		err = add_option(list, "--name", nest->name);
 	if (err == 0 && nest->control)
-		err = add_words(list, "--control");
-	if (err == 0 && nest->control)
-		err = add_word(list, nest->control);
+		err = add_option(list, "--control", nest->control);
 	return err;
 }
 
@@ -521,21 +514,14 @@ static int compose_words(const struct nest *nest, unsigned int number, struct wo
 	if (err == 0 && is_first_domain)
 		err = add_words(list, "--e2h0");
 	if (err == 0 && has_network(nest, number))
-		err = add_words(list, "--network");
-	if (err == 0 && has_network(nest, number))
-		err = add_word(list, number == 1 ? nest->net : NEST_NET_INNER);
+		err = add_option(list, "--network", number == 1 ? nest->net : NEST_NET_INNER);
 	/* For who hands devices on, an IOMMU; and those that were taken here are the next one's. */
 	if (err == 0 && nest->passthrough.count > 0 && number < nest->depth)
 		err = add_words(list, "--iommu");
-	for (unsigned int i = 0; err == 0 && i < nest->taken.count; i++) {
-		err = add_words(list, "--vfio");
-		if (err == 0)
-			err = add_word(list, nest->taken.words[i]);
-	}
+	for (unsigned int i = 0; err == 0 && i < nest->taken.count; i++)
+		err = add_option(list, "--vfio", nest->taken.words[i]);
 	if (err == 0 && nest->root)
-		err = add_words(list, "--root");
-	if (err == 0 && nest->root)
-		err = add_word(list, nest->root);
+		err = add_option(list, "--root", nest->root);
 	if (err == 0)
 		err = word_list_add_all(list, &level->options);
 	if (err == 0 && number == 1)
@@ -679,9 +665,7 @@ int nest_restore_config(const struct nest *nest, struct config *config, struct n
 	int err = add_word(list, "restore");
 
 	if (err == 0 && nest->net)
-		err = add_words(list, "--network");
-	if (err == 0 && nest->net)
-		err = add_word(list, nest->net);
+		err = add_option(list, "--network", nest->net);
 	if (err < 0)
 		return tell(err);
 	err = config_parse_restore(config, list->count, list->words, &none);

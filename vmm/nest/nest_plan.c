@@ -181,12 +181,14 @@ static int unpack_level(const struct nest *nest, struct nest_level *level, json_
 	return err;
 }
 
-static int unpack_sources(struct nest *nest, const json_t *sources)
+/* Words of one kind. */
+static int unpack_words_of(struct word_list *list, const json_t *array,
+			   bool (*is_one)(const char *))
 {
-	const int err = unpack_words(&nest->sources, sources);
+	const int err = unpack_words(list, array);
 
-	for (unsigned int i = 0; i < nest->sources.count; i++)
-		if (!is_path(nest->sources.words[i]))
+	for (unsigned int i = 0; i < list->count; i++)
+		if (!is_one(list->words[i]))
 			return -EINVAL;
 	return err;
 }
@@ -207,16 +209,6 @@ static int unpack_levels(struct nest *nest, const json_t *levels)
 	return err;
 }
 
-static int unpack_passthrough(struct nest *nest, const json_t *words)
-{
-	const int err = unpack_words(&nest->passthrough, words);
-
-	for (unsigned int i = 0; i < nest->passthrough.count; i++)
-		if (!init_device_is_name(nest->passthrough.words[i]))
-			return -EINVAL;
-	return err;
-}
-
 int nest_plan_unpack(struct nest *nest, unsigned int *level, json_t *plan)
 {
 	json_t *sources, *levels, *passthrough;
@@ -228,11 +220,11 @@ int nest_plan_unpack(struct nest *nest, unsigned int *level, json_t *plan)
 	if (json_unpack(plan, "{sIsososssbsbso!}", "level", &number, "sources", &sources, "levels",
 			&levels, "net", &net, "root", &root, "waits", &waits, "passthrough",
 			&passthrough) == 0)
-		err = unpack_sources(nest, sources);
+		err = unpack_words_of(&nest->sources, sources, is_path);
 	if (err == 0)
 		err = unpack_levels(nest, levels);
 	if (err == 0)
-		err = unpack_passthrough(nest, passthrough);
+		err = unpack_words_of(&nest->passthrough, passthrough, init_device_is_name);
 	nest->waits = err == 0 && waits;
 	if (err == 0 && (number < 1 || number > nest->depth))
 		err = -EINVAL;
