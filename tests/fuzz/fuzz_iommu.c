@@ -60,38 +60,10 @@ static struct page mirror[PAGES];
 static bool mirrors_ram, ram_failed;
 static unsigned int room; /* that is left; when there is none once, there is some again */
 
-/* In place of vmm/host/event.c and worker.c: turn() is the worker. */
+#define NOTIFIERS_MAX QUEUES
+#include "fake_worker.h"
 
-static struct event_notifier *notifiers[QUEUES];
-static bool notified[QUEUES];
-
-int event_notifier_create(struct event_notifier *notifier, struct event_loop *loop,
-			  void (*function)(struct event_notifier *notifier))
-{
-	for (unsigned int i = 0; i < QUEUES; i++) {
-		if (notifiers[i])
-			continue;
-		notifier->notified = function;
-		notifiers[i] = notifier;
-		notified[i] = false;
-		return 0;
-	}
-	MUST(false);
-	return -1;
-}
-
-void event_notifier_destroy(struct event_notifier *notifier)
-{
-	for (unsigned int i = 0; i < QUEUES; i++)
-		if (notifiers[i] == notifier)
-			notifiers[i] = NULL;
-}
-
-void event_notify(struct event_notifier *notifier)
-{
-	for (unsigned int i = 0; i < QUEUES; i++)
-		notified[i] |= notifiers[i] == notifier;
-}
+/* No device here has a timer. */
 
 int event_timer_create(struct event_timer *timer, struct event_loop *loop, int clock,
 		       void (*expired)(struct event_timer *timer))
@@ -104,38 +76,6 @@ void event_timer_destroy(struct event_timer *timer)
 }
 
 void event_timer_in(struct event_timer *timer, uint64_t nanoseconds)
-{
-}
-
-static void turn(void)
-{
-	for (unsigned int left = 64; left > 0; left--) {
-		unsigned int i = 0;
-
-		while (i < QUEUES && !(notifiers[i] && notified[i]))
-			i++;
-		if (i == QUEUES)
-			return;
-		notified[i] = false;
-		notifiers[i]->notified(notifiers[i]);
-	}
-}
-
-int worker_create(struct worker *worker)
-{
-	return 0;
-}
-
-void worker_destroy(struct worker *worker)
-{
-}
-
-int worker_start(struct worker *worker, const char *name)
-{
-	return 0;
-}
-
-void worker_stop(struct worker *worker)
 {
 }
 

@@ -313,42 +313,13 @@ static void run_queue(void)
 		step_queue();
 }
 
-/* In place of vmm/host/event.c and vmm/bus/irq.c. */
+/* In place of vmm/host/event.c, vmm/host/worker.c and vmm/bus/irq.c. */
 
 #define NOTIFIERS_MAX QUEUES
+#include "fake_worker.h"
 
-static struct event_notifier *notifiers[NOTIFIERS_MAX];
-static bool notified[NOTIFIERS_MAX];
 static struct event_timer *timer;
 static bool timer_armed;
-
-int event_notifier_create(struct event_notifier *notifier, struct event_loop *loop,
-			  void (*function)(struct event_notifier *notifier))
-{
-	for (unsigned int i = 0; i < NOTIFIERS_MAX; i++) {
-		if (notifiers[i])
-			continue;
-		notifier->notified = function;
-		notifiers[i] = notifier;
-		notified[i] = false;
-		return 0;
-	}
-	MUST(false);
-	return -1;
-}
-
-void event_notifier_destroy(struct event_notifier *notifier)
-{
-	for (unsigned int i = 0; i < NOTIFIERS_MAX; i++)
-		if (notifiers[i] == notifier)
-			notifiers[i] = NULL;
-}
-
-void event_notify(struct event_notifier *notifier)
-{
-	for (unsigned int i = 0; i < NOTIFIERS_MAX; i++)
-		notified[i] |= notifiers[i] == notifier;
-}
 
 int event_timer_create(struct event_timer *new, struct event_loop *loop, int clock,
 		       void (*expired)(struct event_timer *timer))
@@ -371,21 +342,6 @@ void event_timer_in(struct event_timer *which, uint64_t nanoseconds)
 	timer_armed = true;
 }
 
-/* No worker goes on for ever: it asks to come again, and that is counted. */
-static void turn(void)
-{
-	for (unsigned int left = 64; left > 0; left--) {
-		unsigned int i = 0;
-
-		while (i < NOTIFIERS_MAX && !(notifiers[i] && notified[i]))
-			i++;
-		if (i == NOTIFIERS_MAX)
-			return;
-		notified[i] = false;
-		notifiers[i]->notified(notifiers[i]);
-	}
-}
-
 static bool edge_raised;
 
 static void set_line(const struct irq_line *line, bool level)
@@ -396,26 +352,6 @@ static void set_line(const struct irq_line *line, bool level)
 struct irq_line irq_line_spi(int vm_fd, unsigned int spi)
 {
 	return (struct irq_line){ .set = set_line };
-}
-
-/* In place of vmm/host/worker.c: turn() is the worker. */
-
-int worker_create(struct worker *worker)
-{
-	return 0;
-}
-
-void worker_destroy(struct worker *worker)
-{
-}
-
-int worker_start(struct worker *worker, const char *name)
-{
-	return 0;
-}
-
-void worker_stop(struct worker *worker)
-{
 }
 
 /* In place of mm/discard.c: what is discarded is RAM, and zeroes from then on. */

@@ -495,16 +495,22 @@ static void a_disk_reads_into_what_is_mapped(void **state)
 	assert_false(needs_reset(block));
 }
 
+/* A read of the disk is in flight, into BUFFER, until the gate opens. */
+static void hold_read(void)
+{
+	map_window(3);
+	activate_disk();
+	offer_read(0, BUFFER, PAGE);
+	assert_soon(atomic_load(&gate_held) == 1);
+}
+
 /* The point of it all. */
 static void an_unmap_waits_for_what_is_in_flight(void **state)
 {
 	const struct virtio_iommu_req_unmap request = unmap_request(BUFFER, BUFFER + PAGE - 1);
 	uint8_t *buffer = disk_memory(BUFFER, PAGE);
 
-	map_window(3);
-	activate_disk();
-	offer_read(0, BUFFER, PAGE);
-	assert_soon(atomic_load(&gate_held) == 1);
+	hold_read();
 	/* What nobody uses goes at once. */
 	assert_int_equal(unmap(BUFFER + PAGE, BUFFER + 2 * PAGE - 1), VIRTIO_IOMMU_S_OK);
 	send(&request, sizeof(request) - 4, 4);
@@ -537,10 +543,7 @@ static void an_unmap_of_rings_breaks_the_queue(void **state)
 			unmap_request(WINDOW + part * PAGE, WINDOW + part * PAGE + PAGE - 1);
 		uint8_t *page = disk_memory(WINDOW + part * PAGE, PAGE);
 
-		map_window(3);
-		activate_disk();
-		offer_read(0, BUFFER, PAGE);
-		assert_soon(atomic_load(&gate_held) == 1);
+		hold_read();
 		send(&request, sizeof(request) - 4, 4);
 		usleep(20000);
 		assert_false(answered());
@@ -592,10 +595,7 @@ static void a_reset_of_the_disk_lets_an_unmap_go_on(void **state)
 {
 	const struct virtio_iommu_req_unmap request = unmap_request(BUFFER, BUFFER + PAGE - 1);
 
-	map_window(3);
-	activate_disk();
-	offer_read(0, BUFFER, PAGE);
-	assert_soon(atomic_load(&gate_held) == 1);
+	hold_read();
 	send(&request, sizeof(request) - 4, 4);
 	usleep(20000);
 	assert_false(answered());
