@@ -5,6 +5,10 @@
 # board: --timeout 1800
 . tests/lib.sh
 
+# Those that the short ring does with; iommu_long.sh has all.
+: "${vcpus:=4}" "${engines:=aio}" "${network_modes:=iommu.strict=1}"
+modes="iommu.strict=0 iommu.strict=1 iommu.passthrough=1"
+
 limit=300
 size=8 # MiB
 
@@ -39,10 +43,10 @@ check_disks() {
 	expect [ ! -s "$messages" ]
 }
 
-for cpus in 1 4; do
-	for params in iommu.strict=0 iommu.strict=1 iommu.passthrough=1; do
+for cpus in $vcpus; do
+	for params in $modes; do
 		begin "disks behind an IOMMU are written and read by $cpus vCPUs, with $params"
-		in_guest --cpus $cpus --rng -- "dmesg | grep -iE iommu; $groups; $write_both"
+		in_guest --cpus "$cpus" --rng -- "dmesg | grep -iE iommu; $groups; $write_both"
 		check_disks
 		expect_line 'virtio_iommu virtio[0-9]+: input address: 48 bits'
 		expect_line '^0000:00:00.0 0x1057 in[^0-9]*$'
@@ -56,11 +60,11 @@ done
 params=
 
 # The other way of each engine to get at memory.
-for engine in aio sync; do
+for engine in $engines; do
 	begin "the same with the engine $engine and direct I/O"
 	make_disk "$scratch/first"
 	make_disk "$scratch/second"
-	linux_shell --iommu --block-engine $engine --disk "$scratch/first,direct" --disk "$scratch/second,direct" \
+	linux_shell --iommu --block-engine "$engine" --disk "$scratch/first,direct" --disk "$scratch/second,direct" \
 		--cpus 2 -- "$write_both"
 	check_disks
 	end
@@ -130,7 +134,7 @@ ip link set tap0 up
 ip link set lo up
 
 for vhost in 0 1; do
-	for params in iommu.strict=0 iommu.strict=1 iommu.passthrough=1; do
+	for params in $network_modes; do
 		begin "frames go both ways behind an IOMMU, vhost=$vhost, with $params"
 		move ,vhost=$vhost
 		end
