@@ -22,7 +22,19 @@ rounds 4
 expect_nothing_left
 end
 
+begin "one is saved while its vCPU is at each of its exception levels, and goes on"
+counts=$counting_busily
+nested 1 768M 256M
+for where in "EL2 of level 1" "EL0 of level 1" "EL1 of level 2" "EL0 of level 2"; do
+	expect caught "$where"
+	go_on
+done
+ends_in_order
+expect_nothing_left
+end
+
 begin "a nest has increments"
+counts=$counting_inside
 nested 2 768M 256M
 increments
 nidus restore "$snap" --base "$scratch/base" --base "$scratch/second" --base "$scratch/first" --name wren \
