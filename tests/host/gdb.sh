@@ -34,21 +34,21 @@ debug() {
 	shift
 	rm -f "$NIDUS_PORT"
 	# shellcheck disable=SC2016	# for the shell there
-	tests/board/run --timeout 300 --port "$NIDUS_PORT" --file build/programs --file "$kernel" --file "$initrd" \
+	tests/board/run --timeout 900 --port "$NIDUS_PORT" --file build/programs --file "$kernel" --file "$initrd" \
 		"${options[@]}" -- sh -c '
 			export NIDUS_SOCKET=$NIDUS_PORT
 			if [ ! -e "$NIDUS_PORT" ] && [ -d /sys/class/virtio-ports ]; then
 				NIDUS_SOCKET=/tmp/gdb
 				build/programs/relay nidus.port /tmp/gdb &
 			fi
-			eval "exec timeout -s KILL 250 $*"
+			eval "exec timeout -s KILL 800 $*"
 		' sh "$@" </dev/null >"$work/guest" 2>&1 &
 	board=$!
 	for ((tries = 0; tries < 300; tries++)); do
 		[[ ! -S $NIDUS_PORT ]] || break
 		sleep 0.1
 	done
-	NIDUS_SCENARIO=$scenario timeout 240 "$gdb" -q -nx -batch -ex "file ${kernel%/*}/vmlinux" -x tests/host/gdb.py \
+	NIDUS_SCENARIO=$scenario timeout 600 "$gdb" -q -nx -batch -ex "file ${kernel%/*}/vmlinux" -x tests/host/gdb.py \
 		</dev/null >"$work/gdb" 2>&1 || [[ $scenario == lost ]] ||
 		echo "not ok - the debugger of $scenario ended" >>"$work/gdb"
 	wait $board || status=$?
@@ -80,7 +80,7 @@ after() {
 	debug plain -- "nidus run --no-reboot --cpus 2 -k $kernel -i $initrd -p 'console=ttyAMA0 nokaslr'" \
 		'--gdb-wait --gdb unix:$NIDUS_SOCKET'
 	after "a guest that was debugged runs on to its end" '^nidus guest: up, 2 CPUs'
-	own=("nidus nest -k $kernel --depth 1 -p nokaslr --time-limit 240 --file build/programs/debug"
+	own=("nidus nest -k $kernel --depth 1 -p nokaslr --time-limit 800 --file build/programs/debug"
 		'--gdb-wait --gdb unix:$NIDUS_SOCKET')
 	debug idle -- "${own[@]}" -- debug
 	after "a guest debugs itself while its debugger is idle" '^debug: 100 steps, 100 hits'
@@ -92,9 +92,9 @@ after() {
 	debug lost -- "nidus run --no-reboot -k $kernel -i $initrd -p 'console=ttyAMA0 nokaslr'" \
 		'--gdb-wait --gdb unix:$NIDUS_SOCKET'
 	after "a guest whose debugger has got lost runs on, and finds none of its breakpoints" '^nidus guest: up'
-	debug nest -- "nidus nest -k $kernel --depth 2 --cpus 2 -p nokaslr --time-limit 240" '--gdb-wait --gdb unix:$NIDUS_SOCKET'
+	debug nest -- "nidus nest -k $kernel --depth 2 --cpus 2 -p nokaslr --time-limit 800" '--gdb-wait --gdb unix:$NIDUS_SOCKET'
 	after "a nest that was debugged runs on to its end" '^ +2 .* shutdown'
-	debug processes -- "nidus nest -k $kernel --depth 2 -p nokaslr --time-limit 240" \
+	debug processes -- "nidus nest -k $kernel --depth 2 -p nokaslr --time-limit 800" \
 		'--gdb-wait --gdb unix:$NIDUS_SOCKET'
 	after "so does one whose levels were processes" '^ +2 .* shutdown'
 }
