@@ -50,6 +50,12 @@ script='
 	guest-images/setup check
 	make -j2 >make.log 2>&1 || { tail -n 40 make.log; exit 1; }
 	echo "ok - nidus is built on a Debian machine for arm64"
+	make -s deb >make.log 2>&1 || { tail -n 40 make.log; exit 1; }
+	dpkg -i build/packages/nidus_*_arm64.deb >make.log 2>&1 || { cat make.log; exit 1; }
+	[[ $(/usr/bin/nidus version) == "$(build/nidus version)" ]]
+	dpkg -P nidus >make.log 2>&1
+	[[ ! -e /usr/bin/nidus ]]
+	echo "ok - so is its package, which is installed there, and removed"
 	make -j2 unit board-tests >make.log 2>&1 || { tail -n 40 make.log; exit 1; }
 	tests/run "$@"
 '
