@@ -117,7 +117,7 @@ $(BUILD)/board/attack: tests/board/attack.c $(OBJECTS) Makefile
 	$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(ATTACKED:%=-Wl,--wrap=%) -o $@ $(filter %.c %.o,$^) $(LDLIBS)
 
 # Programs of ours that run in Linux guests.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,breaker clients debug devmem evict files fs invalidate kicker load names net punch reader relay tap tree verify vsock)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/programs/,breaker capability clients debug devmem evict files fs invalidate kicker load names net punch reader relay tap tree verify vsock)
 
 vpath %.c bench tests/boot
 $(BUILD)/programs/%: %.c Makefile | $(SYSROOT)

@@ -18,8 +18,8 @@ suite() {
 	end
 }
 
-suite kvm_arm64_nested_revmap 8
-suite kvm_arm64_pgtable_collapse 10
+suite kvm_arm64_nested_revmap 9
+suite kvm_arm64_pgtable_collapse 11
 
 begin "KUnit: no test fails"
 expect grep -q '^ok ' "$ktap"
