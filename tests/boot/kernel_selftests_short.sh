@@ -7,7 +7,7 @@
 
 # The selftests of kernel/ that take a few seconds each.
 # shellcheck disable=SC2034	# it is sourced
-selftests="nested_blocks nested_mmu_notifier nested_relax nested_sysregs nisv_insn translate trap_tlbi"
+selftests="nested_blocks nested_mmu_notifier nested_relax nested_switch nested_sysregs nisv_insn translate trap_tlbi"
 
 # shellcheck source=tests/boot/kernel_selftests.sh
 . tests/boot/kernel_selftests.sh
