@@ -6,16 +6,15 @@
 . tests/lib.sh
 
 # Those that the short ring does with; iommu_long.sh has all.
-: "${vcpus:=4}" "${engines:=aio}" "${network_modes:=iommu.strict=1}"
+: "${vcpus:=4}" "${engines:=aio}" "${network_modes:=iommu.strict=1}" "${size:=2}" # MiB
 modes="iommu.strict=0 iommu.strict=1 iommu.passthrough=1"
 
 limit=300
-size=8 # MiB
 
 # make_disk FILE: an empty image.
 make_disk() {
 	rm -f "$1"
-	dd if=/dev/zero of="$1" bs=1M seek=$size count=0 2>/dev/null
+	dd if=/dev/zero of="$1" bs=1M seek="$size" count=0 2>/dev/null
 }
 
 # in_guest OPTION... -- TEXT: a guest with an IOMMU and two disks behind it.

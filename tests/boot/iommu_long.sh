@@ -5,5 +5,5 @@
 # board: --timeout 3600
 # ring: long
 # shellcheck disable=SC2034	# what is sourced has it
-vcpus="1 4" engines="aio sync" network_modes="iommu.strict=0 iommu.strict=1 iommu.passthrough=1"
+size=8 vcpus="1 4" engines="aio sync" network_modes="iommu.strict=0 iommu.strict=1 iommu.passthrough=1"
 . tests/boot/iommu.sh

@@ -6,7 +6,7 @@
 . tests/lib.sh
 
 # Those that the short ring does with; vfio_long.sh has all.
-: "${vcpus:=4}" "${kills:=1}" "${group_modes:=strict=1}"
+: "${vcpus:=4}" "${kills:=1}" "${group_modes:=strict=1}" "${size:=8}" # MiB
 
 limit=300
 
@@ -53,9 +53,9 @@ bind "$first"
 end
 
 wait_disk='until [ -b /dev/nvme0n1 ]; do usleep 10000; done'
-write_all="dd if=/dev/urandom of=/tmp/data bs=1M count=32 2>/dev/null; md5sum </tmp/data; \
+write_all="dd if=/dev/urandom of=/tmp/data bs=1M count=$size 2>/dev/null; md5sum </tmp/data; \
 dd if=/tmp/data of=/dev/nvme0n1 bs=1M oflag=direct conv=fsync 2>/dev/null; echo 3 >/proc/sys/vm/drop_caches"
-read_all='dd if=/dev/nvme0n1 bs=1M count=32 iflag=direct 2>/dev/null | md5sum'
+read_all="dd if=/dev/nvme0n1 bs=1M count=$size iflag=direct 2>/dev/null | md5sum"
 # sums: how many sums of a whole disk there are, and how many different ones.
 expect_sums() {
 	expect [ "$(grep -cE '^[0-9a-f]{32}  -' "$console")" = "$1" ]

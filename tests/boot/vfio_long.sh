@@ -6,5 +6,5 @@
 # board: --smp 2 --mem 4G --iommu --nvme 64M --nvme 16M --timeout 3600
 # ring: long
 # shellcheck disable=SC2034	# what is sourced has it
-vcpus="1 4" kills=10 group_modes="strict=1 passthrough=1"
+size=32 vcpus="1 4" kills=10 group_modes="strict=1 passthrough=1"
 . tests/boot/vfio.sh
