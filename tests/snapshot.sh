@@ -17,11 +17,16 @@ again=$scratch/again
 }
 counts=$counting
 
-# start NAME OPTION...: a Linux guest that counts, in the background, as $pid, once it has counted to 5.
-start() {
+# first_life: there is no snapshot yet, and one console.
+first_life() {
 	rm -f "$snap"
 	consoles=$console
 	life=0
+}
+
+# start NAME OPTION...: a Linux guest that counts, in the background, as $pid, once it has counted to 5.
+start() {
+	first_life
 	nidus run --kernel "$NIDUS_KERNEL" --initrd "$NIDUS_INITRD" --mem 128M --name "$@" \
 		--params "console=ttyAMA0 quiet -- sh -c \"$counts\"" </dev/null >"$console" 2>"$messages" &
 	pid=$!
@@ -91,9 +96,7 @@ increments() {
 nested() {
 	cpus=$1
 	shift
-	rm -f "$snap"
-	consoles=$console
-	life=0
+	first_life
 	echo "cpus = $cpus; kernel = \"$NIDUS_KERNEL\"; time-limit = 900; levels = (" >"$scratch/nest"
 	separator=
 	for memory in "$@"; do
