@@ -66,6 +66,18 @@ expect "and so does what is not to be written to" 0 "^$" sh -c 'cmp one.img /dev
 expect "a shell reads its commands from a pipe" 3 "^aarch64" "$board" shell <<<'uname -m; exit 3'
 # shellcheck disable=SC2016
 expect "time is counted, on one CPU" 0 "^1 CPU" "$board" run --icount --smp 2 -- sh -c 'echo "$(nproc) CPU"'
+# A program of three instructions, the last of which does not return.
+printf '.globl _start\n_start: mov x0, #9\nmov x8, #93\nsvc #0\n' |
+	aarch64-linux-gnu-gcc -nostdlib -static -o three -x assembler -
+first=$(aarch64-linux-gnu-nm three | sed -n 's/ T _start$//p')
+printf '0x%016x ' $((0x$first)) $((0x$first + 4)) $((0x$first + 8)) >wanted
+# shellcheck disable=SC2016
+expect "what is executed can be written down" 0 "^9" \
+	"$board" run --smp 1 --trace trace --trace-range "0x${first}+0xc" --file three -- sh -c './three; echo $?'
+expect "and is each instruction in its order" 0 "same" \
+	sh -c 'cut -d " " -f 2 trace | uniq | tr "\n" " " | cmp - wanted && echo same'
+expect "a range for that which is none is refused" 125 "wants START[+]SIZE" \
+	"$board" run --trace-range 1-2 -- true
 expect "its kernel can be had" 0 "^/.*/Image$" "$board" kernel
 cp "$("$board" kernel)" Image
 expect "and be another one, with parameters" 0 "of=mine" "$board" run --kernel Image --append of=mine -- cat /proc/cmdline
