@@ -80,6 +80,7 @@ struct gdb_ops {
 		       size_t size);
 	size_t (*write)(void *target, struct gdb_thread thread, uint64_t address, const void *data,
 			size_t size);
+	unsigned int (*watchpoint_count)(void *target); /* how many there may be */
 	/* The process of thread counts. */
 	int (*insert)(void *target, struct gdb_thread thread, enum gdb_point kind, uint64_t address,
 		      uint64_t size);
@@ -104,6 +105,8 @@ struct gdb {
 	bool connected, running;
 	bool acknowledges, names_reasons;
 	struct gdb_thread general; /* of Hg */
+	struct gdb_thread moved; /* of Hc; all zero: none alone */
+	struct gdb_thread listed; /* the last that a client was told of */
 	struct gdb_stop stop; /* the last one */
 
 	enum { GDB_IDLE, GDB_BODY, GDB_SUM1, GDB_SUM2 } state;

@@ -43,6 +43,11 @@ static unsigned int register_count(void *target)
 	return REGISTERS;
 }
 
+static unsigned int watchpoint_count(void *target)
+{
+	return 4;
+}
+
 static unsigned int get_register(void *target, struct gdb_thread thread, unsigned int n,
 				 uint8_t value[GDB_REGISTER], bool *known)
 {
@@ -106,6 +111,7 @@ static const struct gdb_ops ops = {
 	.attach = attach,
 	.describe = describe,
 	.register_count = register_count,
+	.watchpoint_count = watchpoint_count,
 	.get_register = get_register,
 	.set_register = set_register,
 	.read = read_memory,

@@ -78,6 +78,11 @@ static unsigned int register_count(void *opaque)
 	return 3 + target.vectors;
 }
 
+static unsigned int watchpoint_count(void *opaque)
+{
+	return 4;
+}
+
 static unsigned int get_register(void *opaque, struct gdb_thread thread, unsigned int n,
 				 uint8_t value[GDB_REGISTER], bool *known)
 {
@@ -187,6 +192,7 @@ static const struct gdb_ops ops = {
 	.attach = attach,
 	.describe = describe,
 	.register_count = register_count,
+	.watchpoint_count = watchpoint_count,
 	.get_register = get_register,
 	.set_register = set_register,
 	.read = read_memory,
@@ -317,6 +323,8 @@ static void what_both_can_is_told(void **state)
 	assert_non_null(strstr(answer, "PacketSize=1000;"));
 	assert_non_null(strstr(answer, "multiprocess+"));
 	assert_null(strstr(answer, "QNonStop+"));
+	assert_string_equal(ask("qWatchpointSupportInfo:"), "num:4;");
+	assert_string_equal(ask("qHostInfo"), "watchpoint_exceptions_received:before;");
 	assert_string_equal(ask("vCont?"), "vCont;c;C;s;S");
 	assert_string_equal(ask("qAttached:1"), "1");
 	assert_string_equal(ask("vMustReplyEmpty"), "");
@@ -378,6 +386,22 @@ static void registers_are_read_and_written(void **state)
 	assert_string_equal(journal(), "");
 }
 
+/* LLDB's way. */
+static void registers_may_be_of_a_thread_that_is_named(void **state)
+{
+	target.processes = 2;
+	assert_string_equal(ask("QThreadSuffixSupported"), "OK");
+	assert_string_equal(ask("P1=8877665544332211;thread:2;"), "OK");
+	assert_string_equal(ask("p1;thread:2;"), "8877665544332211");
+	assert_string_equal(ask("p1;thread:p2.1;"), "xxxxxxxxxxxxxxxx");
+	assert_string_equal(ask("g;thread:p2.1;") + 16, "xxxxxxxxxxxxxxxx00000000");
+	assert_string_equal(ask("p1"), "8877665544332211");
+	assert_string_equal(ask("p1;thread:p3.1;"), "E03");
+	assert_string_equal(ask("p1;thread:p2.1"), "E03");
+	assert_string_equal(ask("G;thread:"), "E03");
+	assert_string_equal(ask("qC"), "QCp1.1");
+}
+
 static void memory_is_read_and_written(void **state)
 {
 	assert_string_equal(ask("M1002,3:aabbcc"), "OK");
@@ -432,6 +456,26 @@ static void threads_are_those_of_the_target(void **state)
 	assert_string_equal(ask("Hg"), "E03");
 	assert_string_equal(ask("Hc-1"), "OK");
 	assert_string_equal(ask("qC"), "QCp1.2");
+}
+
+static void threads_are_told_in_two_ways(void **state)
+{
+	char wanted[GDB_PACKET] = "mp1.1";
+	size_t size;
+
+	assert_string_equal(ask("qfThreadInfo"), "mp1.1,p1.2");
+	assert_string_equal(ask("qsThreadInfo"), "l");
+	target.processes = 501;
+	for (unsigned int i = 1; i < 100; i++) {
+		size = strlen(wanted);
+		snprintf(wanted + size, sizeof(wanted) - size, ",p%x.%x", i / 2 + 1, i % 2 + 1);
+	}
+	assert_string_equal(ask("qfThreadInfo"), wanted);
+	for (unsigned int i = 0; i < 9; i++)
+		assert_non_null(strstr(ask("qsThreadInfo"), ".2"));
+	assert_string_equal(ask("qsThreadInfo"), "mp1f5.1,p1f5.2");
+	assert_string_equal(ask("qsThreadInfo"), "l");
+	assert_string_equal(ask("qfThreadInfo"), wanted);
 }
 
 static void another_process_can_be_had(void **state)
@@ -512,6 +556,38 @@ static void each_thread_goes_on_by_what_matches_first(void **state)
 	assert_false(target.resumed);
 }
 
+/* As clients go on that know nothing of vCont, and LLDB. */
+static void one_thread_or_all_go_on_by_a_letter(void **state)
+{
+	const struct {
+		const char *alone, *packet;
+		enum gdb_action first, second;
+	} moves[] = {
+		{ "Hc-1", "c", GDB_CONTINUE, GDB_CONTINUE },
+		{ "Hc0", "C05", GDB_CONTINUE, GDB_CONTINUE },
+		{ "Hcp1.2", "c", GDB_STAY, GDB_CONTINUE },
+		{ "Hcp-1.1", "s", GDB_STEP, GDB_STAY },
+		{ "Hcp1.2", "S13", GDB_STAY, GDB_STEP },
+		{ "Hcp1.-1", "s", GDB_CONTINUE, GDB_STEP },
+	};
+	const struct gdb_stop stop = { { 1, 2 }, GDB_SIGTRAP, "hwbreak", 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(moves); i++) {
+		assert_string_equal(ask(moves[i].alone), "OK");
+		assert_string_equal(ask(moves[i].packet), "nothing");
+		assert_true(target.resumed);
+		assert_int_equal(target.action[1][1], moves[i].first);
+		assert_int_equal(target.action[1][2], moves[i].second);
+		target.resumed = false;
+		gdb_stopped(&gdb, &stop);
+		out();
+	}
+	assert_string_equal(ask("c1000"), "E16");
+	assert_string_equal(ask("C05;1000"), "E16");
+	assert_string_equal(ask("S"), "E16");
+	assert_false(target.resumed);
+}
+
 static void the_end_is_told(void **state)
 {
 	ask("vCont;c");
@@ -549,13 +625,16 @@ int main(void)
 		test(what_both_can_is_told),
 		test(registers_may_be_more_than_a_packet_holds),
 		test(registers_are_read_and_written),
+		test(registers_may_be_of_a_thread_that_is_named),
 		test(memory_is_read_and_written),
 		test(points_are_of_a_process),
 		test(threads_are_those_of_the_target),
+		test(threads_are_told_in_two_ways),
 		test(another_process_can_be_had),
 		test(a_long_text_comes_in_parts),
 		test(users_have_commands),
 		test(each_thread_goes_on_by_what_matches_first),
+		test(one_thread_or_all_go_on_by_a_letter),
 		test(the_end_is_told),
 		test(clients_let_go_or_kill),
 	};

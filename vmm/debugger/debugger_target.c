@@ -124,6 +124,13 @@ static unsigned int first_system(const struct debugger *debugger)
 	return debugger->sve_length > 0 ? VG + 1 : FPCR + 1;
 }
 
+static unsigned int watchpoint_count(void *target)
+{
+	const struct debugger *debugger = target;
+
+	return debugger->watchpoints;
+}
+
 static unsigned int register_count(void *target)
 {
 	return first_system(target) + inspect_system_count();
@@ -429,6 +436,7 @@ const struct gdb_ops debugger_target = {
 	.attach = attach,
 	.describe = describe,
 	.register_count = register_count,
+	.watchpoint_count = watchpoint_count,
 	.get_register = get_register,
 	.set_register = set_register,
 	.read = read_memory,

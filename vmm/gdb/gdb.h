@@ -34,6 +34,11 @@ bool gdb_read_hex(const char **text, void *data, size_t size);
 
 /* A packet that is complete, its end marked by a zero byte. */
 void gdb_packet(struct gdb *gdb, char *packet, size_t size);
+/*
+ * c, C, s and S, which count for the thread of Hc: alone if it is one, and else all go on, a step
+ * being the general thread's.
+ */
+void gdb_move(struct gdb *gdb, const char *packet);
 /* Those that begin with q, Q or v; false: unknown. */
 bool gdb_query(struct gdb *gdb, const char *packet);
 /* Whether a thread is one that thread stands for. */

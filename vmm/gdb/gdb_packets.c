@@ -203,8 +203,9 @@ static void select_thread(struct gdb *gdb, const char *text)
 		gdb_answer_error(gdb, -ESRCH);
 		return;
 	}
-	/* What Hc says vCont says better. */
-	if (general && !gdb_thread_matches(pattern, gdb->general))
+	if (!general)
+		gdb->moved = pattern.thread > 0 ? thread : (struct gdb_thread){ 0 };
+	else if (!gdb_thread_matches(pattern, gdb->general))
 		gdb->general = thread;
 	gdb_answer(gdb, "OK");
 }
@@ -227,6 +228,40 @@ static void detach(struct gdb *gdb)
 	gdb->ops->gone(gdb->target);
 }
 
+/* The thread that a packet about registers is for, taken off its end: ;thread:ID; */
+static bool take_thread(struct gdb *gdb, char *packet, struct gdb_thread *thread)
+{
+	char *const suffix = strstr(packet, ";thread:");
+	struct gdb_thread pattern;
+	const char *text;
+
+	*thread = gdb->general;
+	if (!suffix)
+		return true;
+	*suffix = '\0';
+	text = suffix + strlen(";thread:");
+	return gdb_read_thread(&text, &pattern) && gdb_read_char(&text, ';') &&
+	       gdb_find_thread(gdb, pattern, thread);
+}
+
+static void registers_packet(struct gdb *gdb, char *packet)
+{
+	const struct gdb_thread general = gdb->general;
+	const char *const rest = packet + 1;
+
+	if (!take_thread(gdb, packet, &gdb->general))
+		gdb_answer_error(gdb, -ESRCH);
+	else if (packet[0] == 'g')
+		get_registers(gdb);
+	else if (packet[0] == 'G')
+		set_registers(gdb, rest);
+	else if (packet[0] == 'p')
+		get_register(gdb, rest);
+	else
+		set_one_register(gdb, rest);
+	gdb->general = general;
+}
+
 void gdb_packet(struct gdb *gdb, char *packet, size_t size)
 {
 	const char *const rest = packet + 1;
@@ -239,16 +274,10 @@ void gdb_packet(struct gdb *gdb, char *packet, size_t size)
 		gdb_answer(gdb, "OK");
 		return;
 	case 'g':
-		get_registers(gdb);
-		return;
 	case 'G':
-		set_registers(gdb, rest);
-		return;
 	case 'p':
-		get_register(gdb, rest);
-		return;
 	case 'P':
-		set_one_register(gdb, rest);
+		registers_packet(gdb, packet);
 		return;
 	case 'm':
 		read_memory(gdb, rest);
@@ -263,6 +292,12 @@ void gdb_packet(struct gdb *gdb, char *packet, size_t size)
 		return;
 	case 'H':
 		select_thread(gdb, rest);
+		return;
+	case 'c':
+	case 'C':
+	case 's':
+	case 'S':
+		gdb_move(gdb, packet);
 		return;
 	case 'T':
 		is_alive(gdb, rest);

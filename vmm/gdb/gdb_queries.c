@@ -4,6 +4,7 @@
  * user's own commands, and how vCPUs go on.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "gdb.h"
@@ -11,6 +12,7 @@
 
 #define COMMAND_MAX 512 /* of a user's command */
 #define ANSWER_MAX  (GDB_PACKET / 2)
+#define LISTED_MAX  100 /* threads in an answer */
 
 static void query_supported(struct gdb *gdb, const char *rest)
 {
@@ -26,6 +28,29 @@ static void start_no_ack(struct gdb *gdb, const char *rest)
 	(void)rest;
 	gdb_answer(gdb, "OK");
 	gdb->acknowledges = false;
+}
+
+static void query_watchpoints(struct gdb *gdb, const char *rest)
+{
+	(void)rest;
+	gdb_begin(gdb);
+	gdb_add(gdb, "num:%u;", gdb->ops->watchpoint_count(gdb->target));
+	gdb_end(gdb);
+}
+
+/* LLDB takes it else that what a watchpoint stops at is over. */
+static void query_host(struct gdb *gdb, const char *rest)
+{
+	(void)rest;
+	gdb_answer(gdb, "watchpoint_exceptions_received:before;");
+}
+
+/* So LLDB selects no thread for registers, and what it reads of memory is seen by the one that
+ * stopped. */
+static void name_threads(struct gdb *gdb, const char *rest)
+{
+	(void)rest;
+	gdb_answer(gdb, "OK");
 }
 
 static void query_thread(struct gdb *gdb, const char *rest)
@@ -46,6 +71,27 @@ static void query_attached(struct gdb *gdb, const char *rest)
 static void set_non_stop(struct gdb *gdb, const char *rest)
 {
 	gdb_answer(gdb, *rest == '0' ? "OK" : "E.all vCPUs stop together: set non-stop off");
+}
+
+static void tell_more_threads(struct gdb *gdb, const char *rest)
+{
+	unsigned int n = 0;
+
+	(void)rest;
+	gdb_begin(gdb);
+	while (n < LISTED_MAX && gdb->ops->next_thread(gdb->target, &gdb->listed)) {
+		gdb_add(gdb, n++ == 0 ? "m" : ",");
+		gdb_add_thread(gdb, gdb->listed);
+	}
+	if (n == 0)
+		gdb_add(gdb, "l");
+	gdb_end(gdb);
+}
+
+static void tell_threads(struct gdb *gdb, const char *rest)
+{
+	gdb->listed = (struct gdb_thread){ 0 };
+	tell_more_threads(gdb, rest);
 }
 
 static void list_threads(struct gdb *gdb, struct gdb_text *text)
@@ -201,6 +247,29 @@ static void go_on(struct gdb *gdb, const char *rest)
 	gdb->ops->resume(gdb->target);
 }
 
+void gdb_move(struct gdb *gdb, const char *packet)
+{
+	const char letter = packet[0];
+	const bool steps = letter == 's' || letter == 'S';
+	const bool alone = gdb->moved.thread > 0;
+	const struct gdb_thread thread = alone ? gdb->moved : gdb->general;
+	char actions[64];
+	uint64_t signal;
+
+	packet++;
+	/* With no signal, as nothing takes one, and from where it is, not from an address. */
+	if (((letter == 'C' || letter == 'S') && !gdb_read_number(&packet, &signal)) || *packet) {
+		gdb_answer_error(gdb, -EINVAL);
+		return;
+	}
+	if (!alone && !steps)
+		snprintf(actions, sizeof(actions), ";c");
+	else
+		snprintf(actions, sizeof(actions), ";%c:p%x.%x%s", steps ? 's' : 'c',
+			 thread.process, thread.thread, alone ? "" : ";c");
+	go_on(gdb, actions);
+}
+
 /* By how they begin, or with ends as a whole. */
 static const struct {
 	const char *name;
@@ -208,8 +277,13 @@ static const struct {
 } queries[] = {
 	{ "qSupported", query_supported },
 	{ "QStartNoAckMode", start_no_ack },
+	{ "QThreadSuffixSupported", name_threads },
 	{ "QNonStop:", set_non_stop },
+	{ "qWatchpointSupportInfo:", query_watchpoints },
+	{ "qHostInfo", query_host },
 	{ "qC", query_thread },
+	{ "qfThreadInfo", tell_threads },
+	{ "qsThreadInfo", tell_more_threads },
 	{ "qAttached", query_attached },
 	{ "qXfer:features:read:target.xml:", transfer_features },
 	{ "qXfer:threads:read::", transfer_threads },
