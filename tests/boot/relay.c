@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * relay PORT SOCKET: what comes from the virtio-serial port of that name goes to a Unix socket, and
- * the other way round. The board has no network by which a debugger of the machine around it could
- * reach a guest's. Without anybody at the port's other end it waits.
+ * relay PORT SOCKET, or relay PORT COMMAND ARG...: what comes from the virtio-serial port of that
+ * name goes to a Unix socket, or to what COMMAND reads, and the other way round. The board has no
+ * network by which a debugger of the machine around it could reach a guest's. Without anybody at
+ * the port's other end it waits.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -62,6 +63,23 @@ static int open_socket(const char *path)
 	return fd;
 }
 
+/* A socket that is stdin and stdout of a process; when that ends, so does what is read there. */
+static int begin(char **command)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	if (fork() == 0) {
+		dup2(pair[1], STDIN_FILENO);
+		dup2(pair[1], STDOUT_FILENO);
+		execvp(command[0], command);
+		_exit(127);
+	}
+	close(pair[1]);
+	return pair[0];
+}
+
 /* All of it, however slowly it is taken. */
 static int give(int fd, const char *data, ssize_t size)
 {
@@ -84,7 +102,7 @@ int main(int argc, char **argv)
 	struct pollfd fds[2] = { { .events = POLLIN }, { .fd = -1, .events = POLLIN } };
 	ssize_t size;
 
-	if (argc != 3)
+	if (argc < 3)
 		return 2;
 	while ((fds[0].fd = open_port(argv[1])) < 0)
 		nap();
@@ -92,7 +110,7 @@ int main(int argc, char **argv)
 		poll(fds, 2, 1000);
 		size = read(fds[0].fd, data, sizeof(data));
 		if (size > 0 && fds[1].fd < 0)
-			fds[1].fd = open_socket(argv[2]);
+			fds[1].fd = argc > 3 ? begin(argv + 2) : open_socket(argv[2]);
 		if (size > 0 && give(fds[1].fd, data, size) < 0)
 			return 1;
 		if (size <= 0 && fds[0].revents & POLLHUP) {

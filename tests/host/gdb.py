@@ -148,10 +148,25 @@ def run_to_end():
         pass
 
 
+def attached():
+    begin()
+    go_to(address_of("start_kernel"))
+    expect(backtrace()[:2] == ["start_kernel", "__primary_switched"], f"backtrace: {backtrace()}")
+    walk(20)
+    end("nidus debug --gdb is a way to a guest that has a name")
+
+
 def idle():
     begin()
     go_to(address_of("start_kernel"))
     end("a debugger is there, and idle")
+    run_to_end()
+
+
+def own():
+    begin()
+    expect(gdb.selected_inferior().pid, "there is no guest")
+    end("a debugger is there, and lets a guest's own do their work")
     run_to_end()
 
 
@@ -271,11 +286,33 @@ def processes():
     run("monitor level any")
 
 
+def steps():
+    """Beside what the board says that it has executed when there was no debugger. Where an instruction faults and is
+    executed once more, that has it twice."""
+    count = 10000
+    with open(os.environ["NIDUS_TRACE"]) as trace:
+        executed = [int(line.split()[1], 16) for line in trace]
+    run("file " + os.environ["NIDUS_PAYLOAD"])
+    first = address_of("one_round")
+    executed = executed[executed.index(first):]
+    executed = [here for here, before in zip(executed, [None] + executed) if here != before][:count]
+    begin()
+    expect(len(executed) == count, f"the trace has {len(executed)} instructions")
+    go_to(first)
+    for n, there in enumerate(executed):
+        if pc() != there:
+            expect(False, f"step {n} leads to {pc():#x}, not {there:#x}")
+            break
+        run("stepi")
+    end(f"{count} steps of a hypervisor and its guest are what the board executes")
+    run_to_end()
+
+
 gdb.execute("set pagination off")
 gdb.execute("set confirm off")
 gdb.execute("set remotetimeout 100")
 try:
-    gdb.execute("target extended-remote " + os.environ["NIDUS_PORT"])
+    gdb.execute("target extended-remote " + os.environ["NIDUS_PLACE"])
     globals()[os.environ["NIDUS_SCENARIO"]]()
     run("delete")
     if gdb.selected_inferior().pid:
