@@ -4,7 +4,7 @@
 # make setup    install what building, running and testing need (as root, or with sudo)
 # make demo     boot a stock Debian kernel under nidus, on an emulated Arm machine if need be
 #               demo-nest: three guests inside each other; demo-xen: Xen as a guest's hypervisor
-# make check    everything that must hold before a commit; make check-long: what takes longer
+# make check    everything that must hold before a commit; make check-long: what takes longer than that
 # make lint     formatting, headers and the walls between directories
 # make check-kernel  the kernel patches of kernel/: they compile one by one, and do what they are for
 # make check-kernel-long  the same patches on a kernel that watches itself, and under stress: takes an hour
@@ -19,8 +19,9 @@ PREFIX        ?= /usr/local
 BUILD         ?= build
 FUZZ_SECONDS  ?= 600
 
-# In make check-long, whose last result tests/long-result tells, with the commit that it ran on.
+# Of make check-long. tests/long-result tells what came of each last, and of which commit it was.
 LONG_FUZZ_SECONDS ?= 60
+LONG_TESTS        ?= --ring long $(FUZZERS)
 
 # What the changelog begins with.
 VERSION := $(shell sed -n '1s/^nidus (\(.*\)) .*/\1/p' debian/changelog)
@@ -180,10 +181,7 @@ check: setup
 check-long: setup-long
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory tests
-	@FUZZ_SECONDS=$(LONG_FUZZ_SECONDS) tests/run --long >$(BUILD)/long.log || \
-		{ cat $(BUILD)/long.log; false; }
-	@cat $(BUILD)/long.log
-	@echo "$$(git rev-parse HEAD): $$(tail -n 1 $(BUILD)/long.log)" >tests/long-result
+	@FUZZ_SECONDS=$(LONG_FUZZ_SECONDS) tests/run --record tests/long-result $(LONG_TESTS)
 
 bench: setup-bench
 	@$(MAKE) --no-print-directory $(BUILD)/nidus $(BOARD_TOOLS) $(GUEST_PROGRAMS) $(BUILD)/guest/ops.bin
