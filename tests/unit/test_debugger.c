@@ -701,6 +701,28 @@ static void a_step_leads_down_by_eret(void **state)
 	assert_string_equal(hear(), "T05thread:p1.1;");
 }
 
+static void where_an_eret_leads_another_vcpu_may_come(void **state)
+{
+	attach_client();
+	give_el2(HCR_VM, EL2H);
+	*insn_at(RAM + 0x1000) = ERET_INSN;
+	ask("vCont;s:p1.1;c");
+	/* The last one armed is the second. */
+	assert_control(ON | HW);
+	assert_int_equal(fake_kvm.debug.arch.dbg_bvr[0], RAM + 0x3000);
+	/* The hypervisor itself comes by, and another guest of its. */
+	assert_false(exits(1, BREAK, RAM + 0x3000));
+	assert_false(exits(1, STEP, RAM + 0x3004));
+	give_el2(HCR_VM, EL1H);
+	fake_kvm_give(SP_EL1, 0x9000);
+	assert_false(exits(1, BREAK, RAM + 0x3000));
+	assert_false(exits(1, STEP, RAM + 0x3004));
+	assert_string_equal(hear(), "nothing");
+	fake_kvm_give(SP_EL1, 0x5000);
+	assert_true(exits(1, BREAK, RAM + 0x3000));
+	assert_string_equal(hear(), "T05thread:p1.2;");
+}
+
 static void a_step_from_inside_ends_at_the_hypervisors_vector(void **state)
 {
 	attach_client();
@@ -726,6 +748,12 @@ static void the_level_that_is_out_can_be_stepped_to(void **state)
 	give_el2(HCR_VM, EL1H);
 	assert_true(exits(0, BREAK, RAM + 0x3000));
 	assert_string_equal(hear(), "T05thread:p2.1;");
+	/* With another vCPU than it was left on, too. */
+	give_el2(HCR_TGE, EL2H);
+	ask("vCont;s:p2.1;c");
+	give_el2(HCR_VM, EL1H);
+	assert_true(exits(1, BREAK, RAM + 0x3000));
+	assert_string_equal(hear(), "T05thread:p2.2;");
 }
 
 static void watchpoints_are_what_registers_can_do(void **state)
@@ -952,6 +980,7 @@ int main(void)
 		test(another_vcpu_may_take_the_step),
 		test(an_exception_of_its_own_is_a_steps_end),
 		test(a_step_leads_down_by_eret),
+		test(where_an_eret_leads_another_vcpu_may_come),
 		test(a_step_from_inside_ends_at_the_hypervisors_vector),
 		test(the_level_that_is_out_can_be_stepped_to),
 		test(watchpoints_are_what_registers_can_do),

@@ -58,7 +58,7 @@ struct debugged {
 	uint64_t masks;
 	uint32_t insn; /* that is stepped */
 	bool awaited; /* an interrupt came before STEP_ONE, which begins anew where it began */
-	/* Where that is. */
+	/* Where that is, or if it lands, where that ends. */
 	uint64_t pc, sp;
 	struct inspect_where where;
 	/* Where it may end without KVM's counting that as a step. */

@@ -14,7 +14,8 @@
  * Where KVM emulates a change of level (ERET to the guest inside, exceptions from there), the first
  * instruction at the other end would be a part of the step. Breakpoints at these ends stop before
  * it; and an ERET that leads down is no step to KVM at all, but the way to such a breakpoint, as an
- * interrupt that waits for it leads straight up again.
+ * interrupt that waits for it leads straight up again. Having seen to that the hypervisor may go
+ * down with another vCPU: one that gets there with the same SP ends the step.
  *
  * All of this is the vCPU's thread's, but for the beginning of a step, while all stay.
  */
@@ -92,6 +93,19 @@ static bool leads_down(struct place *place)
 {
 	return place->where.el == 2 && fetch(place) == INSN_ERET &&
 	       field_get(PSTATE_EL, get(place, SYS_SPSR_EL2)) < 2;
+}
+
+/* Where an ERET of the hypervisor's leads, with that HCR_EL2. */
+static struct place find_target(const struct place *place, uint64_t hcr)
+{
+	struct place target = *place;
+
+	target.pc = get(place, SYS_ELR_EL2);
+	target.inspect.now.hcr = hcr;
+	target.inspect.now.pstate = get(place, SYS_SPSR_EL2);
+	inspect_where(&target.inspect, &target.where);
+	inspect_core(&target.inspect, INSPECT_SP, &target.sp);
+	return target;
 }
 
 static void mask(const struct debugger *debugger, struct debugged *debugged, struct place *place)
@@ -174,29 +188,46 @@ static void find_landings(struct debugged *debugged, struct place *place, bool d
 		debugged->landing[debugged->landings++] = vectors + i * VECTOR_SIZE;
 }
 
+/* Where others may come by, to take the step there or to end it. */
+static void await_at(struct debugged *debugged, const struct place *place)
+{
+	debugged->awaited = false;
+	debugged->pc = place->pc;
+	debugged->sp = place->sp;
+	debugged->where = place->where;
+}
+
 /* Begins a step at the place; phase: STEP_ONE or STEP_OVER. */
 static void begin_step(const struct debugger *debugger, struct debugged *debugged,
 		       struct place *place, enum step_phase phase)
 {
+	struct place spot = *place;
+
 	debugged->phase = phase;
 	debugged->lands = leads_down(place);
 	find_landings(debugged, place, debugged->lands);
 	if (phase != STEP_ONE)
 		return;
-	debugged->awaited = false;
-	debugged->pc = place->pc;
-	debugged->sp = place->sp;
-	debugged->where = place->where;
+	if (debugged->lands)
+		spot = find_target(place, place->inspect.now.hcr);
+	await_at(debugged, &spot);
 	mask(debugger, debugged, place);
 }
 
 static void begin_crossing(struct debugged *debugged, struct place *place)
 {
+	/* The hypervisor may be in its host: it is its guest that the way leads to. */
+	const uint64_t hcr = (place->inspect.now.hcr | HCR_VM) & ~HCR_TGE;
+	struct place target = find_target(place, hcr);
+	const bool down = place->where.el == 2;
+
 	debugged->phase = STEP_ONE;
 	debugged->lands = true;
-	find_landings(debugged, place, place->where.el == 2);
-	/* It may be interrupted as it likes. */
-	debugged->pc = UINT64_MAX;
+	find_landings(debugged, place, down);
+	/* Up, nobody else comes by, and it may be interrupted as it likes. */
+	if (!down)
+		target.pc = UINT64_MAX;
+	await_at(debugged, &target);
 }
 
 /* Whether the vCPU is at a vector of interrupts, having left what was to be stepped as it was. */
@@ -271,6 +302,8 @@ static bool at_breakpoint(struct debugger *debugger, struct vcpu *vcpu, struct p
 	if (debugged->phase == STEP_ONE || debugged->phase == STEP_OVER)
 		return step_ended(debugger, vcpu, place);
 	if (debugger_points_await(debugger, debugged) && is_back(debugger->stepped, place)) {
+		if (debugger->stepped->lands)
+			return stop(debugger, vcpu, NULL, 0);
 		begin_step(debugger, debugged, place, STEP_ONE);
 		return go_on(debugger, vcpu);
 	}
@@ -356,10 +389,9 @@ void debugger_events_begin(struct debugger *debugger, struct vcpu *vcpu)
 	debugged->phase = STEP_NONE;
 	if ((debugged->action != GDB_STEP && !debugged->crosses) || find_place(&place, vcpu) < 0)
 		return;
-	if (debugged->crosses) {
+	if (debugged->crosses)
 		begin_crossing(debugged, &place);
-	} else {
+	else
 		begin_step(debugger, debugged, &place, STEP_ONE);
-		debugger->stepped = debugged;
-	}
+	debugger->stepped = debugged;
 }

@@ -67,7 +67,9 @@ bool debugger_points_await(const struct debugger *debugger, const struct debugge
 
 	if (!stepped || debugger_points_full(debugger))
 		return false;
-	return debugged == stepped ? debugged->awaited : stepped->where.level == 2;
+	if (debugged == stepped)
+		return debugged->awaited;
+	return stepped->lands || stepped->where.level == 2;
 }
 
 const struct point *debugger_points_at(const struct debugger *debugger, uint64_t gpa)
