@@ -267,6 +267,8 @@ def processes():
     run("add-inferior -exec " + gdb.current_progspace().filename)
     run("inferior 2")
     run("attach 2")
+    # The vCPU has been process 1's so far, with these registers.
+    run("maintenance flush register-cache")
     run("set schedule-multiple on")
     expect("level 2: guest inside" in run("info threads"), run("info threads"))
     expect(pc() == address_of("start_kernel"), f"the guest inside is at {pc():#x}")

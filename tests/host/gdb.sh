@@ -3,7 +3,7 @@
 #
 # Usage: tests/host/gdb.sh [SCENARIO...]
 #
-# Without SCENARIO, all but those of gdb_long.sh.
+# Without SCENARIO, all but those of gdb_long.sh. NIDUS_GDB is another GDB than the one that is installed.
 #
 # Distributions' GDB on this machine debugs kernels on the board, and kernels in their guests (gdb.py): by a port of the
 # board, to which `relay` there connects nidus's socket. On an arm64 machine with KVM the socket is the same for both.
@@ -13,7 +13,7 @@ cd "$(dirname "$(realpath "$0")")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-gdb=$(command -v gdb-multiarch || command -v gdb) || {
+gdb=${NIDUS_GDB:-$(command -v gdb-multiarch || command -v gdb)} || {
 	echo "not ok - GDB is there"
 	exit
 }
