@@ -186,6 +186,36 @@ ended $pid
 expect_nothing_left
 end
 
+begin "a guest that not all threads are there for goes on where it was"
+mkdir -p /etc
+printf '%s\n' root:x:0:0::/:/bin/sh nobody:x:65534:65534::/:/bin/sh >/etc/passwd
+start --cpus 2 --disk "$disk"
+chmod 666 /dev/kvm "$disk"
+chmod 777 "$scratch"
+touch "$again" "$said"
+chmod 666 "$again" "$said"
+# One for the program itself, two for the disk, and one for a vCPU.
+su nobody -s /bin/sh -c "ulimit -u 4; exec nidus restore --from unix:$move --disk $disk" </dev/null >"$again" 2>"$said" &
+there=$!
+await "$move"
+tell migrate wren "unix:$move"
+expect [ "$told" = 3 ]
+expect_line 'wren: the guest cannot be moved: the other side cannot run it'
+ended $there
+expect [ "$status" = 3 ]
+expect grep -q 'thread of vCPU 0: ' "$said"
+expect [ ! -s "$again" ]
+goes_on "$console"
+expect in_order "$console"
+receive --disk "$disk"
+tell migrate wren "unix:$move"
+expect [ "$told" = 0 ]
+moved
+tell stop nest
+ended $pid
+expect_nothing_left
+end
+
 begin "a nest moves with all its levels, while the innermost writes to its memory"
 nidus nest --time-limit 900 --kernel "$NIDUS_KERNEL" --depth 2 --cpus 2 --file /bin/busybox --name wren \
 	-- busybox sh -c "$counts" </dev/null >"$console" 2>"$messages" &

@@ -100,17 +100,57 @@ void machine_destroy(struct machine *machine)
 	}
 }
 
-void machine_run(struct machine *machine)
+/* The first vCPU last: by then the others can be called by it. */
+static int start_vcpus(struct machine *machine)
 {
-	struct vcpu_env *env = &machine->env;
-	int err = config_goes_on(machine->config) ? restore_go(machine) : 0;
+	int err = 0;
+
+	for (unsigned int i = machine->env.count; i-- > 0 && err >= 0;)
+		err = vcpu_start(&machine->env.vcpus[i]);
+	return err;
+}
+
+static void stop_vcpus(struct machine *machine)
+{
+	for (unsigned int i = 0; i < machine->env.count; i++)
+		vcpu_stop(&machine->env.vcpus[i]);
+}
+
+static int begin(struct machine *machine)
+{
+	const int err = config_goes_on(machine->config) ? restore_go(machine) : 0;
 
 	reach(machine, PHASE_FIRST_RUN);
-	/* The first vCPU last: by then the others can be called by it. */
-	for (unsigned int i = env->count; i-- > 0 && err >= 0;)
-		err = vcpu_start(&env->vcpus[i]);
-	if (machine->config->migration && err >= 0)
-		receive_tell(machine, true);
+	return err < 0 ? err : start_vcpus(machine);
+}
+
+/*
+ * A guest that was given away runs when nothing can fail any more, or not at all, and who gave it
+ * is told which: until then vCPUs stay outside.
+ */
+static int take_over(struct machine *machine)
+{
+	struct hold hold = { 0 }; /* over before the loop could tell of it */
+	int err = hold_begin(machine->env.holds, &hold);
+	const bool holds = err >= 0;
+
+	if (err >= 0)
+		err = start_vcpus(machine);
+	if (err >= 0)
+		err = restore_go(machine);
+	if (err < 0)
+		stop_vcpus(machine);
+	reach(machine, PHASE_FIRST_RUN);
+	receive_tell(machine, err >= 0);
+	if (holds)
+		hold_end(machine->env.holds, &hold);
+	return err;
+}
+
+void machine_run(struct machine *machine)
+{
+	int err = machine->config->migration ? take_over(machine) : begin(machine);
+
 	worker_slice(WORKER_SLICE_NS);
 	while (err >= 0 && verdict_outcome(machine->verdict) == OUTCOME_RUNNING)
 		err = event_loop_turn(machine->loop, true);
@@ -119,10 +159,9 @@ void machine_run(struct machine *machine)
 		verdict_reach(machine->verdict, OUTCOME_HOST_ERROR);
 
 	terminal_release(machine->terminal, true);
-	for (unsigned int i = 0; i < env->count; i++)
-		vcpu_stop(&env->vcpus[i]);
-	for (unsigned int i = 0; i < env->count; i++)
-		vcpu_join(&env->vcpus[i]);
+	stop_vcpus(machine);
+	for (unsigned int i = 0; i < machine->env.count; i++)
+		vcpu_join(&machine->env.vcpus[i]);
 	terminal_release(machine->terminal, false);
 	reach(machine, PHASE_SHUTDOWN);
 }

@@ -176,9 +176,7 @@ int restore_go(struct machine *machine)
 	if (err == 0)
 		err = cpu_clock_restore(&machine->clock, machine->vm_fd, machine->env.vcpus[0].fd,
 					&machine->counter_offset);
-	if (moved && err < 0)
-		receive_tell(machine, false);
-	else
+	if (err >= 0)
 		machine_rest(machine, false);
 	return err;
 }
@@ -237,5 +235,8 @@ int receive_commitment(struct machine *machine)
 
 void receive_tell(struct machine *machine, bool runs)
 {
+	/* It takes them back. */
+	if (!runs)
+		resources_unlock(machine->resources);
 	migration_receive_tell(machine->config->migration, runs);
 }
