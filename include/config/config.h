@@ -259,8 +259,9 @@ int config_add_overlay(void *object, const char *text);
 /* Whether somebody else serves a device. */
 bool config_has_served(const struct config *config);
 
-/* Whether pages of RAM may go while the guest runs, where they are to. -EINVAL, said. */
-int config_check_balloon(const struct config *config);
+/* Whether what the guest has, or had when it was saved, goes with what the host gives. -EINVAL,
+ * said. */
+int config_check_guest(const struct config *config);
 
 /* The option for which another process has to map the guest's RAM, in any case; or NULL. */
 const char *config_shares_memory(const struct config *config);

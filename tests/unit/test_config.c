@@ -459,6 +459,41 @@ static void a_balloon_is_refused_where_pages_must_stay(void **state)
 	assert_refused("Image --balloon --vhost-user rng,socket=/s", "--balloon with --vhost-user");
 }
 
+/* What a guest has that was saved, with the options of line, and goes on with those of again. */
+static int restore(const char *line, const char *again)
+{
+	const struct config_made made = { .irqchip = GIC_V3_ITS };
+	struct state_writer writer;
+	struct state_reader reader;
+	int err;
+
+	assert_int_equal(parse(line), 0);
+	state_writer_create(&writer);
+	config_save_guest(&config, &made, &writer);
+	assert_int_equal(writer.err, 0);
+	assert_int_equal(parse(again), 0);
+	state_reader_create(&reader, writer.bytes, writer.size);
+	config_restore_guest(&config, &reader);
+	err = reader.err;
+	state_writer_destroy(&writer);
+	return err;
+}
+
+static void what_was_saved_has_to_go_with_what_is_given(void **state)
+{
+	assert_int_equal(restore("Image --iommu --network mode=user", "Image --network mode=user"),
+			 0);
+	assert_true(config.iommu);
+	assert_int_equal(
+		restore("Image --iommu --network mode=user", "Image --network mode=user,vhost=1"),
+		-EINVAL);
+	assert_said("--iommu with --network mode=user,vhost=1: passt knows no IOMMU");
+	assert_int_equal(restore("Image --balloon", "Image --mem-backing hugetlbfs"), -EINVAL);
+	assert_said("--balloon with --mem-backing hugetlbfs");
+	assert_int_equal(restore("Image", "Image --disk d"), -EINVAL);
+	assert_said("has 0 disks and 0 networks, and was given 1 and 0");
+}
+
 static void an_iommu_takes_pci(void **state)
 {
 	assert_int_equal(parse("Image"), 0);
@@ -613,6 +648,7 @@ int main(void)
 		caught_test(missing_arguments_are_named),
 		caught_test(options_of_lkvm_are_refused_by_name),
 		caught_test(a_balloon_is_refused_where_pages_must_stay),
+		caught_test(what_was_saved_has_to_go_with_what_is_given),
 		caught_test(an_iommu_takes_pci),
 		caught_test(kernel_may_stand_by_itself),
 		caught_test(further_arguments_are_refused),

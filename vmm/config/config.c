@@ -109,7 +109,8 @@ static int check_memory(const struct config *config)
 	return 0;
 }
 
-int config_check_balloon(const struct config *config)
+/* Whether pages of RAM may go while the guest runs, where they are to. */
+static int check_balloon(const struct config *config)
 {
 	if (!config->balloon)
 		return 0;
@@ -169,9 +170,12 @@ static int settle_host(struct config *config)
 			  "and let the guest begin");
 		return -EINVAL;
 	}
-	if (check_transports(config) < 0 || check_iommu(config) < 0)
-		return -EINVAL;
-	return check_memory(config);
+	return check_transports(config) < 0 ? -EINVAL : check_memory(config);
+}
+
+int config_check_guest(const struct config *config)
+{
+	return check_iommu(config) < 0 ? -EINVAL : check_balloon(config);
 }
 
 /* The same of all. */
@@ -209,7 +213,7 @@ static int settle(struct config *config, enum config_flavour flavour)
 		add_default_network(config);
 	if (settle_host(config) < 0)
 		return -EINVAL;
-	return config_check_balloon(config);
+	return config_check_guest(config);
 }
 
 int config_parse(struct config *config, enum config_flavour flavour, int argc, char **argv)

@@ -122,7 +122,7 @@ void config_restore_guest(struct config *config, struct state_reader *reader)
 		log_error("--flash %s: the guest that was saved has no such memory", config->flash);
 		state_fail_read(reader, -EINVAL);
 	}
-	if (config_check_balloon(config) < 0)
+	if (config_check_guest(config) < 0)
 		state_fail_read(reader, -EINVAL);
 	/* The port is there, whether anybody listens or not. */
 	if (record.report && !config->report)
