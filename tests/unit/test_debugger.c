@@ -259,6 +259,12 @@ static bool run_all(void)
 	return !atomic_load(&vcpus[0].stays) && !atomic_load(&vcpus[1].stays);
 }
 
+static void interrupt(void)
+{
+	assert_int_equal(write(client, "\x03", 1), 1);
+	assert_string_equal(hear(), "T02thread:p1.1;");
+}
+
 #define assert_control(flags) assert_int_equal(fake_kvm.debug.control, flags)
 
 static void what_is_no_place_is_said(void **state)
@@ -280,8 +286,7 @@ static void a_client_finds_all_stopped(void **state)
 	assert_true(run_all());
 	/* Nobody debugs anything: KVM need not know. */
 	assert_control(0);
-	assert_int_equal(write(client, "\x03", 1), 1);
-	assert_string_equal(hear(), "T02thread:p1.1;");
+	interrupt();
 	assert_true(atomic_load(&vcpus[1].stays));
 }
 
@@ -626,8 +631,7 @@ static void the_guest_does_not_see_masks(void **state)
 	fake_kvm_give(PSTATE, EL1H);
 	ask("vCont;s:p1.1");
 	assert_int_equal(fake_kvm_value(PSTATE), EL1H | 3 << 6);
-	assert_int_equal(write(client, "\x03", 1), 1);
-	assert_string_equal(hear(), "T02thread:p1.1;");
+	interrupt();
 	assert_int_equal(fake_kvm_value(PSTATE), EL1H);
 }
 
@@ -756,6 +760,26 @@ static void the_level_that_is_out_can_be_stepped_to(void **state)
 	assert_string_equal(hear(), "T05thread:p2.2;");
 }
 
+static void exits_are_told_so_far_and_since_the_last_stop(void **state)
+{
+	char said[256];
+
+	attach_client();
+	counters_exit(&vcpus[0].counters, KVM_EXIT_MMIO);
+	assert_true(run_all());
+	for (unsigned int i = 0; i < 3; i++)
+		counters_exit(&vcpus[0].counters, KVM_EXIT_MMIO);
+	counters_exit(&vcpus[1].counters, KVM_EXIT_MMIO);
+	interrupt();
+	monitor("exits", said, sizeof(said));
+	assert_string_equal(said, "vCPU 0: mmio 4 +3\nvCPU 1: mmio 1 +1\n");
+	/* It is the same until they go on. */
+	assert_true(run_all());
+	interrupt();
+	monitor("exits", said, sizeof(said));
+	assert_string_equal(said, "vCPU 0: mmio 4 +0\nvCPU 1: mmio 1 +0\n");
+}
+
 static void watchpoints_are_what_registers_can_do(void **state)
 {
 	attach_client();
@@ -880,9 +904,6 @@ static void users_ask_for_more(void **state)
 	assert_string_equal(said, "");
 	monitor("translate 0x40001000", said, sizeof(said));
 	assert_non_null(strstr(said, "(physical)"));
-	counters_exit(&vcpus[1].counters, KVM_EXIT_MMIO);
-	monitor("exits", said, sizeof(said));
-	assert_non_null(strstr(said, "vCPU 1: mmio 1\n"));
 	monitor("level 3", said, sizeof(said));
 	assert_non_null(strstr(said, "a number"));
 	monitor("what", said, sizeof(said));
@@ -983,6 +1004,7 @@ int main(void)
 		test(where_an_eret_leads_another_vcpu_may_come),
 		test(a_step_from_inside_ends_at_the_hypervisors_vector),
 		test(the_level_that_is_out_can_be_stepped_to),
+		test(exits_are_told_so_far_and_since_the_last_stop),
 		test(watchpoints_are_what_registers_can_do),
 		test(a_watchpoint_of_another_level_takes_no_step_away),
 		test(a_reset_takes_software_breakpoints_along),

@@ -102,14 +102,22 @@ void debugger_stop(struct debugger *debugger)
 	debugger->holding = hold_begin(&debugger->session->holds, &debugger->hold) >= 0;
 }
 
+static void count_from_here(struct debugged *debugged, const struct vcpu *vcpu)
+{
+	for (unsigned int reason = 0; reason < COUNTERS_REASONS; reason++)
+		debugged->exits[reason] = counter_read(&vcpu->counters.exits[reason]);
+}
+
 void debugger_resume(struct debugger *debugger)
 {
 	struct vcpu *vcpu;
 
 	debugger->stopped = false;
 	debugger->stepped = NULL;
-	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++)
+	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++) {
+		count_from_here(&debugger->debugged[i], vcpu);
 		debugger_events_begin(debugger, vcpu);
+	}
 	/* When it is known which vCPU steps, and where. */
 	for (unsigned int i = 0; (vcpu = debugger_vcpu(debugger, i)); i++)
 		debugger_points_arm(debugger, vcpu);

@@ -66,6 +66,7 @@ struct debugged {
 	unsigned int landings;
 	bool lands; /* at one of them, and that is all that ends the step */
 
+	uint64_t exits[COUNTERS_REASONS]; /* as it had them when it last went on */
 	atomic_bool hit; /* it has come to a stop by itself */
 	const char *reason;
 	uint64_t address;

@@ -169,13 +169,15 @@ static void count_exits(struct command *command)
 	const struct vcpu *vcpu;
 
 	for (unsigned int i = 0; (vcpu = debugger_vcpu(command->debugger, i)); i++) {
+		const uint64_t *before = command->debugger->debugged[i].exits;
+
 		gdb_text_add(command->text, "vCPU %u:", i);
 		for (unsigned int reason = 0; reason < COUNTERS_REASONS; reason++) {
 			const uint64_t count = counter_read(&vcpu->counters.exits[reason]);
 
 			if (count > 0 && exit_name(reason))
-				gdb_text_add(command->text, " %s %" PRIu64, exit_name(reason),
-					     count);
+				gdb_text_add(command->text, " %s %" PRIu64 " +%" PRIu64,
+					     exit_name(reason), count, count - before[reason]);
 		}
 		gdb_text_add(command->text, "\n");
 	}
@@ -203,7 +205,8 @@ static const struct {
 	{ "s2", translate_stage2, "ADDRESS: where stage 2 of the guest inside leads it" },
 	{ "pa", dump_physical, "ADDRESS: bytes at a physical address" },
 	{ "vgic", show_vgic, "what interrupts of this vCPU are waiting for" },
-	{ "exits", count_exits, "what vCPUs have come out to nidus for" },
+	{ "exits", count_exits,
+	  "what vCPUs have come out to nidus for, behind + since the last stop" },
 };
 
 static void help(struct command *command)
