@@ -288,6 +288,26 @@ def processes():
     run("monitor level any")
 
 
+def stuck():
+    """As docs/debugging.md finds the mistake."""
+    begin()
+    run("file " + os.environ["NIDUS_PAYLOAD"])
+    if "wait_for_interrupt" not in run("backtrace"):
+        # It has only just begun.
+        run("hbreak wait_for_interrupt")
+        run("continue")
+        run("delete")
+    expect("level 2: guest inside, EL1" in run("info threads"), run("info threads"))
+    expect("waits (" in run("backtrace"), run("backtrace"))
+    expect("wfi" in run("x/2i $pc - 4"), run("x/2i $pc - 4"))
+    expect(" mmio" not in run("monitor exits"), run("monitor exits"))
+    said = run("monitor vgic")
+    expect("ICH_HCR_EL2 0x00000000: the guest's interface is off" in said and
+           "virtual INTID 40, pending, priority 0xa0, group 1" in said, said)
+    end("a guest's guest that waits for ever is found, and what its hypervisor has forgotten")
+    run("kill")
+
+
 def steps():
     """Beside what the board says that it has executed when there was no debugger. Where an instruction faults and is
     executed once more, that has it twice."""

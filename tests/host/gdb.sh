@@ -126,6 +126,9 @@ after() {
 	NIDUS_NAME=wren debug attached -- "nidus run --no-reboot -k $kernel -i $initrd -p 'console=ttyAMA0 nokaslr'" \
 		'--name wren --gdb-wait'
 	after "a guest that a debugger has come to by its name runs on" '^nidus guest: up'
+	NIDUS_PAYLOAD=build/guest/el2_stuck.elf NIDUS_NAME=wren debug stuck --file build/guest/el2_stuck.bin -- \
+		"nidus run --nested --name wren build/guest/el2_stuck.bin"
+	after "a nest that hangs can be ended"
 	debug lldb -- "nidus run --no-reboot --cpus 2 -k $kernel -i $initrd -p 'console=ttyAMA0 nokaslr'" \
 		'--gdb-wait --gdb unix:$NIDUS_SOCKET'
 	after "a guest that LLDB debugged runs on to its end" '^nidus guest: up, 2 CPUs'
