@@ -124,6 +124,8 @@ serve() {
 	httpd -p $http -h "$scratch/www"
 }
 
+control=$scratch/control
+
 # start OPTION... -- TEXT: a guest in the background, as $pid, whose shell runs TEXT, which has no double quotes. $as is
 # what goes before nidus. All messages are kept.
 start() {
@@ -140,9 +142,15 @@ start() {
 	pid=$!
 }
 
-# finished: waits for the guest to end by itself.
+# finished: waits for the guest to end by itself. One that does not says where it is, if it has a socket for that.
 finished() {
-	wait_for '^nidus guest: over' "$console"
+	wait_for '^nidus guest: over' "$console" || {
+		[ ! -S "$control" ] || {
+			nidus debug "$control"
+			nidus stat "$control"
+		} >>"$messages" 2>&1
+		kill -TERM "$pid"
+	}
 	wait "$pid"
 	status=$?
 	pid=
@@ -168,7 +176,7 @@ up='cat /sys/class/net/eth0/carrier_up_count'
 # directions. $from is where the board serves.
 check_resets() {
 	driver=/sys/bus/virtio/drivers/virtio_net
-	start --cpus 2 -n mode=tap,tapif=tap0,trans="$1",vhost="$2" -- "/network $there/24; echo ready; \
+	start --cpus 2 --control "$control" -n mode=tap,tapif=tap0,trans="$1",vhost="$2" -- "/network $there/24; echo ready; \
 device=\$(basename \$(readlink /sys/class/net/eth0/device)); n=0; while [ \$n -lt $3 ]; do \
 ping -c 3 -i 0.01 -s 1400 $here >/dev/null & echo \$device >$driver/unbind; echo \$device >$driver/bind; \
 ip address add $there/24 dev eth0; ip link set eth0 up; ip link set eth0 down; ip link set eth0 up; n=\$((n + 1)); done; \

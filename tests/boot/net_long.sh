@@ -5,7 +5,7 @@
 # kernel: net
 # programs: passt
 # files: tests/net.sh build/programs/net
-# board: --smp 4 --mem 4G --timeout 3000
+# board: --smp 4 --mem 4G --timeout 2400
 . tests/lib.sh
 # shellcheck source=tests/net.sh
 . tests/net.sh
