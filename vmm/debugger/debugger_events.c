@@ -59,16 +59,20 @@ struct place {
 	uint64_t pc, sp;
 };
 
-static int find_place(struct place *place, const struct vcpu *vcpu)
+/* By inspect.now. */
+static int fill_place(struct place *place)
 {
-	int err = inspect_begin(&place->inspect, vcpu);
-
 	place->pc = place->inspect.now.pc;
 	place->sp = 0;
 	inspect_where(&place->inspect, &place->where);
-	if (err >= 0)
-		err = inspect_core(&place->inspect, INSPECT_SP, &place->sp);
-	return err;
+	return inspect_core(&place->inspect, INSPECT_SP, &place->sp);
+}
+
+static int find_place(struct place *place, const struct vcpu *vcpu)
+{
+	const int err = inspect_begin(&place->inspect, vcpu);
+
+	return err < 0 ? err : fill_place(place);
 }
 
 static uint64_t get(const struct place *place, uint64_t id)
@@ -100,11 +104,10 @@ static struct place find_target(const struct place *place, uint64_t hcr)
 {
 	struct place target = *place;
 
-	target.pc = get(place, SYS_ELR_EL2);
+	target.inspect.now.pc = get(place, SYS_ELR_EL2);
 	target.inspect.now.hcr = hcr;
 	target.inspect.now.pstate = get(place, SYS_SPSR_EL2);
-	inspect_where(&target.inspect, &target.where);
-	inspect_core(&target.inspect, INSPECT_SP, &target.sp);
+	fill_place(&target);
 	return target;
 }
 
@@ -201,7 +204,7 @@ static void await_at(struct debugged *debugged, const struct place *place)
 static void begin_step(const struct debugger *debugger, struct debugged *debugged,
 		       struct place *place, enum step_phase phase)
 {
-	struct place spot = *place;
+	struct place target;
 
 	debugged->phase = phase;
 	debugged->lands = leads_down(place);
@@ -209,8 +212,8 @@ static void begin_step(const struct debugger *debugger, struct debugged *debugge
 	if (phase != STEP_ONE)
 		return;
 	if (debugged->lands)
-		spot = find_target(place, place->inspect.now.hcr);
-	await_at(debugged, &spot);
+		target = find_target(place, place->inspect.now.hcr);
+	await_at(debugged, debugged->lands ? &target : place);
 	mask(debugger, debugged, place);
 }
 
@@ -218,15 +221,17 @@ static void begin_crossing(struct debugged *debugged, struct place *place)
 {
 	/* The hypervisor may be in its host: it is its guest that the way leads to. */
 	const uint64_t hcr = (place->inspect.now.hcr | HCR_VM) & ~HCR_TGE;
-	struct place target = find_target(place, hcr);
 	const bool down = place->where.el == 2;
+	struct place target;
 
 	debugged->phase = STEP_ONE;
 	debugged->lands = true;
 	find_landings(debugged, place, down);
-	/* Up, nobody else comes by, and it may be interrupted as it likes. */
+	/* Up, it may be interrupted as it likes. */
+	debugged->pc = UINT64_MAX;
 	if (!down)
-		target.pc = UINT64_MAX;
+		return;
+	target = find_target(place, hcr);
 	await_at(debugged, &target);
 }
 
@@ -393,5 +398,7 @@ void debugger_events_begin(struct debugger *debugger, struct vcpu *vcpu)
 		begin_crossing(debugged, &place);
 	else
 		begin_step(debugger, debugged, &place, STEP_ONE);
-	debugger->stepped = debugged;
+	/* On the way up nobody else comes by. */
+	if (!debugged->crosses || place.where.el == 2)
+		debugger->stepped = debugged;
 }

@@ -38,21 +38,6 @@ static void query_watchpoints(struct gdb *gdb, const char *rest)
 	gdb_end(gdb);
 }
 
-/* LLDB takes it else that what a watchpoint stops at is over. */
-static void query_host(struct gdb *gdb, const char *rest)
-{
-	(void)rest;
-	gdb_answer(gdb, "watchpoint_exceptions_received:before;");
-}
-
-/* So LLDB selects no thread for registers, and what it reads of memory is seen by the one that
- * stopped. */
-static void name_threads(struct gdb *gdb, const char *rest)
-{
-	(void)rest;
-	gdb_answer(gdb, "OK");
-}
-
 static void query_thread(struct gdb *gdb, const char *rest)
 {
 	(void)rest;
@@ -60,12 +45,6 @@ static void query_thread(struct gdb *gdb, const char *rest)
 	gdb_add(gdb, "QC");
 	gdb_add_thread(gdb, gdb->general);
 	gdb_end(gdb);
-}
-
-static void query_attached(struct gdb *gdb, const char *rest)
-{
-	(void)rest;
-	gdb_answer(gdb, "1");
 }
 
 static void set_non_stop(struct gdb *gdb, const char *rest)
@@ -192,12 +171,6 @@ static void kill_target(struct gdb *gdb, const char *rest)
 	gdb->ops->kill(gdb->target);
 }
 
-static void tell_continue(struct gdb *gdb, const char *rest)
-{
-	(void)rest;
-	gdb_answer(gdb, "vCont;c;C;s;S");
-}
-
 /* ;ACTION[:THREAD]...: for a thread the first that it matches counts. */
 static bool find_action(const char *text, struct gdb_thread thread, enum gdb_action *action)
 {
@@ -270,41 +243,59 @@ void gdb_move(struct gdb *gdb, const char *packet)
 	go_on(gdb, actions);
 }
 
-/* By how they begin, or with ends as a whole. */
+/* Both by how they begin, or with ends as a whole: what always has the same answer, and all else.
+ */
+static const struct {
+	const char *name, *answer;
+} facts[] = {
+	{ "qAttached", "1" },
+	{ "vCont?", "vCont;c;C;s;S" },
+	/* LLDB takes it else that what a watchpoint stops at is over. */
+	{ "qHostInfo", "watchpoint_exceptions_received:before;" },
+	/* So LLDB selects no thread for registers: memory is seen by the one that stopped. */
+	{ "QThreadSuffixSupported", "OK" },
+};
+
 static const struct {
 	const char *name;
 	void (*answer)(struct gdb *gdb, const char *rest);
 } queries[] = {
 	{ "qSupported", query_supported },
 	{ "QStartNoAckMode", start_no_ack },
-	{ "QThreadSuffixSupported", name_threads },
 	{ "QNonStop:", set_non_stop },
 	{ "qWatchpointSupportInfo:", query_watchpoints },
-	{ "qHostInfo", query_host },
 	{ "qC", query_thread },
 	{ "qfThreadInfo", tell_threads },
 	{ "qsThreadInfo", tell_more_threads },
-	{ "qAttached", query_attached },
 	{ "qXfer:features:read:target.xml:", transfer_features },
 	{ "qXfer:threads:read::", transfer_threads },
 	{ "qRcmd,", run_command },
 	{ "vAttach;", attach },
 	{ "vKill;", kill_target },
-	{ "vCont?", tell_continue },
 	{ "vCont", go_on },
 };
 
+static bool is_named(const char *packet, const char *name)
+{
+	const size_t length = strlen(name);
+
+	if (strncmp(packet, name, length) != 0)
+		return false;
+	/* A name that is a part of another one's, as qC is of qCRC, and does not end there. */
+	return strchr(":;,?", name[length - 1]) || strchr(":;", packet[length]);
+}
+
 bool gdb_query(struct gdb *gdb, const char *packet)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(facts); i++) {
+		if (is_named(packet, facts[i].name)) {
+			gdb_answer(gdb, facts[i].answer);
+			return true;
+		}
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(queries); i++) {
-		const size_t length = strlen(queries[i].name);
-		const char after = packet[length < strlen(packet) ? length : strlen(packet)];
-
-		if (strncmp(packet, queries[i].name, length) != 0)
-			continue;
-		/* A name that is a part of another one's, as qC is of qCRC. */
-		if (strchr(":;,?", queries[i].name[length - 1]) || !after || strchr(":;", after)) {
-			queries[i].answer(gdb, packet + length);
+		if (is_named(packet, queries[i].name)) {
+			queries[i].answer(gdb, packet + strlen(queries[i].name));
 			return true;
 		}
 	}
