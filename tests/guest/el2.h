@@ -54,6 +54,11 @@
 #define S2_BLOCK UINT64_C(0x200000)
 #define S2_PAGE	 UINT64_C(0x1000)
 
+/* A list register, ICH_LR<n>_EL2: pending, of group 1. */
+#define LR(priority, intid) \
+	(UINT64_C(1) << 62 | UINT64_C(1) << 60 | (uint64_t)(priority) << 48 | (intid))
+#define SPURIOUS 1023 /* where there is no interrupt to acknowledge */
+
 #define WINDOW	   UINT64_C(0x80000000)
 #define RAM_BLOCKS 32 /* the 64 MiB that tests run in */
 

@@ -12,12 +12,9 @@
 #define ICH_HCR_UIE  2u
 #define ICH_MISR_EOI 1u
 #define ICH_MISR_U   2u
-#define SPURIOUS     1023
 
 #define LR_STATE(lr) ((lr) >> 62)
 #define LR_EOI	     (UINT64_C(1) << 41)
-#define LR(priority, intid) \
-	(UINT64_C(1) << 62 | UINT64_C(1) << 60 | (uint64_t)(priority) << 48 | (intid))
 
 enum { INVALID, PENDING, ACTIVE };
 

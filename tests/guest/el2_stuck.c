@@ -5,14 +5,9 @@
  */
 #include "el2.h"
 
-#define SPURIOUS 1023
-#define INTID	 40
+#define INTID 40
 
 #define HAS_COME 1
-
-/* In a list register: pending, of group 1. */
-#define LR(priority, intid) \
-	(UINT64_C(1) << 62 | UINT64_C(1) << 60 | (uint64_t)(priority) << 48 | (intid))
 
 static struct stage2 stage2;
 static struct el2_guest guest;
