@@ -75,6 +75,17 @@ moved() {
 	expect in_order "$console" "$again"
 }
 
+# moves_and_ends OPTION...: it moves to who has these options, counts on there, and is ended.
+moves_and_ends() {
+	receive "$@"
+	tell migrate wren "unix:$move"
+	expect [ "$told" = 0 ]
+	moved
+	tell stop nest
+	ended "$pid"
+	expect_nothing_left
+}
+
 # through THERE BACK [hold]: who moves the guest to $cut does so by way of a relay that passes as many bytes and no more.
 through() {
 	breaker "$cut" "$move" "$@" &

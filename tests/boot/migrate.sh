@@ -148,13 +148,7 @@ expect [ "$status" = 143 ]
 kill -KILL $relay
 rm -f "$cut"
 goes_on "$console"
-receive
-tell migrate wren "unix:$move"
-expect [ "$told" = 0 ]
-moved
-tell stop nest
-ended $pid
-expect_nothing_left
+moves_and_ends
 end
 
 begin "what does not go is said, and the guest goes on"
@@ -187,8 +181,7 @@ expect_nothing_left
 end
 
 begin "a guest that not all threads are there for goes on where it was"
-mkdir -p /etc
-printf '%s\n' root:x:0:0::/:/bin/sh nobody:x:65534:65534::/:/bin/sh >/etc/passwd
+know_users
 start --cpus 2 --disk "$disk"
 chmod 666 /dev/kvm "$disk"
 chmod 777 "$scratch"
@@ -207,13 +200,7 @@ expect grep -q 'thread of vCPU 0: ' "$said"
 expect [ ! -s "$again" ]
 goes_on "$console"
 expect in_order "$console"
-receive --disk "$disk"
-tell migrate wren "unix:$move"
-expect [ "$told" = 0 ]
-moved
-tell stop nest
-ended $pid
-expect_nothing_left
+moves_and_ends --disk "$disk"
 end
 
 begin "a nest moves with all its levels, while the innermost writes to its memory"

@@ -23,13 +23,7 @@ for back in $(seq 15) 15 15 15 15 15; do
 	expect [ "$told" = 3 ]
 	here
 done
-receive
-tell migrate wren "unix:$move"
-expect [ "$told" = 0 ]
-moved
-tell stop nest
-ended $pid
-expect_nothing_left
+moves_and_ends
 end
 
 begin "where it was given away, and nobody knows, it runs at one place, and its owner decides"

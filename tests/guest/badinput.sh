@@ -181,8 +181,7 @@ begin "a /dev/kvm that one may not use"
 if command -v start-stop-daemon >/dev/null; then
 	cp $kernel "$scratch/kernel"
 	chmod 755 "$scratch" "$scratch/kernel"
-	# The emulated board knows nobody.
-	[ -e /etc/passwd ] || { mkdir -p /etc && echo nobody:x:65534:65534::/:/bin/sh >/etc/passwd; }
+	know_users
 	elsewhere "mknod -m 600 /dev/kvm c 10 232
 		cp '$(command -v nidus)' /dev/nidus
 		start-stop-daemon -S -c nobody -x /dev/nidus -- run --kernel '$scratch/kernel'"
